@@ -1,0 +1,1 @@
+"""The records of processed data, and the client that asks for them."""

@@ -1,0 +1,1 @@
+"""From a file that is complete on storage to its published result."""

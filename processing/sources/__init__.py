@@ -1,0 +1,1 @@
+"""Where the news of complete files comes from, one file each."""

@@ -1,0 +1,102 @@
+"""What passes between the store, the dispatcher and the executors: plans, claims, outcomes, failures."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from beamhub.catalog.records import ErrorClass, Scalar
+from beamhub.processing.event import FileEvent
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run that a rule asks for; recorded at intake, in the event's own transaction."""
+
+    rule: str
+    function: str
+    parameters: dict[str, Any]
+    digest: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An event with all that is decided about it before the transaction: its proposal, columns and runs."""
+
+    event: FileEvent
+    proposal: str
+    columns: dict[str, str | float | None] = field(default_factory=dict)
+    runs: tuple[PlannedRun, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that the store handed out for execution. Only (run, attempt) may publish or fail it."""
+
+    run: int
+    attempt: int
+    proposal: str
+    storage: str
+    path: str
+    function: str
+    digest: str
+    parameters: dict[str, Any]
+    rule: str | None
+    data_attempts: int = 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an executor gets: absolute paths, the function's exact version and its bounds.
+
+    ``folder`` is the attempt's own, not yet existing; everything the function writes goes below it.
+    """
+
+    run: int
+    attempt: int
+    function: str
+    digest: str
+    module_copy: Path
+    parameters: dict[str, Any]
+    raw: Path
+    folder: Path
+    timeout_s: float
+    memory_bytes: int
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A function came to its end: what it reported, and what lies in the attempt's folder.
+
+    ``output``, ``preview`` and ``plot`` are names of files in the folder, or empty.
+    """
+
+    scalars: dict[str, Scalar]
+    output: str
+    preview: str = ""
+    plot: str = ""
+    sparkline: tuple[float | None, ...] | None = None
+    log_tail: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A function did not come to its end: who can mend it, and the evidence, the user's lines first."""
+
+    kind: ErrorClass
+    type: str
+    message: str
+    traceback: tuple[str, ...] = ()
+    log_tail: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """What happens after a failure: tried again at ``at``; or not at all, and perhaps held in quarantine."""
+
+    at: datetime | None
+    quarantined: bool = False

@@ -1,0 +1,1 @@
+"""In each notebook server: the page's way to processed data."""

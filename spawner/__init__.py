@@ -1,0 +1,1 @@
+"""One Spawner for the Hub; a site is where its servers run."""

@@ -1,0 +1,1 @@
+"""Processed data, live, in a notebook."""
