@@ -32,7 +32,11 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Claim:
-    """A run that the store handed out for execution. Only (run, attempt) may publish or fail it."""
+    """A run that the store handed out for execution. Only (run, attempt) may publish or fail it.
+
+    ``data_attempts`` counts this run's earlier ends as a data failure, ``resource_failures`` counts all runs on
+    the same file version that failed for want of resources.
+    """
 
     run: int
     attempt: int
@@ -44,6 +48,7 @@ class Claim:
     parameters: dict[str, Any]
     rule: str | None
     data_attempts: int = 0
+    resource_failures: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Task:
     """What an executor gets: absolute paths, the function's exact version and its bounds.
 
     ``folder`` is the attempt's own, not yet existing; everything the function writes goes below it.
+    ``module_copy`` is the function's file in the copy of its folder that ``digest`` names. ``within`` is the folder
+    of the proposal: files that ``raw`` refers to must lie beneath it (``None``: beside ``raw``).
     """
 
     run: int
@@ -63,6 +70,7 @@ class Task:
     folder: Path
     timeout_s: float
     memory_bytes: int
+    within: Path | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
