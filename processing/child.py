@@ -1,0 +1,140 @@
+"""What happens in the process that runs users' functions: one version imported, one request after another.
+
+Requests and answers are lines of JSON over a socket. Nothing of the service is here: no token, no database.
+"""
+
+import json
+import os
+import resource
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from beamhub.processing import loading, outputs
+from beamhub.processing.failures import failure_of
+from beamhub.processing.functions import DataError, Definition, Summary
+from beamhub.processing.guardian import end_children
+from beamhub.processing.links import check_links
+from beamhub.processing.wire import End, end_text, read_task
+from beamhub.processing.work import Task
+
+
+def serve(channel: socket.socket) -> None:
+    """Answer one request after another until the other side closes the channel."""
+    channel.set_inheritable(False)
+    before = dict(os.environ)
+    for line in channel.makefile("rb"):
+        request = json.loads(line)
+        answer = ANSWERS[request["do"]](request)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _tidy(before)
+        channel.sendall(answer.encode() + b"\n")
+
+
+def _load(request: dict[str, Any]) -> str:
+    """Import the module of the first task already, so that its time is not the function's."""
+    try:
+        loading.load(Path(request["copy"]).parent, request["digest"])
+        loading.import_module(Path(request["copy"]))
+    except BaseException as exc:  # whatever a stranger's module raises is that run's failure
+        return end_text(failure_of(exc, Path(request["copy"]).parent, Path()))
+    return "null"
+
+
+def _describe(request: dict[str, Any]) -> str:
+    return json.dumps(loading.describe(Path(request["copy"]), request["digest"]))
+
+
+def _run(request: dict[str, Any]) -> str:
+    return end_text(run(read_task(request["task"])))
+
+
+ANSWERS = {"load": _load, "describe": _describe, "run": _run}
+
+
+def run(task: Task) -> End:
+    """Run a function on one file, and make of its output all that is published."""
+    runner = os.getpid()
+    try:
+        with address_space(task.memory_bytes):
+            return _execute(task, runner)
+    except BaseException as exc:  # whatever a function raises ends its own run, also SystemExit
+        if os.getpid() != runner:
+            os._exit(1)
+        return failure_of(exc, task.module_copy.parent, task.raw)
+
+
+def _execute(task: Task, runner: int) -> End:
+    definition, call = loading.find(task.module_copy, task.function)
+    parameters = definition.parameters.model_validate(task.parameters)
+    check_raw(task)
+    task.folder.mkdir(parents=True)
+    os.chdir(task.folder)
+    out = task.folder / outputs.output_name(task)
+    started = datetime.now(UTC)
+    summary = call(
+        task.raw, out, **{name: getattr(parameters, name) for name in type(parameters).model_fields}
+    )
+    if os.getpid() != runner:  # the function forked, and this is the copy of us that nobody waits for
+        os._exit(0)
+    return _finish(task, definition, parameters, summary, out, started)
+
+
+def _finish(
+    task: Task, definition: Definition, parameters: BaseModel, summary: object, out: Path, started: datetime
+) -> End:
+    if not isinstance(summary, Summary):
+        raise TypeError(
+            f"{task.function} returned {type(summary).__name__}, not a Summary. "
+            "End it with: return Summary(scalars={...})"
+        )
+    record = outputs.Execution(definition, parameters, started, datetime.now(UTC))
+    return outputs.finish(task, record, summary, out)
+
+
+def check_raw(task: Task) -> None:
+    """Look at the raw file before the function does.
+
+    Raises:
+        DataError: it is empty, is gone, or refers to files outside of its proposal.
+    """
+    if not task.raw.is_file():
+        raise DataError(f"{task.raw.name} is no longer there.")
+    if task.raw.stat().st_size == 0:
+        raise DataError(f"{task.raw.name} is empty.")
+    check_links(task.raw, task.within or task.raw.parent)
+
+
+@contextmanager
+def address_space(more_bytes: int) -> Iterator[None]:
+    """Let this process grow by so much and no further; beyond it an allocation is a MemoryError."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = _address_space_bytes() + more_bytes
+    resource.setrlimit(
+        resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
+    )
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def _address_space_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def _tidy(before: dict[str, str]) -> None:
+    """Undo what a function may have left: programs, the working directory, the environment, the umask."""
+    end_children()
+    os.chdir("/")
+    os.umask(0o022)
+    if dict(os.environ) != before:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,103 @@
+"""Functions on Dask: a cluster of this machine, or any scheduler that has an address. Always with TLS."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import dask
+from distributed import Client, Future, LocalCluster
+from distributed.scheduler import KilledWorker
+from distributed.security import Security
+
+from beamhub.processing.executors import dask_worker
+from beamhub.processing.wire import End, read_end, task_text
+from beamhub.processing.work import Failure, Task
+
+# Nothing is tried again by Dask, nothing spilled, and its HTTP servers have no page.
+OURS = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+}
+CLOSE_TIMEOUT_S = 10
+
+
+class DaskExecutor:
+    """Runs each task on one worker, in that worker's warm child.
+
+    Args:
+        workers: how many workers the cluster of this machine has; each runs one task at a time.
+        address: of a scheduler that runs already (``tls://...``); ``workers`` then counts its slots.
+        security: certificates for that scheduler; for a cluster of our own they are made for its lifetime.
+    """
+
+    def __init__(self, workers: int = 2, address: str = "", security: Security | None = None) -> None:
+        self._workers = workers
+        self._address = address
+        self._security = security or Security.temporary()  # type: ignore[no-untyped-call]
+        self._cluster: Any = None
+        self._client: Any = None
+        self._futures: dict[int, Future[Any]] = {}
+
+    @property
+    def slots(self) -> int:
+        """One task for each worker to run and one for it to go on with."""
+        return 2 * self._workers
+
+    async def start(self) -> None:
+        """Start the cluster, or join the one at the address."""
+        with dask.config.set(OURS):
+            if not self._address:
+                self._cluster = await LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=self._workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    protocol="tls://",
+                    security=self._security,
+                    scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                    memory_limit=0,
+                    asynchronous=True,
+                )
+            target = self._cluster if self._cluster is not None else self._address
+            self._client = await Client(  # type: ignore[no-untyped-call]
+                target, security=self._security, asynchronous=True, set_as_default=False
+            )
+        plugin = dask_worker.ChildPlugin(local=self._cluster is not None)
+        await self._client.register_plugin(plugin, name=dask_worker.PLUGIN)
+
+    async def submit(self, task: Task) -> End:
+        """Run one task; a worker that is lost on the way is a transient failure."""
+        key = f"run-{task.run}-{task.attempt}"
+        future = self._client.submit(dask_worker.run, task_text(task), key=key, pure=False, retries=0)
+        self._futures[task.run] = future
+        try:
+            return read_end(await future.result())
+        except asyncio.CancelledError:
+            if not future.cancelled():
+                raise
+            return Failure("code", "Cancelled", "cancelled before it ran.")
+        except (KilledWorker, OSError) as exc:
+            return Failure("transient", type(exc).__name__, f"its worker was lost: {exc}")
+        finally:
+            del self._futures[task.run]
+            future.release()
+
+    async def cancel(self, run: int) -> None:
+        """End a run: a child is ended where one executes it, else the task is taken back."""
+        future = self._futures.get(run)
+        if future is None:
+            return
+        answers = await self._client.run(dask_worker.cancel, run, on_error="ignore")
+        if not any(answers.values()):
+            with contextlib.suppress(asyncio.CancelledError):
+                await future.cancel(reason="cancelled")  # type: ignore[no-untyped-call]
+
+    async def close(self) -> None:
+        """Close the client and the cluster of our own; a cluster at an address goes on."""
+        for part in (self._client, self._cluster):
+            if part is not None:
+                await asyncio.wait_for(part.close(), CLOSE_TIMEOUT_S)

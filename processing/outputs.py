@@ -1,0 +1,114 @@
+"""What becomes of a function's output: provenance in it, and the plot, the preview and the sparkline beside it."""
+
+import math
+import os
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import h5py
+from pydantic import BaseModel
+
+from beamhub.catalog.records import Scalar
+from beamhub.processing import nexus, preview
+from beamhub.processing.functions import Definition, Summary
+from beamhub.processing.plots import default_plot
+from beamhub.processing.provenance import add_provenance
+from beamhub.processing.work import Outcome, Task
+
+PLOT, PREVIEW = "plot.json", "preview.png"
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution that came to its end: the function, the parameters in force, and when."""
+
+    definition: Definition
+    parameters: BaseModel
+    started: datetime
+    finished: datetime
+
+
+class WrongOutput(Exception):
+    """The function did not write what it should; the message says what is wrong with the file."""
+
+
+def output_name(task: Task) -> str:
+    """The name of the file that a function is asked to write."""
+    return f"{task.raw.stem}-{task.function}.nxs"
+
+
+def finish(task: Task, execution: Execution, summary: Summary, out: Path) -> Outcome:
+    """Complete the folder of an attempt, with everything in it on disk.
+
+    Raises:
+        WrongOutput: there is no output, or it is not an HDF5 file.
+    """
+    check_output(out, task.function)
+    with h5py.File(out, "r+") as file:
+        add_provenance(file, task, execution)
+        plot = _attempt("plot", lambda: default_plot(file))
+        image = _attempt("preview", lambda: preview.render(file, plot))
+    if plot is not None:
+        (task.folder / PLOT).write_text(plot.model_dump_json())
+    if image is not None:
+        (task.folder / PREVIEW).write_bytes(image)
+    to_disk(task.folder)
+    return Outcome(
+        scalars={name: finite(scalar) for name, scalar in summary.scalars.items()},
+        output=out.name,
+        preview=PREVIEW if image is not None else "",
+        plot=PLOT if plot is not None else "",
+        sparkline=preview.sparkline(plot) if plot is not None else None,
+        where=f"{socket.gethostname()}, process {os.getpid()}",
+    )
+
+
+def check_output(out: Path, function: str) -> None:
+    """Make sure that the output is a file of its own, in HDF5.
+
+    Raises:
+        WrongOutput: nothing was written, a link was written, or something else than HDF5.
+    """
+    if out.is_symlink():
+        raise WrongOutput(f"{function} made its output a symbolic link. Write a file at the path out.")
+    if not out.is_file():
+        raise WrongOutput(f"{function} wrote no output. Write a NeXus/HDF5 file at the path out.")
+    if not h5py.is_hdf5(out):
+        raise WrongOutput(f"{function} wrote something else than HDF5 at the path out.")
+
+
+def finite(scalar: Scalar) -> Scalar:
+    """A number that is not finite has no value, and the reason instead.
+
+    >>> finite(Scalar(value=float("nan"), unit="1/cm"))
+    Scalar(value=None, unit='1/cm', reason='not a number')
+    """
+    if scalar.value is None or math.isfinite(scalar.value):
+        return scalar
+    reason = "not a number" if math.isnan(scalar.value) else "infinite"
+    return scalar.model_copy(update={"value": None, "reason": scalar.reason or reason})
+
+
+def to_disk(folder: Path) -> None:
+    """Have every file of a folder, and the folder itself, on disk before anybody speaks of them."""
+    for path in [*(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _attempt(what: str, make: Callable[[], Made | None]) -> Made | None:
+    """A result without a picture is still a result; the reason goes into the run's log."""
+    try:
+        return make()
+    except (nexus.NotPlottable, KeyError, OSError, RuntimeError, TypeError, ValueError) as exc:
+        print(f"no {what}: {exc}", file=sys.stderr)
+        return None

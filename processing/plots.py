@@ -1,0 +1,72 @@
+"""The default plot of an output: its default curve, and beside it what has the same axis."""
+
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from beamhub.catalog.records import Axis, Curve, Plot
+from beamhub.processing import nexus
+
+MOST_POINTS = 5000  # a curve; a page draws no more
+MOST_CURVES = 40
+
+
+def default_plot(file: h5py.File) -> Plot | None:
+    """Read the default plot; None where the default is an image, or there is nothing to plot.
+
+    Raises:
+        nexus.NotPlottable: the default is a curve, but its parts do not fit.
+    """
+    group = nexus.default_data(file)
+    if group is None or len(nexus.dimensions(nexus.signal_of(group))) != 1:
+        return None
+    first = nexus.line_of(group)
+    others = [line for line in _others(file, group) if line.x.name == first.x.name]
+    entry = nexus.default_entry(file)
+    return Plot(
+        title=_title(group) or _title(entry),
+        x=Axis(label=first.x.label, unit=first.x.unit, log=_flag(group, "x_log")),
+        y=Axis(label=first.y.label, unit=first.y.unit, log=_flag(group, "y_log")),
+        curves=[_curve(line) for line in [first, *others][:MOST_CURVES]],
+    )
+
+
+def _others(file: h5py.File, default: h5py.Group) -> list[nexus.Line]:
+    lines = []
+    for group in nexus.plottable(nexus.default_entry(file)):
+        try:
+            if group != default and nexus.axis_name(group) == nexus.axis_name(default):
+                lines.append(nexus.line_of(group))
+        except nexus.NotPlottable:  # an image or half a group is no further curve
+            continue
+    return lines
+
+
+def _curve(line: nexus.Line) -> Curve:
+    keep = np.unique(
+        np.linspace(0, line.y.values.size - 1, min(line.y.values.size, MOST_POINTS)).round().astype(int)
+    )
+    return Curve(
+        name=_title(line.group) or nexus.text(line.group.name).rsplit("/", 1)[-1],
+        x=numbers(line.x.values[keep]),
+        y=numbers(line.y.values[keep]),
+        error=None if line.error is None else numbers(line.error[keep]),
+        role="reference" if nexus.text(line.group.attrs.get("role", "")) == "reference" else "data",
+    )
+
+
+def numbers(values: NDArray[Any]) -> list[float | None]:
+    """Values as JSON can hold them: None where one is not finite."""
+    return [float(v) if ok else None for v, ok in zip(values, np.isfinite(values), strict=True)]
+
+
+def _title(group: h5py.Group) -> str:
+    if "title" in group.attrs:
+        return nexus.text(group.attrs["title"])
+    return nexus.text(group["title"]) if isinstance(group.get("title"), h5py.Dataset) else ""
+
+
+def _flag(group: h5py.Group, name: str) -> bool:
+    return bool(group.attrs.get(name, False))

@@ -1,0 +1,39 @@
+"""Whether a run that failed is tried again, and when: pure decisions."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from beamhub.catalog.records import ErrorClass
+from beamhub.processing.work import Retry
+
+TRANSIENT_WAITS_S = (1.0, 7.0, 45.0, 300.0)  # after the 1st to 4th attempt; after the 5th there is none
+QUARANTINE_AFTER = 2  # failures for want of resources on the same file
+
+
+@dataclass(frozen=True)
+class History:
+    """What came before: this attempt's number (from 1), and how often the run or its file failed in which way."""
+
+    attempt: int
+    data_failures: int = 0
+    resource_failures: int = 0
+
+
+def retry_after(kind: ErrorClass, history: History, settle_s: float, now: datetime) -> Retry:
+    """Decide what happens after a failure.
+
+    Args:
+        kind: transient: five attempts, 1 s to 5 min apart; data: one more after ``settle_s``;
+            resource: none, and the second on the same file is held in quarantine; code: none.
+        history: failures before this one.
+        settle_s: how long the storage's files take to become complete.
+        now: when it failed.
+
+    >>> retry_after("code", History(1), 2.0, datetime(2026, 1, 1))
+    Retry(at=None, quarantined=False)
+    """
+    if kind == "transient" and history.attempt <= len(TRANSIENT_WAITS_S):
+        return Retry(now + timedelta(seconds=TRANSIENT_WAITS_S[history.attempt - 1]))
+    if kind == "data" and history.data_failures == 0:
+        return Retry(now + timedelta(seconds=settle_s))
+    return Retry(None, quarantined=kind == "resource" and history.resource_failures + 1 >= QUARANTINE_AFTER)

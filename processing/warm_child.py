@@ -1,0 +1,286 @@
+"""The child process that a worker keeps warm: it has one version of the functions imported, and runs them one by one.
+
+Seen from the worker. Whatever happens in the child, an answer comes back: its own, or what the worker saw of its end.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from beamhub.processing.wire import End, read_end, task_text
+from beamhub.processing.work import Failure, Task
+
+LOG_TAIL = 16 * 1024  # bytes of output that are kept of a run
+LARGEST_ANSWER = 4 * 1024**2  # bytes; an outcome has kilobytes
+LOAD_TIMEOUT_S = 120.0  # first import of a module and its libraries, on a busy machine
+CHUNKS = 16  # of output that are taken at once: a function that only prints must not keep its worker from the clock
+END_TIMEOUT_S = 1.0  # for a guardian to end everything below it
+FROM_OUTSIDE = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
+
+
+class WarmChild:
+    """Runs tasks in a child; the child is replaced after it died, and when another version is asked for.
+
+    ``run`` is called from one thread at a time, ``cancel`` and ``close`` from any.
+    """
+
+    def __init__(self) -> None:
+        self._process: _Process | None = None
+        self._digest = ""
+        self._run: int | None = None
+        self._lock = threading.Lock()
+
+    def run(self, task: Task) -> End:
+        """Run one task to its end, at most ``task.timeout_s`` long."""
+        process = self._child_for(task)
+        if isinstance(process, Failure):
+            return process
+        with self._lock:
+            self._run = task.run
+        answer = process.ask({"do": "run", "task": task_text(task)}, task.timeout_s)
+        with self._lock:
+            self._run = None
+        if answer.text is None:
+            self._drop()
+            return _failure_for(answer, task.timeout_s)
+        return _end_of(answer)
+
+    def describe(self, copy: Path, digest: str) -> dict[str, Any]:
+        """Ask a fresh child what the modules of a copy offer; see ``loading.describe``.
+
+        Raises:
+            RuntimeError: the child ended on the way; the message says how, with the end of its output.
+        """
+        self._drop()
+        self._process = _Process()
+        answer = self._process.ask({"do": "describe", "copy": str(copy), "digest": digest}, LOAD_TIMEOUT_S)
+        self._drop()
+        if answer.text is None:
+            failure = _failure_for(answer, LOAD_TIMEOUT_S)
+            raise RuntimeError(f"{failure.message} {answer.log[-1000:]}".strip())
+        found: dict[str, Any] = json.loads(answer.text)
+        return found
+
+    def cancel(self, run: int) -> bool:
+        """End the child if it is executing this run; true if it was."""
+        with self._lock:
+            process, running = self._process, self._run == run
+        if running and process is not None:
+            process.end(cancelled=True)
+        return running
+
+    def close(self) -> None:
+        """End the child and everything that it started."""
+        self._drop()
+
+    def _child_for(self, task: Task) -> "_Process | Failure":
+        if self._process is not None and self._digest == task.digest and self._process.is_alive():
+            return self._process
+        self._drop()
+        process = _Process()
+        with self._lock:
+            self._process, self._digest, self._run = process, task.digest, task.run
+        request = {"do": "load", "copy": str(task.module_copy), "digest": task.digest}
+        answer = process.ask(request, LOAD_TIMEOUT_S)
+        if answer.text == "null":
+            return process
+        self._drop()
+        return _failure_for(answer, LOAD_TIMEOUT_S) if answer.text is None else _failed_load(answer)
+
+    def _drop(self) -> None:
+        with self._lock:
+            process, self._process, self._digest, self._run = self._process, None, "", None
+        if process is not None:
+            process.close()
+
+
+class _Answer:
+    """What came back: the text, or None and why not; and the end of what was printed meanwhile."""
+
+    def __init__(self, text: str | None, why: str, log: str) -> None:
+        self.text, self.why, self.log = text, why, log
+
+
+class _Process:
+    """One guardian with its runner, the channel to it, its output, and the lifeline whose closing ends it."""
+
+    def __init__(self) -> None:
+        self._channel, theirs = socket.socketpair()
+        lifeline, self._lifeline = os.pipe()
+        self._output, output = os.pipe()
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "beamhub.processing.guardian",
+            str(theirs.fileno()),
+            str(lifeline),
+        ]
+        self._popen = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            env=environment(os.environ),
+            pass_fds=(theirs.fileno(), lifeline),
+            start_new_session=True,
+        )
+        theirs.close()
+        os.close(lifeline)
+        os.close(output)
+        self._gone = os.pidfd_open(self._popen.pid)
+        self._lock = threading.Lock()
+        self._cancelled = False
+        self._log = b""
+        os.set_blocking(self._output, False)
+
+    def is_alive(self) -> bool:
+        return self._popen.poll() is None
+
+    def ask(self, request: dict[str, Any], timeout_s: float) -> _Answer:
+        """Send a request and wait for its answer, for the end of the process, or for the time to be over."""
+        self._read_output()
+        self._log = b""
+        deadline = time.monotonic() + timeout_s
+        try:
+            self._channel.sendall(json.dumps(request).encode() + b"\n")
+        except OSError:  # it died since the last request
+            return self._ended()
+        received = bytearray()
+        while not received.endswith(b"\n"):
+            ready = self._wait(deadline - time.monotonic())
+            if not ready:
+                return self._stopped("timeout")
+            data = self._received() if self._channel.fileno() in ready else b""
+            if not data:
+                return self._ended()
+            received += data
+            if len(received) > LARGEST_ANSWER:
+                return self._stopped(f"its answer was longer than {LARGEST_ANSWER} bytes")
+        return _Answer(received.decode("utf-8", "replace").strip(), "", self._tail())
+
+    def end(self, *, cancelled: bool = False) -> None:
+        """Have the guardian end everything; by force if it does not answer. Safe from any thread, and twice."""
+        with self._lock:
+            self._cancelled = self._cancelled or cancelled
+            if self._lifeline >= 0:
+                os.close(self._lifeline)
+                self._lifeline = -1
+        try:
+            self._popen.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._popen.send_signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        self.end()
+        self._popen.wait()
+        self._channel.close()
+        os.close(self._output)
+        os.close(self._gone)
+
+    def _wait(self, seconds: float) -> set[int]:
+        """Which of channel and end are ready, having read the output meanwhile; empty when the time is over."""
+        deadline = time.monotonic() + seconds
+        waiting = select.poll()
+        for handle in (self._channel.fileno(), self._output, self._gone):
+            waiting.register(handle, select.POLLIN)
+        while (left := deadline - time.monotonic()) > 0:
+            ready = {handle for handle, _ in waiting.poll(left * 1000)}
+            if self._output in ready and not self._read_output():
+                waiting.unregister(self._output)
+            if ready - {self._output}:
+                return ready - {self._output}
+        return set()
+
+    def _received(self) -> bytes:
+        try:
+            return self._channel.recv(65536)
+        except OSError:
+            return b""
+
+    def _stopped(self, why: str) -> _Answer:
+        self.end()
+        return _Answer(None, why, self._tail())
+
+    def _ended(self) -> _Answer:
+        code = self._popen.wait()
+        return _Answer(None, "cancelled" if self._cancelled else _exit(code), self._tail())
+
+    def _read_output(self) -> bool:
+        """Take some of what was printed, keeping its end; false when nobody can print any more."""
+        for _ in range(CHUNKS):
+            try:
+                data = os.read(self._output, 65536)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            self._log = (self._log + data)[-LOG_TAIL:]
+        return True
+
+    def _tail(self) -> str:
+        self._read_output()
+        return self._log.decode("utf-8", "replace")
+
+
+def environment(outside: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of a child: built from nothing, with a few harmless variables of the service's own."""
+    return {
+        **{name: outside[name] for name in FROM_OUTSIDE if name in outside},
+        "LANG": "C.UTF-8",
+        "HDF5_USE_FILE_LOCKING": "BEST_EFFORT",
+        "MPLBACKEND": "agg",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _end_of(answer: _Answer) -> End:
+    try:
+        return replace(read_end(answer.text or ""), log_tail=answer.log)
+    except ValidationError:
+        return Failure("code", "WrongAnswer", "the function's process sent something else than an answer.")
+
+
+def _failed_load(answer: _Answer) -> Failure:
+    end = _end_of(answer)
+    return (
+        end
+        if isinstance(end, Failure)
+        else Failure("code", "WrongAnswer", "the functions could not be loaded.")
+    )
+
+
+def _failure_for(answer: _Answer, timeout_s: float) -> Failure:
+    """What a worker says of a child that gave no answer."""
+    where = socket.gethostname()
+    if answer.why == "cancelled":
+        return Failure(
+            "code", "Cancelled", "cancelled while it was running.", log_tail=answer.log, where=where
+        )
+    if answer.why == "timeout":
+        message = f"took longer than {timeout_s:g} s and was ended (timeout=... of @function)."
+        return Failure("resource", "Timeout", message, log_tail=answer.log, where=where)
+    return Failure("resource", "ProcessDied", f"{answer.why}.", log_tail=answer.log, where=where)
+
+
+def _exit(code: int) -> str:
+    number = -code if code < 0 else code - 128
+    if number in {s.value for s in signal.Signals}:
+        return f"the process was ended by {signal.Signals(number).name} in the middle of the function"
+    return f"the process ended in the middle of the function, with exit code {code}"

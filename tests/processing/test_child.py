@@ -1,0 +1,188 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from services.workbench import FUNCTIONS, Workbench, gone, wait_for
+
+from beamhub.processing.warm_child import LOG_TAIL, WarmChild, environment
+from beamhub.processing.wire import task_text
+from beamhub.processing.work import Failure, Outcome
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    return Workbench(tmp_path_factory.mktemp("bench"))
+
+
+@pytest.fixture(scope="module")
+def child():
+    warm = WarmChild()
+    yield warm
+    warm.close()
+    assert psutil.Process().children(recursive=True) == []
+
+
+WORKER = """
+import sys
+from beamhub.processing import warm_child, wire
+warm_child.WarmChild().run(wire.read_task(sys.stdin.read()))
+"""
+
+
+def line_of(text: str) -> int:
+    return 1 + (FUNCTIONS / "wild.py").read_text().splitlines().index(text)
+
+
+def test_a_good_function_gives_its_output_and_its_scalars(bench, child):
+    task = bench.task("measure", bins=20)
+    end = child.run(task)
+    assert isinstance(end, Outcome), end
+    assert end.scalars["bins"].value == 20
+    assert {path.name for path in task.folder.iterdir()} == {end.output, end.plot, end.preview}
+    assert end.log_tail == "measured exposure.nxs\n"
+
+
+def test_the_next_task_finds_the_child_warm(bench, child):
+    first, second = child.run(bench.task("measure")), child.run(bench.task("measure"))
+    assert first.where == second.where
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "type_", "message"),
+    [
+        ("fails", "code", "ZeroDivisionError", "division by zero"),
+        ("misses_the_beam_centre", "data", "DataError", "no beam centre"),
+        ("loops", "resource", "Timeout", "took longer than 1 s"),
+        ("ends_its_process", "resource", "ProcessDied", "with exit code 0"),
+        ("crashes", "resource", "ProcessDied", "ended by SIGSEGV"),
+        ("leaves_by_exit", "code", "SystemExit", "exit code 3"),
+        ("eats_memory", "resource", "MemoryError", "more memory"),
+        ("writes_no_output", "code", "WrongOutput", "wrote no output"),
+        ("writes_a_link", "code", "WrongOutput", "symbolic link"),
+        ("writes_text", "code", "WrongOutput", "something else than HDF5"),
+        ("returns_a_number", "code", "TypeError", "returned float, not a Summary"),
+    ],
+)
+def test_a_function_that_fails_says_how_and_the_next_one_runs(bench, child, function, kind, type_, message):
+    end = child.run(bench.task(function))
+    assert isinstance(end, Failure)
+    assert (end.kind, end.type) == (kind, type_)
+    assert message in end.message
+    assert isinstance(child.run(bench.task("measure")), Outcome)
+
+
+def test_the_users_own_failing_line_comes_first_in_the_traceback(bench, child):
+    end = child.run(bench.task("fails"))
+    assert end.traceback[0] == f"wild.py:{line_of('    return 1 / number')} in divided_by: return 1 / number"
+    assert end.traceback[1].endswith("in fails: return divided_by(0)")
+
+
+def test_a_parameter_that_does_not_fit_is_named(bench, child):
+    end = child.run(bench.task("measure", bins=1))
+    assert (end.kind, end.type) == ("code", "ValidationError")
+    assert end.message.startswith("bins: ")
+
+
+def test_megabytes_of_output_are_kept_to_their_end(bench, child):
+    end = child.run(bench.task("prints_megabytes"))
+    assert isinstance(end, Outcome)
+    assert len(end.log_tail) <= LOG_TAIL
+    assert "the last line\nmeasured exposure.nxs\n" in end.log_tail
+
+
+def test_programs_that_a_function_left_behind_end_with_its_run(bench, child):
+    task = bench.task("leaves_a_sleeping_child")
+    assert isinstance(child.run(task), Outcome)
+    assert not psutil.pid_exists(int(task.raw.with_suffix(".sleeper").read_text()))
+
+
+def test_a_function_that_forks_and_returns_twice_counts_once(bench, child):
+    assert isinstance(child.run(bench.task("returns_twice")), Outcome)
+    assert isinstance(child.run(bench.task("measure")), Outcome)
+
+
+def test_the_environment_has_nothing_of_the_service_and_of_the_run_before(bench, monkeypatch):
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "secret-of-the-service")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://secret-of-the-service")
+    fresh = WarmChild()
+    fresh.run(bench.task("changes_everything"))
+    task = bench.task("tells_its_environment")
+    end = fresh.run(task)
+    fresh.close()
+    names = set(re.findall(r"^(\w+)=", end.log_tail, re.MULTILINE))
+    assert names <= set(environment(os.environ)) | {"LC_CTYPE"}
+    assert "secret-of-the-service" not in end.log_tail
+    assert f"cwd {task.folder}" in end.log_tail
+
+
+def test_cancelling_a_run_that_ignores_signals_ends_it_and_its_programs_within_two_seconds(bench):
+    warm, others = WarmChild(), set(psutil.Process().children(recursive=True))
+    task = bench.task("ignores_signals_and_loops", raw=bench.raw("scan1/ignoring.nxs"))
+    ends: list = []
+    thread = threading.Thread(target=lambda: ends.append(warm.run(task)))
+    thread.start()
+    wait_for(task.raw.with_suffix(".started").exists)
+    below = set(psutil.Process().children(recursive=True)) - others
+    began = time.monotonic()
+    assert warm.cancel(task.run)
+    thread.join()
+    assert time.monotonic() - began < 2
+    assert ends[0].type == "Cancelled"
+    assert isinstance(warm.run(bench.task("measure")), Outcome)
+    warm.close()
+    assert all(map(gone, below))
+
+
+def test_cancelling_another_run_does_nothing(bench, child):
+    assert not child.cancel(999_999)
+
+
+def test_a_child_without_its_guardian_is_replaced(bench, child):
+    child.run(bench.task("measure"))
+    for process in psutil.Process().children():
+        process.send_signal(signal.SIGKILL)
+    time.sleep(0.1)
+    assert isinstance(child.run(bench.task("measure")), Outcome)
+
+
+def test_a_copy_that_was_changed_is_refused(bench):
+    task, warm = bench.task("measure"), WarmChild()
+    helper = task.module_copy.with_name("added.py")
+    helper.write_text("x = 1\n")
+    end = warm.run(task)
+    warm.close()
+    helper.unlink()
+    assert end.kind == "code"
+    assert "was changed" in end.message
+
+
+def test_kill_9_of_the_worker_leaves_no_process_behind(bench):
+    task = bench.task("ignores_signals_and_loops", raw=bench.raw("scan1/killed.nxs"))
+    with subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, text=True) as worker:
+        worker.stdin.write(task_text(task))
+        worker.stdin.close()
+        wait_for(task.raw.with_suffix(".started").exists)
+        below = psutil.Process(worker.pid).children(recursive=True)
+        worker.kill()
+    assert len(below) == 3  # guardian, runner, sleep
+    assert all(map(gone, below))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n broken"], ids=["empty", "truncated"])
+def test_a_raw_file_that_cannot_be_read_is_a_fault_of_the_data(bench, child, content):
+    raw = bench.raw("scan1/broken.nxs")
+    raw.write_bytes(content)
+    end = child.run(bench.task("measure", raw=raw))
+    assert end.kind == "data"
+    assert raw.name in end.message
+
+
+def test_a_raw_file_that_has_gone_is_a_fault_of_the_data(bench, child):
+    assert child.run(bench.task("measure", raw=Path("/nowhere/raw.nxs"))).kind == "data"
