@@ -1,0 +1,89 @@
+"""``beamhub check FILE…``: all mistakes of the files that an operator writes."""
+
+import argparse
+import json
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from beamhub.config.document import read
+from beamhub.config.mistakes import Mistake, Mistakes
+
+GROUP = "beamhub.files"
+
+
+def kinds() -> list[str]:
+    """The kinds of files that the installed rooms can read."""
+    return sorted(point.name for point in entry_points(group=GROUP))
+
+
+def model_of(kind: str) -> type[BaseModel]:
+    """The model of a kind of file."""
+    point = next(point for point in entry_points(group=GROUP) if point.name == kind)
+    model: type[BaseModel] = point.load()
+    return model
+
+
+def kind_of(path: Path) -> str:
+    """Which kind a file is: by its name, else by the key that only this kind has.
+
+    Raises:
+        Mistakes: neither tells.
+    """
+    for kind in kinds():
+        if kind in path.stem:
+            return kind
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    for key, kind in (("sites:", "compute"), ("storages:", "processing")):
+        if any(line.startswith(key) for line in text.splitlines()):
+            return kind
+    remedy = f"name it after its kind ({', '.join(kinds())}), or say --kind"
+    raise Mistakes(path, [Mistake("it is not clear what kind of file this is", suggestion=remedy)])
+
+
+class CheckCommand:
+    """The sub-command: ``beamhub check``."""
+
+    help = "check compute.yaml and processing.yaml: every mistake with its line and what to write instead"
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """What the sub-command can be told."""
+        parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="files to check")
+        parser.add_argument("--kind", choices=kinds(), help="what the files are (default: told by name or content)")
+        parser.add_argument("--schema", choices=kinds(), help="print the JSON schema of a kind, for editors")
+
+    def run(self, options: argparse.Namespace) -> int:
+        """0 when all files are right, 1 when one is not, 2 when none was named."""
+        if options.schema:
+            _say(json.dumps(schema_of(options.schema), indent=2))
+            return 0
+        if not options.files:
+            _say("name the files to check: beamhub check compute.yaml processing.yaml")
+            return 2
+        return max([check(path, options.kind) for path in options.files])
+
+
+def schema_of(kind: str) -> dict[str, Any]:
+    """The JSON schema of a kind of file, for an editor's completion and checks."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model_of(kind).model_json_schema()}
+
+
+def check(path: Path, kind: str | None = None) -> int:
+    """Print the mistakes of one file, or that there are none; 1 or 0."""
+    try:
+        read(path, model_of(kind or kind_of(path)))
+    except Mistakes as error:
+        count = len(error.mistakes)
+        _say(f"{error}\n{path}: {count} mistake{'s' if count > 1 else ''}")
+        return 1
+    _say(f"{path}: right")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201 - a command prints
+
+
+command = CheckCommand()
