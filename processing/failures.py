@@ -19,7 +19,7 @@ TRANSIENT = frozenset(
 )
 LONGEST_MESSAGE = 2000
 _HDF5_ERRNO = re.compile(r"errno = (\d+)")  # how HDF5 reports the number, in the text of its own errors
-_HDF5_OPEN = re.compile(r"(unable|can't) to?.*\b(open|read)", re.IGNORECASE)
+_HDF5_OPEN = re.compile(r"(unable to|can't).*\b(open|read)", re.IGNORECASE)
 
 
 def kind_of(exc: BaseException, raw: Path) -> ErrorClass:

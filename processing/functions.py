@@ -9,32 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 
 from beamhub.catalog.records import Scalar
-
-try:
-    from beamhub.config.quantities import Duration, Size
-except ModuleNotFoundError:  # until the reader of quantities is there
-    from typing import Annotated
-
-    from pydantic import BeforeValidator
-
-    def _number(value: object) -> object:
-        units = {"s": 1, "m": 60, "h": 3600, "K": 1024, "M": 1024**2, "G": 1024**3}
-        if isinstance(value, str) and value[-1:] in units:
-            return float(value[:-1]) * units[value[-1]]
-        return value
-
-    Duration = Annotated[float, BeforeValidator(_number)]  # type: ignore[misc]
-    Size = Annotated[int, BeforeValidator(_number)]  # type: ignore[misc]
+from beamhub.config.quantities import parse_duration, parse_size
 
 __all__ = ["DataError", "Definition", "Scalar", "Summary", "WrongFunction", "definition_of", "function"]
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+Number = TypeVar("Number", int, float)
 _MARK = "__beamhub_function__"
-_DURATION: TypeAdapter[float] = TypeAdapter(Duration)
-_SIZE: TypeAdapter[int] = TypeAdapter(Size)
 
 
 class DataError(Exception):
@@ -102,8 +86,8 @@ def function(
             title=title or name.replace("_", " ").capitalize(),
             version=str(version),
             description=inspect.getdoc(call) or "",
-            timeout_s=_quantity(_DURATION, timeout, f"timeout of {name}", "90s"),
-            memory_bytes=_quantity(_SIZE, memory, f"memory of {name}", "2G"),
+            timeout_s=_quantity(parse_duration, timeout, f"timeout of {name}"),
+            memory_bytes=_quantity(parse_size, memory, f"memory of {name}"),
             parameters=_parameters(call),
         )
         setattr(call, _MARK, definition)
@@ -118,11 +102,11 @@ def definition_of(call: object) -> Definition | None:
     return found if isinstance(found, Definition) else None
 
 
-def _quantity(adapter: TypeAdapter[Any], value: object, what: str, example: str) -> Any:
+def _quantity(parse: Callable[[object], Number], value: object, what: str) -> Number:
     try:
-        return adapter.validate_python(value)
-    except ValidationError:
-        raise WrongFunction(f"{what}: cannot read {value!r}. Write it like {example!r}.") from None
+        return parse(value)
+    except ValueError as exc:
+        raise WrongFunction(f"{what}: {exc}.") from None
 
 
 def _parameters(call: Callable[..., Any]) -> type[BaseModel]:

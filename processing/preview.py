@@ -91,7 +91,7 @@ def _coloured(image: NDArray[Any], log: bool) -> Image.Image:
     scaled = (np.where(valid, image, low) - low) / ((high - low) or 1.0)
     indices = np.where(valid, np.clip(scaled * COLOURS, 0, COLOURS - 1), COLOURS).astype(np.uint8)
     coloured = Image.fromarray(indices)
-    coloured.putpalette(_table().tobytes())
+    coloured.putpalette(_table().tobytes() + bytes(3))
     coloured.info["transparency"] = COLOURS
     return coloured
 

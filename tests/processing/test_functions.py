@@ -93,7 +93,7 @@ def test_a_catch_all_parameter_is_refused():
 
 @pytest.mark.parametrize("bound", [{"timeout": "soon"}, {"memory": "much"}], ids=str)
 def test_a_bound_that_cannot_be_read_is_refused_with_an_example(bound):
-    with pytest.raises(WrongFunction, match="Write it like"):
+    with pytest.raises(WrongFunction, match="write it like"):
 
         @function(version="1", **bound)
         def wrong(raw: Path, out: Path) -> Summary: ...

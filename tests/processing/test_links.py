@@ -1,0 +1,82 @@
+import h5py
+import numpy as np
+import pytest
+
+from beamhub.processing.functions import DataError
+from beamhub.processing.links import check_links
+
+
+@pytest.fixture
+def storage(tmp_path):
+    """Two proposals with a file each: ours refers to others by what a test adds."""
+    for proposal in ("ours", "theirs"):
+        (tmp_path / proposal / "scan").mkdir(parents=True)
+        with h5py.File(tmp_path / proposal / "scan/data.h5", "w") as file:
+            file["counts"] = np.arange(10)
+    return tmp_path
+
+
+def raw_file(storage, add):
+    raw = storage / "ours/scan/master.h5"
+    with h5py.File(raw, "w") as file:
+        file.create_group("entry")
+        add(file)
+    return raw
+
+
+def external_link(target):
+    return lambda file: file.__setitem__("entry/link", h5py.ExternalLink(target, "/counts"))
+
+
+def virtual_source(target):
+    def add(file):
+        layout = h5py.VirtualLayout(shape=(10,), dtype="i8")
+        layout[:] = h5py.VirtualSource(target, "counts", shape=(10,))
+        file.create_virtual_dataset("entry/virtual", layout)
+
+    return add
+
+
+def external_data(target):
+    return lambda file: file.create_dataset("entry/raw", (10,), "i1", external=[(target, 0, 10)])
+
+
+WAYS = pytest.mark.parametrize("way", [external_link, virtual_source, external_data])
+
+
+@WAYS
+@pytest.mark.parametrize("target", ["data.h5", "../scan/data.h5", "./not-there-yet.h5"])
+def test_a_target_in_the_same_proposal_is_allowed(storage, way, target):
+    check_links(raw_file(storage, way(target)), storage / "ours")
+
+
+@WAYS
+@pytest.mark.parametrize("target", ["../../theirs/scan/data.h5", "/etc/hostname"])
+def test_a_target_outside_of_the_proposal_is_refused_and_named(storage, way, target):
+    with pytest.raises(DataError, match=f"master.h5 refers to {target}, which lies outside"):
+        check_links(raw_file(storage, way(target)), storage / "ours")
+
+
+@WAYS
+def test_a_target_that_is_a_link_out_of_the_proposal_is_refused(storage, way):
+    (storage / "ours/scan/alias.h5").symlink_to(storage / "theirs/scan/data.h5")
+    with pytest.raises(DataError, match="outside"):
+        check_links(raw_file(storage, way("alias.h5")), storage / "ours")
+
+
+def test_what_an_allowed_target_refers_to_is_checked_too(storage):
+    with h5py.File(storage / "ours/scan/data.h5", "a") as file:
+        file["onwards"] = h5py.ExternalLink("../../theirs/scan/data.h5", "/counts")
+    with pytest.raises(DataError, match=r"data.h5 refers to \.\./\.\./theirs"):
+        check_links(raw_file(storage, external_link("data.h5")), storage / "ours")
+
+
+def test_files_that_refer_to_each_other_come_to_an_end(storage):
+    with h5py.File(storage / "ours/scan/data.h5", "a") as file:
+        file["back"] = h5py.ExternalLink("master.h5", "/entry")
+    check_links(raw_file(storage, external_link("data.h5")), storage / "ours")
+
+
+def test_a_file_that_is_not_hdf5_is_not_looked_at(storage):
+    (storage / "ours/frame.tif").write_bytes(b"II*\0")
+    check_links(storage / "ours/frame.tif", storage / "ours")
