@@ -89,6 +89,11 @@ class Library:
         """Every function in force, by name; ``mistake`` says why a newer version of it is not."""
         return [version.record for _, version in sorted(self._by_name().items())]
 
+    def current(self, name: str) -> Function | None:
+        """What the catalogue says of the version in force; None where there is no such function."""
+        version = self._by_name().get(name)
+        return version.record if version is not None else None
+
     def find(self, name: str, digest: str = "") -> Version:
         """A function in the version that ``digest`` names, else in the one in force.
 

@@ -6,6 +6,10 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from beamhub.processing.settings import Settings
 
 SYS_OPENAT2 = 437  # the same on all architectures since Linux 5.6
 RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH = 0x02, 0x04, 0x08  # linux/openat2.h
@@ -125,7 +129,22 @@ class Storage:
     settle_s: float = 2.0
 
     def proposal_folder(self, path: str) -> Path:
-        """The folder that holds all of a file's proposal; the root where the layout has no proposal."""
+        """The folder that holds all of a file's proposal; the root where the layout has no proposal.
+
+        For a file above its proposal's folder it is the file itself: that may refer to nothing else.
+        """
         folders = PurePosixPath(self.layout).parts
         depth = next((n for n, part in enumerate(folders, 1) if "{proposal}" in part), 0)
         return Path(os.path.realpath(self.root)).joinpath(*PurePosixPath(path).parts[:depth])
+
+
+def storages_of(settings: "Settings") -> dict[str, Storage]:
+    """The storages of a configuration by name; files settle as long as the slowest source of the storage says."""
+    settle: dict[str, float] = {}
+    for source in settings.sources.values():
+        name = getattr(source, "storage", "")
+        settle[name] = max(settle.get(name, 0.0), getattr(source, "settle", 0.0))
+    return {
+        name: Storage(storage.root, storage.layout, settle.get(name, Storage.settle_s))
+        for name, storage in settings.storages.items()
+    }
