@@ -4,6 +4,7 @@ The service reads the files and copies them, and a child process imports them; n
 A version lies in a copy that is named by its digest, so runs of an older version go on beside a newer one.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -62,6 +63,8 @@ def describe_in_child(copy: Path, digest: str) -> dict[str, Any]:
 class Library:
     """Functions of the configured files and folders, by name.
 
+    Reading it is safe while another thread refreshes it.
+
     Args:
         places: folders (every module in them may hold functions) or single modules.
         copies: a folder of the service's own; it is made, and holds one copy for each digest.
@@ -84,6 +87,13 @@ class Library:
             self._signatures[place] = _signature(place)
             self._take(place)
         return bool(changed)
+
+    async def watch(self, on_change: Callable[[], object], interval_s: float = 2.0) -> None:
+        """Look again and again, until cancelled; ``on_change`` is called after anything was taken."""
+        while True:
+            await asyncio.sleep(interval_s)
+            if await asyncio.to_thread(self.refresh):
+                on_change()
 
     def functions(self) -> list[Function]:
         """Every function in force, by name; ``mistake`` says why a newer version of it is not."""
@@ -114,8 +124,7 @@ class Library:
         return {name: version for place in self._in_force.values() for name, version in place.items()}
 
     def _take(self, place: Path) -> None:
-        for name in [n for n in self.mistakes if n.startswith(f"{place}")]:
-            del self.mistakes[name]
+        self.mistakes = {name: text for name, text in self.mistakes.items() if not _is_in(name, place)}
         try:
             found = _read(place)
         except (NotTrusted, OSError) as exc:
@@ -139,17 +148,17 @@ class Library:
         for module, mistake in offered["mistakes"].items():
             if module not in found.modules:
                 continue
-            self.mistakes[f"{place / module if place.is_dir() else place}"] = mistake
+            self.mistakes = {**self.mistakes, f"{place / module if place.is_dir() else place}": mistake}
             for name, version in before.items():
                 if version.module_copy.name == module and name not in versions:
                     versions[name] = _with_mistake(version, mistake)
-        self._older |= {(name, v.record.digest): v for name, v in (before | versions).items()}
-        self._in_force[place] = versions
+        self._older = self._older | {(name, v.record.digest): v for name, v in (before | versions).items()}
+        self._in_force = {**self._in_force, place: versions}
 
     def _refused(self, place: Path, mistake: str) -> None:
-        self.mistakes[f"{place}"] = mistake
-        before = self._in_force.get(place, {})
-        self._in_force[place] = {name: _with_mistake(version, mistake) for name, version in before.items()}
+        self.mistakes = {**self.mistakes, f"{place}": mistake}
+        kept = {name: _with_mistake(v, mistake) for name, v in self._in_force.get(place, {}).items()}
+        self._in_force = {**self._in_force, place: kept}
 
     def _restored(self, name: str, digest: str) -> Version | None:
         """A version that an earlier life of the service copied, for runs that were queued then."""
@@ -160,7 +169,7 @@ class Library:
             offered = self._describe(copy, digest)
         except RuntimeError:
             return None
-        self._older |= {(v.record.name, digest): v for v in _versions(offered, copy, digest)}
+        self._older = self._older | {(v.record.name, digest): v for v in _versions(offered, copy, digest)}
         return self._older.get((name, digest))
 
     def _copy(self, files: dict[str, bytes], digest: str) -> Path:
@@ -194,6 +203,10 @@ def _with_mistake(version: Version, mistake: str) -> Version:
 def _names_a_file(schema: Any) -> bool:
     written = json.dumps(schema)
     return any(f'"format": "{kind}"' in written for kind in ("path", "file-path", "directory-path"))
+
+
+def _is_in(name: str, place: Path) -> bool:
+    return Path(name) == place or Path(name).is_relative_to(place)
 
 
 def _modules_of(place: Path) -> list[Path]:

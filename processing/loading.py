@@ -17,6 +17,8 @@ def load(copy: Path, digest: str) -> None:
     Raises:
         WrongFunction: what lies there is not what ``digest`` names.
     """
+    if str(copy) in sys.path:
+        return
     found = digest_of_copy(copy)
     if found != digest:
         raise WrongFunction(

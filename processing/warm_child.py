@@ -47,8 +47,6 @@ class WarmChild:
         process = self._child_for(task)
         if isinstance(process, Failure):
             return process
-        with self._lock:
-            self._run = task.run
         answer = process.ask({"do": "run", "task": task_text(task)}, task.timeout_s)
         with self._lock:
             self._run = None
@@ -76,25 +74,31 @@ class WarmChild:
     def cancel(self, run: int) -> bool:
         """End the child if it is executing this run; true if it was."""
         with self._lock:
-            process, running = self._process, self._run == run
-        if running and process is not None:
-            process.end(cancelled=True)
-        return running
+            process = self._process
+            if process is None or self._run != run:
+                return False
+            process.let_go(cancelled=True)
+        process.end()
+        return True
 
     def close(self) -> None:
         """End the child and everything that it started."""
         self._drop()
 
     def _child_for(self, task: Task) -> "_Process | Failure":
-        if self._process is not None and self._digest == task.digest and self._process.is_alive():
-            return self._process
-        self._drop()
-        process = _Process()
+        """The child with this task's module imported, whose time is not the function's."""
+        process = self._process
+        if process is None or self._digest != task.digest or not process.is_usable():
+            self._drop()
+            process = _Process()
         with self._lock:
             self._process, self._digest, self._run = process, task.digest, task.run
+        if task.module_copy in process.loaded:
+            return process
         request = {"do": "load", "copy": str(task.module_copy), "digest": task.digest}
         answer = process.ask(request, LOAD_TIMEOUT_S)
         if answer.text == "null":
+            process.loaded.add(task.module_copy)
             return process
         self._drop()
         return _failure_for(answer, LOAD_TIMEOUT_S) if answer.text is None else _failed_load(answer)
@@ -145,10 +149,11 @@ class _Process:
         self._lock = threading.Lock()
         self._cancelled = False
         self._log = b""
+        self.loaded: set[Path] = set()
         os.set_blocking(self._output, False)
 
-    def is_alive(self) -> bool:
-        return self._popen.poll() is None
+    def is_usable(self) -> bool:
+        return self._lifeline >= 0 and self._popen.poll() is None
 
     def ask(self, request: dict[str, Any], timeout_s: float) -> _Answer:
         """Send a request and wait for its answer, for the end of the process, or for the time to be over."""
@@ -172,13 +177,17 @@ class _Process:
                 return self._stopped(f"its answer was longer than {LARGEST_ANSWER} bytes")
         return _Answer(received.decode("utf-8", "replace").strip(), "", self._tail())
 
-    def end(self, *, cancelled: bool = False) -> None:
-        """Have the guardian end everything; by force if it does not answer. Safe from any thread, and twice."""
+    def let_go(self, *, cancelled: bool = False) -> None:
+        """Tell the guardian to end everything. From any thread, and as often as wanted."""
         with self._lock:
             self._cancelled = self._cancelled or cancelled
             if self._lifeline >= 0:
                 os.close(self._lifeline)
                 self._lifeline = -1
+
+    def end(self) -> None:
+        """Have everything ended, by force if the guardian does not answer."""
+        self.let_go()
         try:
             self._popen.wait(END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
