@@ -1,0 +1,338 @@
+"""What can happen to a run: taken in, claimed, published, failed, cancelled, released, asked for again."""
+
+import json
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select, update
+
+from beamhub.catalog.records import Run, Scalar
+from beamhub.processing import queries
+from beamhub.processing.clock import now, to_micros
+from beamhub.processing.event import Position
+from beamhub.processing.schema import (
+    file,
+    position,
+    rule_state,
+    run,
+    run_detail,
+    scalar,
+    sequence,
+)
+from beamhub.processing.schema import (
+    request as request_table,
+)
+from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun, Retry
+
+if TYPE_CHECKING:
+    from beamhub.processing.store import Transaction
+
+AUTOMATIC, REQUESTED = "automatic", "requested"
+MAX_LOG = 64 * 1024  # characters kept of a log's end
+MAX_MESSAGE = 2000  # characters of an error's message in listings
+
+
+class NotPossible(Exception):
+    """A run is in a state in which this cannot be done; ``state`` says which."""
+
+    def __init__(self, what: str, state: str) -> None:
+        super().__init__(what)
+        self.state = state
+
+
+class OtherRequest(Exception):
+    """The key of a request was used before, for something else."""
+
+
+def take_in(transaction: "Transaction", arrivals: Sequence[Arrival], at: Position | None) -> list[int]:
+    """Insert events and their runs; known ones change nothing. The ids of the new files."""
+    new = [number for arrival in arrivals if (number := _take_in(transaction, arrival)) is not None]
+    if at is not None:
+        transaction.put(position, {"source": at.source, "value": at.value}, value=at.value)
+    return new
+
+
+def _take_in(transaction: "Transaction", arrival: Arrival) -> int | None:
+    event = arrival.event
+    if event.kind != "closed":
+        _changed_kind(transaction, arrival)
+        return None
+    values = {
+        "seq": 0,
+        "proposal": arrival.proposal,
+        "instance": event.instance,
+        "file_id": event.file_id,
+        "storage": event.storage,
+        "path": event.path,
+        "size": event.size,
+        "time": to_micros(event.time),
+        "arrived": now(),
+        "source": event.source,
+        "kind": event.kind,
+        "columns": to_json(arrival.columns),
+        "raw": to_json(event.raw),
+    }
+    number = transaction.insert_new(file, values)
+    if number is None:
+        return None
+    transaction.touch_file(number)
+    for planned in arrival.runs:
+        name = event.path.rpartition("/")[2]
+        _queue(
+            transaction, number, name, arrival.proposal, planned, _words(arrival, planned), automatic_rule=planned.rule
+        )
+    return number
+
+
+def _changed_kind(transaction: "Transaction", arrival: Arrival) -> None:
+    """A file was removed or came back: its versions say so; where nothing is known of it there is nothing to say."""
+    event = arrival.event
+    matches = (file.c.storage == event.storage) & (file.c.path == event.path)
+    if event.file_id:
+        matches = (file.c.instance == event.instance) & (file.c.file_id == event.file_id)
+    found = (
+        transaction.execute(update(file).where(matches).values(kind=event.kind).returning(file.c.id)).scalars().all()
+    )
+    for number in found:
+        transaction.touch_file(number)
+
+
+def _queue(
+    transaction: "Transaction",
+    file_number: int,
+    name: str,
+    proposal: str,
+    planned: PlannedRun,
+    words: str,
+    **more: Any,
+) -> int | None:
+    values = {
+        "seq": 0,
+        "proposal": proposal,
+        "state": "queued",
+        "cause": AUTOMATIC,
+        "file": file_number,
+        "file_name": name,
+        "rule": planned.rule or None,
+        "function": planned.function,
+        "version": planned.version,
+        "digest": planned.digest,
+        "parameters": to_json(planned.parameters),
+        "queued": now(),
+        "words": words,
+    } | more
+    number = transaction.insert_new(run, values)
+    if number is not None:
+        transaction.touch_run(number)
+        transaction.count(proposal, planned.function, "queued", 1)
+    return number
+
+
+def claim(transaction: "Transaction", limit: int) -> list[Claim]:
+    """Hand out runs that are due."""
+    claims = []
+    for row in queries.due(transaction.connection, limit):
+        values = {"attempts": row.attempts + 1, "started": now(), "finished": None, "next_try": None}
+        if _move(transaction, row, "running", **values):
+            claims.append(_claim(transaction, row))
+    return claims
+
+
+def _claim(transaction: "Transaction", row: Any) -> Claim:
+    of_file = transaction.execute(select(file.c.storage, file.c.path).where(file.c.id == row.file)).one()
+    exhausted = transaction.execute(select(run.c.resource_failures).where(run.c.file == row.file)).scalars()
+    return Claim(
+        run=row.id,
+        attempt=row.attempts + 1,
+        proposal=row.proposal,
+        storage=of_file.storage,
+        path=of_file.path,
+        function=row.function,
+        digest=row.digest,
+        parameters=json.loads(row.parameters),
+        rule=row.rule,
+        data_attempts=row.data_failures,
+        resource_failures=sum(exhausted),
+    )
+
+
+def publish(transaction: "Transaction", number: int, attempt: int, outcome: Outcome, folder: str) -> bool:
+    """Make an outcome the result."""
+    row = _in_force(transaction, number, attempt)
+    if row is None:
+        return False
+    if row.cancelling:
+        _move(transaction, row, "cancelled", finished=now(), cancelling=False)
+        return False
+    scalars = {name: finite(value) for name, value in outcome.scalars.items()}
+    _move(
+        transaction, row, "done",
+        finished=now(), where=outcome.where, folder=folder,
+        output=outcome.output, preview=outcome.preview, plot=outcome.plot,
+        scalars=to_json({name: value.model_dump() for name, value in scalars.items()}),
+        sparkline=to_json([_finite(y) for y in outcome.sparkline]) if outcome.sparkline else None,
+        error_kind=None, error_type=None, error_message=None,
+    )  # fmt: skip
+    transaction.execute(delete(scalar).where(scalar.c.run == number))
+    if scalars:
+        rows = [
+            {"run": number, "name": name, "proposal": row.proposal, "value": value.value}
+            for name, value in scalars.items()
+        ]
+        transaction.execute(insert(scalar), rows)
+    _detail(transaction, number, "[]", outcome.log_tail)
+    return True
+
+
+def fail(transaction: "Transaction", number: int, attempt: int, failure: Failure, retry: Retry) -> bool:
+    """Record a failure: tried again later, failed for good, or cancelled if that was asked for."""
+    row = _in_force(transaction, number, attempt)
+    if row is None:
+        return False
+    told = {
+        "where": failure.where,
+        "error_kind": failure.kind,
+        "error_type": failure.type,
+        "error_message": failure.message[:MAX_MESSAGE],
+        "data_failures": row.data_failures + (failure.kind == "data"),
+        "resource_failures": row.resource_failures + (failure.kind == "resource"),
+    }
+    if row.cancelling:
+        _move(transaction, row, "cancelled", finished=now(), cancelling=False)
+    elif retry.at is not None:
+        _move(transaction, row, "queued", next_try=to_micros(retry.at), **told)
+    else:
+        _move(transaction, row, "failed", finished=now(), quarantined=retry.quarantined, **told)
+    _detail(transaction, number, to_json(list(failure.traceback)), failure.log_tail)
+    return True
+
+
+def requeue(transaction: "Transaction", runs: Collection[int] | None) -> None:
+    """Running runs (these, or all) go back into the queue; those that were being cancelled are cancelled."""
+    query = select(run).where(run.c.state == "running")
+    if runs is not None:
+        query = query.where(run.c.id.in_(runs))
+    for row in transaction.execute(query).all():
+        if row.cancelling:
+            _move(transaction, row, "cancelled", finished=now(), cancelling=False)
+        else:
+            _move(transaction, row, "queued", started=None)
+
+
+def request(
+    transaction: "Transaction",
+    key: str,
+    body: str,
+    user: str,
+    runs: Sequence[int],
+    change: Callable[[Run], PlannedRun],
+) -> list[int]:
+    """Queue runs again on the same files, once for each key."""
+    transaction.execute(update(sequence).values(value=sequence.c.value))  # two repeats of one key wait for each other
+    known = transaction.execute(select(request_table.c.body).where(request_table.c.id == key)).scalar_one_or_none()
+    if known is not None:
+        if known != body:
+            raise OtherRequest("this Idempotency-Key was used for another request; make a new key")
+        like = run.c.request.startswith(f"{key}|", autoescape=True)
+        return list(transaction.execute(select(run.c.id).where(like).order_by(run.c.id)).scalars())
+    transaction.execute(insert(request_table).values(id=key, body=body))
+    new = []
+    for number in runs:
+        before = queries.run_in_full(transaction.connection, number)
+        if before is None:
+            continue
+        planned = change(before)
+        words = transaction.execute(select(run.c.words).where(run.c.id == number)).scalar_one()
+        made = _queue(
+            transaction, before.file.id, before.file.name, before.proposal, planned, words,
+            cause=REQUESTED, request=f"{key}|{planned.rule}|{planned.function}", requested_by=user,
+        )  # fmt: skip
+        new += [made] if made is not None else []
+    return new
+
+
+def cancel(transaction: "Transaction", number: int) -> None:
+    """Cancel a queued run at once; tell the dispatcher of a running one."""
+    row = _row(transaction, number)
+    if row.state == "queued" and _move(transaction, row, "cancelled", finished=now(), next_try=None):
+        return
+    if row.state == "running":
+        transaction.execute(update(run).where(run.c.id == number).values(cancelling=True))
+        transaction.touch_run(number)
+        return
+    raise NotPossible(f"run {number} is {row.state}; only a queued or running run can be cancelled", row.state)
+
+
+def release(transaction: "Transaction", number: int) -> None:
+    """Put a run from quarantine back into the queue, with its failures forgotten."""
+    row = _row(transaction, number)
+    if not row.quarantined:
+        raise NotPossible(f"run {number} is {row.state} and not in quarantine", row.state)
+    transaction.execute(update(run).where(run.c.file == row.file).values(resource_failures=0))
+    _move(transaction, row, "queued", quarantined=False, finished=None, data_failures=0)
+
+
+def pause(transaction: "Transaction", rule: str, paused: bool) -> None:
+    """Hold a rule's runs back, or let them go."""
+    transaction.put(rule_state, {"rule": rule, "paused": paused}, paused=paused)
+
+
+def finite(value: Scalar) -> Scalar:
+    """A scalar whose value can be stored and sent: what is not finite becomes None with the reason."""
+    if value.value is None or math.isfinite(value.value):
+        return value
+    return value.model_copy(update={"value": None, "reason": value.reason or f"not finite: {value.value}"})
+
+
+def to_json(value: Any) -> str:
+    """JSON without NaN, of whatever an event or a function gave."""
+    return json.dumps(_finite(value), ensure_ascii=False, default=str, separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
+def _move(transaction: "Transaction", row: Any, state: str, **values: Any) -> bool:
+    """Take a run from the state it was read in to another; False if somebody else moved it meanwhile."""
+    still = (run.c.id == row.id) & (run.c.state == row.state) & (run.c.attempts == row.attempts)
+    moved = transaction.execute(update(run).where(still).values(state=state, **values)).rowcount == 1
+    if moved:
+        transaction.touch_run(row.id)
+        transaction.count(row.proposal, row.function, row.state, -1)
+        transaction.count(row.proposal, row.function, state, 1)
+    return moved
+
+
+def _row(transaction: "Transaction", number: int) -> Any:
+    row = transaction.execute(select(run).where(run.c.id == number).with_for_update()).one_or_none()
+    if row is None:
+        raise NotPossible(f"there is no run {number}", "unknown")
+    return row
+
+
+def _in_force(transaction: "Transaction", number: int, attempt: int) -> Any:
+    matches = (run.c.id == number) & (run.c.attempts == attempt) & (run.c.state == "running")
+    return transaction.execute(select(run).where(matches).with_for_update()).one_or_none()
+
+
+def _detail(transaction: "Transaction", number: int, traceback: str, log_tail: str) -> None:
+    values = {"traceback": traceback, "log_tail": _finite(log_tail[-MAX_LOG:])}
+    transaction.put(run_detail, {"run": number, **values}, **values)
+
+
+def _words(arrival: Arrival, planned: PlannedRun) -> str:
+    parts = [
+        arrival.event.path,
+        planned.rule,
+        planned.function,
+        *(str(v) for v in arrival.columns.values() if v is not None),
+    ]
+    return " ".join(parts).lower()

@@ -1,0 +1,115 @@
+"""RunQuery: what is asked of a listing of runs, and the cursors that go on where a page ended."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+SORTS = ("queued", "started", "finished", "file", "function", "state", "rule")
+LARGEST_PAGE = 500
+LARGEST_ID = 2**63 - 1
+
+
+class BadQuery(ValueError):
+    """What was asked cannot be answered; the message says which part and what is possible."""
+
+
+@dataclass(frozen=True)
+class RunQuery:
+    """A filter, an order, and which part of it.
+
+    ``proposals`` are those to look in: the caller has decided that the asker may see them. ``sort`` is one of
+    :data:`SORTS` or ``scalar:NAME``, with ``-`` in front for descending. At most one of ``after``, ``before`` (cursors
+    of an earlier page) and ``at`` (a row number) is given.
+    """
+
+    proposals: tuple[str, ...]
+    function: str | None = None
+    rule: str | None = None
+    state: str | None = None
+    text: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    ids: tuple[int, ...] | None = None
+    file: int | None = None
+    sort: str = "-queued"
+    limit: int = 100
+    after: str | None = None
+    before: str | None = None
+    at: int | None = None
+    words: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Check what can be wrong.
+
+        Raises:
+            BadQuery: an unknown sort, a limit or cursors that do not fit.
+        """
+        if self.column not in SORTS and not self.scalar:
+            raise BadQuery(
+                f"sort {self.sort!r} is unknown; possible: {', '.join(SORTS)}, scalar:NAME, each with - before it"
+            )
+        if not 1 <= self.limit <= LARGEST_PAGE:
+            raise BadQuery(f"limit {self.limit} is not between 1 and {LARGEST_PAGE}")
+        if sum(part is not None for part in (self.after, self.before, self.at)) > 1:
+            raise BadQuery("after, before and at exclude each other; give one of them")
+        if self.at is not None and not 0 <= self.at <= LARGEST_ID:
+            raise BadQuery(f"at {self.at} is no row number")
+        object.__setattr__(self, "words", tuple(self.text.lower().split()))
+
+    @property
+    def descending(self) -> bool:
+        """Whether the largest comes first."""
+        return self.sort.startswith("-")
+
+    @property
+    def column(self) -> str:
+        """What is sorted by."""
+        return self.sort.removeprefix("-")
+
+    @property
+    def scalar(self) -> str:
+        """The scalar that is sorted by, or nothing."""
+        return self.column.partition("scalar:")[2]
+
+    def cursor(self, value: Any, number: int) -> str:
+        """A cursor for the row with this value and id; it holds for the same filter and order only."""
+        text = json.dumps([self._mark(), value, number], separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def read_cursor(self, cursor: str) -> tuple[Any, int]:
+        """Value and id that a cursor stands for.
+
+        Raises:
+            BadQuery: it is none, or one of another filter or order.
+        """
+        try:
+            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            mark, value, number = json.loads(text)
+        except (binascii.Error, ValueError, TypeError):
+            raise BadQuery(f"{cursor[:40]!r} is no cursor; take one from a page's after or before") from None
+        if mark != self._mark():
+            raise BadQuery("the cursor is of another filter or order; start again without it")
+        if not isinstance(number, int) or not -LARGEST_ID <= number <= LARGEST_ID or not self._fits(value):
+            raise BadQuery(f"{cursor[:40]!r} is no cursor; take one from a page's after or before")
+        return value, number
+
+    def _fits(self, value: Any) -> bool:
+        if value is None:
+            return True
+        if self.scalar:
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        if self.column in ("queued", "started", "finished"):
+            return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_ID
+        return isinstance(value, str)
+
+    def _mark(self) -> str:
+        """Names the filter and order, so that a cursor of another one is noticed."""
+        parts = (
+            sorted(self.proposals), self.function, self.rule, self.state, self.words, str(self.since), str(self.until),
+            self.ids, self.file, self.sort,
+        )  # fmt: skip
+        return sha256(repr(parts).encode()).hexdigest()[:16]

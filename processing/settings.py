@@ -1,0 +1,239 @@
+"""processing.yaml: what an operator and a beamline scientist say of storages, access, sources, executors, rules."""
+
+import re
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from beamhub.config.mistakes import did_you_mean
+from beamhub.config.quantities import Duration
+
+Where = tuple[str | int, ...]
+MAX_NAME = 100  # characters; names stand in table cells and in paths
+
+
+class Part(BaseModel):
+    """What all parts of the file share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class StorageSettings(Part):
+    """A file tree with raw data.
+
+    ``layout`` names the leading folders of a path, for instance ``{beamline}/{proposal}/{scan}``; the proposal decides
+    who may see what. ``seen`` says where a site's notebook servers find the same tree. ``staff`` is the Hub group that
+    sees files without a proposal.
+    """
+
+    title: str = ""
+    root: Path
+    layout: str = "{proposal}"
+    instance: str = ""
+    seen: dict[str, str] = {}
+    staff: str = ""
+
+    @field_validator("root")
+    @classmethod
+    def _absolute(cls, root: Path, info: ValidationInfo) -> Path:
+        return _beside(root, info)
+
+    @field_validator("layout")
+    @classmethod
+    def _fields(cls, layout: str) -> str:
+        try:
+            names = [name for _, name, _, _ in Formatter().parse(layout) if name is not None]
+        except ValueError as error:
+            raise PydanticCustomError(
+                "layout", "{why}; write it like {{proposal}}/{{scan}}", {"why": str(error)}
+            ) from None
+        if any(not name.isidentifier() for name in names) or len(set(names)) != len(names):
+            raise PydanticCustomError(
+                "layout", "its fields must be different words; write it like {{proposal}}/{{scan}}"
+            )
+        return layout
+
+
+class AccessSettings(Part):
+    """Which Hub groups see what: the proposal's own, the beamline's for all its proposals, and who sees everything."""
+
+    proposal_group: str = "{proposal}"
+    beamline_groups: dict[str, str] = {}
+    all: list[str] = []
+
+
+class SourceSettings(Part):
+    """A source of events; what else may be said depends on its kind."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    kind: str
+
+
+class FilesystemSettings(SourceSettings):
+    """A watched folder: files are complete when closed or moved into place, or unchanged for ``settle``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    storage: str
+    settle: Duration = 2.0
+    ignore: list[str] = ["*.tmp", ".*"]
+
+
+class Sender(Part):
+    """Of which storages, and below which paths, a service may send events."""
+
+    storages: list[str] = []
+    prefixes: list[str] = [""]
+
+
+class HttpSettings(SourceSettings):
+    """CloudEvents that services of the Hub post; only those named here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    senders: dict[str, Sender] = {}
+
+
+class ExecutorSettings(Part):
+    """Where functions run: Dask on this machine (``workers``), or a scheduler's ``address``."""
+
+    kind: str = "dask"
+    workers: int = Field(default=2, ge=1, le=1000)
+    address: str = ""
+
+
+class When(Part):
+    """For which files: the storage, and a pattern of the path below its root (``*`` in a name, ``**`` over folders)."""
+
+    storage: str
+    path: str = "**"
+
+
+class RuleSettings(Part):
+    """For which files which function runs, with what; ``columns`` are read from the file itself, before it runs."""
+
+    title: str = ""
+    when: When
+    function: str
+    parameters: dict[str, Any] = Field(default={}, alias="with")
+    columns: dict[str, str] = {}
+    executor: str = ""
+
+
+class Settings(Part):
+    """The whole file; relative paths start at its folder."""
+
+    store: str = "sqlite:///beamhub.db"
+    results: Path = Path("results")
+    storages: dict[str, StorageSettings]
+    access: AccessSettings = AccessSettings()
+    sources: dict[str, FilesystemSettings | HttpSettings] = {}
+    executors: dict[str, ExecutorSettings] = {"here": ExecutorSettings()}
+    functions: list[Path] = []
+    single_user: bool = False
+    rules: dict[str, RuleSettings] = {}
+
+    @field_validator("store")
+    @classmethod
+    def _url(cls, store: str, info: ValidationInfo) -> str:
+        try:
+            url = make_url(store)
+        except ArgumentError:
+            raise PydanticCustomError(
+                "store", "no database address; write sqlite:///beamhub.db or postgresql+psycopg://user@host/name"
+            ) from None
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise PydanticCustomError("store", "only SQLite and PostgreSQL can be used; see the reference")
+        if url.get_backend_name() == "sqlite" and url.database:
+            url = url.set(database=str(_beside(Path(url.database), info)))
+        return url.render_as_string(hide_password=False)
+
+    @field_validator("results")
+    @classmethod
+    def _results(cls, results: Path, info: ValidationInfo) -> Path:
+        return _beside(results, info)
+
+    @field_validator("functions")
+    @classmethod
+    def _functions(cls, functions: list[Path], info: ValidationInfo) -> list[Path]:
+        return [_beside(path, info) for path in functions]
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _sources(cls, sources: Any) -> Any:
+        return {name: _source(value) for name, value in sources.items()} if isinstance(sources, dict) else sources
+
+    def mistakes(self) -> Iterable[tuple[Where, str, str]]:
+        """What does not fit together."""
+        yield from _named("executors", self.executors)
+        yield from _named("rules", self.rules)
+        known = {point.name for point in entry_points(group="beamhub.executors")}
+        for name, executor in self.executors.items():
+            if executor.kind not in known:
+                yield ("executors", name, "kind"), f"unknown kind {executor.kind!r}", did_you_mean(executor.kind, known)
+        for name, storage in self.storages.items():
+            if not storage.root.is_dir():
+                yield ("storages", name, "root"), f"there is no folder {storage.root}", "make it, or mend the path"
+        yield from self._source_mistakes()
+        yield from self._rule_mistakes()
+        for number, path in enumerate(self.functions):
+            if not path.exists():
+                yield ("functions", number), f"there is no {path}", "make it, or mend the path"
+
+    def _source_mistakes(self) -> Iterable[tuple[Where, str, str]]:
+        for name, source in self.sources.items():
+            named = [source.storage] if isinstance(source, FilesystemSettings) else []
+            senders = source.senders.items() if isinstance(source, HttpSettings) else ()
+            for where, storage in [
+                *((("sources", name, "storage"), storage) for storage in named),
+                *(
+                    (("sources", name, "senders", sender, "storages", number), storage)
+                    for sender, allowed in senders
+                    for number, storage in enumerate(allowed.storages)
+                ),
+            ]:
+                if storage not in self.storages:
+                    yield where, f"there is no storage {storage!r}", did_you_mean(storage, self.storages)
+
+    def _rule_mistakes(self) -> Iterable[tuple[Where, str, str]]:
+        for name, rule in self.rules.items():
+            if rule.when.storage not in self.storages:
+                yield (
+                    ("rules", name, "when", "storage"),
+                    f"there is no storage {rule.when.storage!r}",
+                    did_you_mean(rule.when.storage, self.storages),
+                )
+            if rule.executor and rule.executor not in self.executors:
+                yield (
+                    ("rules", name, "executor"),
+                    f"there is no executor {rule.executor!r}",
+                    did_you_mean(rule.executor, self.executors),
+                )
+
+
+def _source(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise PydanticCustomError("source", "a source is a mapping; write {{kind: filesystem, storage: NAME}}")
+    kinds: dict[str, type[SourceSettings]] = {"filesystem": FilesystemSettings, "http": HttpSettings}
+    kind = kinds.get(str(value.get("kind")))
+    if kind is None:
+        raise PydanticCustomError(
+            "source", "unknown kind {kind}; possible: filesystem, http", {"kind": repr(value.get("kind"))}
+        )
+    return kind.model_validate(value)
+
+
+def _named(where: str, parts: Iterable[str]) -> Iterable[tuple[Where, str, str]]:
+    for name in parts:
+        if len(name) > MAX_NAME or not re.fullmatch(r"[\w][\w .\-]*", name):
+            yield (where, name), f"{name!r} is no name", f"up to {MAX_NAME} letters, digits, spaces and . - _"
+
+
+def _beside(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder", Path.cwd())
+    return path if path.is_absolute() else Path(folder) / path

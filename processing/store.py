@@ -1,0 +1,326 @@
+"""The store: files, runs and results in SQLite or PostgreSQL, with every change numbered in commit order."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any, TypeVar
+
+from alembic import command as alembic
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+
+from beamhub.catalog.records import Change, Count, File, Page, Proposal, Run
+from beamhub.processing import lifecycle, queries
+from beamhub.processing.event import Position
+from beamhub.processing.query import RunQuery
+from beamhub.processing.schema import counter, file, run, sequence
+from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun, Retry
+
+Answer = TypeVar("Answer")
+READERS = 4
+BUSY_S = 30  # how long SQLite waits for another process's lock
+
+
+class Transaction:
+    """One writing transaction: what it changed gets its number in the feed, and counters move, when it ends."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.execute = connection.execute
+        self._changed: dict[str, set[int]] = {"run": set(), "file": set()}
+        self._counts: dict[tuple[str, str, str], int] = {}
+
+    def touch_run(self, number: int) -> None:
+        """This run changed."""
+        self._changed["run"].add(number)
+
+    def touch_file(self, number: int) -> None:
+        """This file changed."""
+        self._changed["file"].add(number)
+
+    def count(self, proposal: str, function: str, state: str, change: int) -> None:
+        """There are ``change`` more runs of this kind."""
+        key = (proposal, function, state)
+        self._counts[key] = self._counts.get(key, 0) + change
+
+    def insert_new(self, table: Any, values: dict[str, Any]) -> int | None:
+        """Insert a row unless one with its key is there; its id, or None."""
+        statement = self._dialect_insert(table).values(values).on_conflict_do_nothing()
+        return self.execute(statement.returning(table.c.id)).scalar_one_or_none()
+
+    def put(self, table: Any, values: dict[str, Any], **changed: Any) -> None:
+        """Insert a row, or change these columns where its key is there."""
+        keys = [column.name for column in table.primary_key]
+        statement = self._dialect_insert(table).values(values)
+        self.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+
+    def finish(self) -> int | None:
+        """Move counters, take the next number, and give it to what changed; None if nothing did."""
+        for (proposal, function, state), change in sorted(self._counts.items()):
+            if change:
+                row = {"proposal": proposal, "function": function, "state": state, "n": change}
+                self.put(counter, row, n=counter.c.n + change)
+        if not any(self._changed.values()):
+            return None
+        number = self.execute(
+            update(sequence).values(value=sequence.c.value + 1).returning(sequence.c.value)
+        ).scalar_one()
+        for table, ids in ((run, self._changed["run"]), (file, self._changed["file"])):
+            for part in _parts(sorted(ids)):
+                self.execute(update(table).where(table.c.id.in_(part)).values(seq=number))
+        return int(number)
+
+    def _dialect_insert(self, table: Any) -> Any:
+        dialect = postgresql if self.connection.dialect.name == "postgresql" else sqlite
+        return dialect.insert(table)
+
+
+class Store:
+    """What the service knows, in a database. Methods block; the service calls them by :meth:`call`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writing = threading.Lock()
+        self._pool = ThreadPoolExecutor(READERS, "store")
+        self._listeners: list[Callable[[int], object]] = []
+
+    @classmethod
+    def open(cls, url: str) -> "Store":
+        """Open a store, made or brought to this version's schema where needed."""
+        engine = _engine(url)
+        with engine.begin() as connection:
+            _migrate(connection)
+            if connection.execute(select(sequence.c.value)).scalar_one_or_none() is None:
+                connection.execute(insert(sequence).values(id=1, value=0))
+        return cls(engine)
+
+    def close(self) -> None:
+        """Let go of the database; calls under way come to their end."""
+        self._pool.shutdown()
+        self._engine.dispose()
+
+    async def call(self, method: Callable[..., Answer], *args: Any) -> Answer:
+        """Run one of the store's methods beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: method(*args))
+
+    def on_commit(self, callback: Callable[[int], object]) -> None:
+        """Have ``callback`` called, in any thread, with the feed's head after each commit that changed something."""
+        self._listeners.append(callback)
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A writing transaction; one at a time in this process."""
+        writable = self._engine.execution_options(writes=True)
+        with self._writing, writable.begin() as connection:
+            transaction = Transaction(connection)
+            yield transaction
+            head = transaction.finish()
+        if head is not None:
+            for listener in self._listeners:
+                listener(head)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view."""
+        with self._engine.connect().execution_options(writes=False) as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield connection
+
+    # What the sources and the dispatcher do
+
+    def intake(self, arrivals: Sequence[Arrival], position: Position | None = None) -> list[int]:
+        """Take events in with their runs, and move the source on, in one transaction; the ids of new files.
+
+        An event that is known already changes nothing.
+        """
+        with self.writing() as transaction:
+            return lifecycle.take_in(transaction, arrivals, position)
+
+    def position(self, source: str) -> str | None:
+        """How far a source was read."""
+        with self.reading() as connection:
+            return queries.position(connection, source)
+
+    def claim(self, limit: int) -> list[Claim]:
+        """Hand out up to ``limit`` queued runs that are due, in turn over the proposals; each to one caller only."""
+        with self.reading() as connection:
+            if not queries.due(connection, 1):
+                return []
+        with self.writing() as transaction:
+            return lifecycle.claim(transaction, limit)
+
+    def publish(self, number: int, attempt: int, outcome: Outcome, folder: str) -> bool:
+        """Make an attempt's outcome the run's result; False if that attempt is not in force any more."""
+        with self.writing() as transaction:
+            return lifecycle.publish(transaction, number, attempt, outcome, folder)
+
+    def fail(self, number: int, attempt: int, failure: Failure, retry: Retry) -> bool:
+        """Record an attempt's failure and what follows; False if that attempt is not in force any more."""
+        with self.writing() as transaction:
+            return lifecycle.fail(transaction, number, attempt, failure, retry)
+
+    def lost(self, runs: Collection[int]) -> None:
+        """These runs were given up while running: back into the queue."""
+        with self.writing() as transaction:
+            lifecycle.requeue(transaction, runs)
+
+    def recover(self) -> None:
+        """At the service's start, nothing can be running: back into the queue."""
+        with self.writing() as transaction:
+            lifecycle.requeue(transaction, None)
+
+    def cancelled_running(self, runs: Collection[int]) -> set[int]:
+        """Those of these running runs that somebody cancelled."""
+        with self.reading() as connection:
+            return queries.cancelling(connection, runs)
+
+    def named_outputs(self) -> set[str]:
+        """The folders that rows name; all others below the results may be swept."""
+        with self.reading() as connection:
+            return queries.named_outputs(connection)
+
+    # What people ask for
+
+    def request(
+        self,
+        key: str,
+        body: str,
+        user: str,
+        runs: Sequence[int],
+        change: Callable[[Run], PlannedRun],
+    ) -> list[int]:
+        """Queue runs again, on the same files; ``change`` says with which function and parameters.
+
+        The same ``key`` with the same ``body`` gives the same runs, however often it is asked.
+
+        Raises:
+            lifecycle.OtherRequest: the key was used for something else.
+        """
+        with self.writing() as transaction:
+            return lifecycle.request(transaction, key, body, user, runs, change)
+
+    def cancel(self, number: int) -> None:
+        """Cancel a queued or running run.
+
+        Raises:
+            lifecycle.NotPossible: it has ended.
+        """
+        with self.writing() as transaction:
+            lifecycle.cancel(transaction, number)
+
+    def release(self, number: int) -> None:
+        """Put a quarantined run back into the queue.
+
+        Raises:
+            lifecycle.NotPossible: it is not in quarantine.
+        """
+        with self.writing() as transaction:
+            lifecycle.release(transaction, number)
+
+    def pause(self, rule: str, paused: bool) -> None:
+        """Hold a rule's queued runs back, or let them go on; files are taken in all the same."""
+        with self.writing() as transaction:
+            lifecycle.pause(transaction, rule, paused)
+
+    def paused(self) -> set[str]:
+        """The rules that are held back."""
+        with self.reading() as connection:
+            return queries.paused(connection)
+
+    def head(self) -> int:
+        """The number of the last change."""
+        with self.reading() as connection:
+            return queries.head(connection)
+
+    def runs(self, query: RunQuery) -> Page[Run]:
+        """One page of runs."""
+        with self.reading() as connection:
+            return queries.runs(connection, query)
+
+    def run_ids(self, query: RunQuery, limit: int) -> list[int]:
+        """The ids of what a filter matches, newest first."""
+        with self.reading() as connection:
+            return queries.run_ids(connection, query, limit)
+
+    def count(self, query: RunQuery) -> tuple[Count, dict[str, int]]:
+        """How many runs match, and the numbers by state."""
+        with self.reading() as connection:
+            return queries.count(connection, query)
+
+    def run(self, number: int) -> Run | None:
+        """One run with all that is known of it."""
+        with self.reading() as connection:
+            return queries.run_in_full(connection, number)
+
+    def files(self, proposals: Sequence[str], limit: int, before: int | None = None) -> Page[File]:
+        """The newest files; ``before`` is the id to go on below."""
+        with self.reading() as connection:
+            return queries.files(connection, proposals, limit, before)
+
+    def file(self, number: int) -> File | None:
+        """One file version with its runs."""
+        with self.reading() as connection:
+            return queries.file_in_full(connection, number)
+
+    def find_files(self, path: str) -> list[File]:
+        """All versions of the files at a path, newest first."""
+        with self.reading() as connection:
+            return queries.files_at(connection, path)
+
+    def proposals(self) -> list[Proposal]:
+        """Every proposal with its numbers."""
+        with self.reading() as connection:
+            return queries.proposals(connection)
+
+    def changes(self, proposals: Collection[str] | None, after: int, limit: int = 1000) -> list[Change]:
+        """What changed after a number, in commit order; all of a transaction's changes or none of them."""
+        with self.reading() as connection:
+            return queries.changes(connection, proposals, after, limit)
+
+    def places(self) -> list[tuple[str, str, str]]:
+        """For each proposal, each storage it has files in, and the path of one of them."""
+        with self.reading() as connection:
+            return queries.places(connection)
+
+    def mean_seconds(self, function: str) -> float | None:
+        """How long the newest runs of a function took; None where there is none."""
+        with self.reading() as connection:
+            return queries.mean_seconds(connection, function)
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_size=READERS + 1, pool_pre_ping=True)
+    engine = create_engine(parsed, pool_size=READERS + 1, connect_args={"timeout": BUSY_S, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver begins no transactions; we do, below
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(files("beamhub.processing.migrations")).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    alembic.upgrade(config, "head")
+
+
+def _parts(ids: list[int], size: int = 5000) -> Iterator[list[int]]:
+    for begin in range(0, len(ids), size):
+        yield ids[begin : begin + size]
