@@ -79,9 +79,7 @@ def _execute(task: Task, runner: int) -> End:
     os.chdir(task.folder)
     out = task.folder / outputs.output_name(task)
     started = datetime.now(UTC)
-    summary = call(
-        task.raw, out, **{name: getattr(parameters, name) for name in type(parameters).model_fields}
-    )
+    summary = call(task.raw, out, **{name: getattr(parameters, name) for name in type(parameters).model_fields})
     if os.getpid() != runner:  # the function forked, and this is the copy of us that nobody waits for
         os._exit(0)
     return _finish(task, definition, parameters, summary, out, started)
@@ -117,9 +115,7 @@ def address_space(more_bytes: int) -> Iterator[None]:
     """Let this process grow by so much and no further; beyond it an allocation is a MemoryError."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = _address_space_bytes() + more_bytes
-    resource.setrlimit(
-        resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
-    )
+    resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
     try:
         yield
     finally:

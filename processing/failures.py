@@ -84,9 +84,7 @@ def _lines(exc: BaseException, copy: Path) -> list[str]:
     frames = list(reversed(traceback.extract_tb(exc.__traceback__)))
     own = [f for f in frames if is_within(f.filename, copy)]
     below = [f for f in frames if not is_within(f.filename, copy) and not f.filename.startswith(_HERE)]
-    lines = [_line(Path(f.filename).relative_to(copy), f) for f in own] + [
-        _line(Path(f.filename), f) for f in below
-    ]
+    lines = [_line(Path(f.filename).relative_to(copy), f) for f in own] + [_line(Path(f.filename), f) for f in below]
     if isinstance(exc, SyntaxError) and exc.filename:
         lines.insert(0, f"{Path(exc.filename).name}:{exc.lineno}: {(exc.text or '').strip()}")
     cause = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)

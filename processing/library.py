@@ -142,9 +142,7 @@ class Library:
     def _adopt(self, place: Path, found: _Found, copy: Path, digest: str, offered: dict[str, Any]) -> None:
         """Take the modules that import; of those that do not, keep the last good version and say why."""
         before = self._in_force.get(place, {})
-        versions = {
-            v.record.name: v for v in _versions(offered, copy, digest) if v.module_copy.name in found.modules
-        }
+        versions = {v.record.name: v for v in _versions(offered, copy, digest) if v.module_copy.name in found.modules}
         for module, mistake in offered["mistakes"].items():
             if module not in found.modules:
                 continue
@@ -190,10 +188,7 @@ class Library:
 
 
 def _versions(offered: dict[str, Any], copy: Path, digest: str) -> list[Version]:
-    return [
-        Version(Function.model_validate({**f, "digest": digest}), copy / f["module"])
-        for f in offered["functions"]
-    ]
+    return [Version(Function.model_validate({**f, "digest": digest}), copy / f["module"]) for f in offered["functions"]]
 
 
 def _with_mistake(version: Version, mistake: str) -> Version:

@@ -21,9 +21,7 @@ def load(copy: Path, digest: str) -> None:
         return
     found = digest_of_copy(copy)
     if found != digest:
-        raise WrongFunction(
-            f"the copy of the functions in {copy} was changed: its digest is {found}, not {digest}."
-        )
+        raise WrongFunction(f"the copy of the functions in {copy} was changed: its digest is {found}, not {digest}.")
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(copy))
 

@@ -47,7 +47,11 @@ def text(value: Any) -> str:
 
 def class_of(group: h5py.Group) -> str:
     """The group's class: what NXcanSAS calls it if it does, else its NeXus class."""
-    return text(group.attrs.get("canSAS_class", group.attrs.get("NX_class", "")))
+    attributes = group.attrs
+    for name in ("canSAS_class", "NX_class"):
+        if name in attributes:
+            return text(attributes[name])
+    return ""
 
 
 def create_group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
@@ -57,37 +61,63 @@ def create_group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
     return group
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a file offers: its default entry, all groups that can be plotted, and which of them is the default.
+
+    ``entry`` is the one that ``@default`` of the root names, else the first, else the root. ``default`` is found
+    along ``@default`` from the root, else it is the first plottable group of the entry, else of the file.
+    """
+
+    entry: h5py.Group
+    plottable: tuple[h5py.Group, ...]
+    default: h5py.Group | None
+
+    def beside_default(self) -> list[h5py.Group]:
+        """The other plottable groups of the entry."""
+        return [g for g in self.plottable if g != self.default and _is_below(g, self.entry)]
+
+
+def contents(file: h5py.File) -> Contents:
+    """Look through a file once."""
+    entry = default_entry(file)
+    found = tuple(_plottable(file))
+    first = next((group for group in found if _is_below(group, entry)), None) or next(iter(found), None)
+    return Contents(entry, found, _named_data(file) or first)
+
+
 def default_entry(file: h5py.File) -> h5py.Group:
     """The entry that ``@default`` of the root names, else the first entry, else the root."""
     named = _named_default(file)
-    if named is not None and text(named.attrs.get("NX_class", "")) == "NXentry":
-        return named
-    for item in _groups(file):
-        if text(item.attrs.get("NX_class", "")) == "NXentry":
-            return item
-    return file
+    candidates = [*([named] if named is not None else []), *_groups(file)]
+    return next((g for g in candidates if text(g.attrs.get("NX_class", "")) == "NXentry"), file)
 
 
-def default_data(file: h5py.File) -> h5py.Group | None:
-    """The group to plot: along ``@default`` from the root, else the first that can be plotted."""
-    group: h5py.Group = file
+def _named_data(group: h5py.Group) -> h5py.Group | None:
     for _ in range(LONGEST_CHAIN):
-        if class_of(group) in PLOTTABLE:
-            return group
         following = _named_default(group)
         if following is None:
-            break
+            return None
+        if class_of(following) in PLOTTABLE:
+            return following
         group = following
-    return next(plottable(group), None) or next(plottable(file), None)
+    return None
 
 
-def plottable(group: h5py.Group) -> Iterator[h5py.Group]:
-    """Every group below (or at) this one that says it can be plotted, in the file's order."""
-    if class_of(group) in PLOTTABLE:
-        yield group
-    found: list[h5py.Group] = []
-    group.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Group) else None)
-    yield from (item for item in found if class_of(item) in PLOTTABLE)
+def _plottable(file: h5py.File) -> list[h5py.Group]:
+    found = [file] if class_of(file) in PLOTTABLE else []
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Group) and class_of(item) in PLOTTABLE:
+            found.append(item)
+
+    file.visititems(visit)
+    return found
+
+
+def _is_below(group: h5py.Group, entry: h5py.Group) -> bool:
+    above, name = text(entry.name), text(group.name)
+    return name == above or name.startswith(above.rstrip("/") + "/")
 
 
 def signal_of(group: h5py.Group) -> h5py.Dataset:

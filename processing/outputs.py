@@ -44,21 +44,21 @@ def output_name(task: Task) -> str:
 
 
 def finish(task: Task, execution: Execution, summary: Summary, out: Path) -> Outcome:
-    """Complete the folder of an attempt, with everything in it on disk.
+    """Complete the folder of an attempt.
 
     Raises:
         WrongOutput: there is no output, or it is not an HDF5 file.
     """
     check_output(out, task.function)
     with h5py.File(out, "r+") as file:
-        add_provenance(file, task, execution)
-        plot = _attempt("plot", lambda: default_plot(file))
-        image = _attempt("preview", lambda: preview.render(file, plot))
+        contents = nexus.contents(file)
+        add_provenance(contents.entry, task, execution)
+        plot = _attempt("plot", lambda: default_plot(contents))
+        image = _attempt("preview", lambda: preview.render(contents, plot))
     if plot is not None:
         (task.folder / PLOT).write_text(plot.model_dump_json())
     if image is not None:
         (task.folder / PREVIEW).write_bytes(image)
-    to_disk(task.folder)
     return Outcome(
         scalars={name: finite(scalar) for name, scalar in summary.scalars.items()},
         output=out.name,
@@ -93,16 +93,6 @@ def finite(scalar: Scalar) -> Scalar:
         return scalar
     reason = "not a number" if math.isnan(scalar.value) else "infinite"
     return scalar.model_copy(update={"value": None, "reason": scalar.reason or reason})
-
-
-def to_disk(folder: Path) -> None:
-    """Have every file of a folder, and the folder itself, on disk before anybody speaks of them."""
-    for path in [*(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _attempt(what: str, make: Callable[[], Made | None]) -> Made | None:

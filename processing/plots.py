@@ -13,31 +13,30 @@ MOST_POINTS = 5000  # a curve; a page draws no more
 MOST_CURVES = 40
 
 
-def default_plot(file: h5py.File) -> Plot | None:
+def default_plot(contents: nexus.Contents) -> Plot | None:
     """Read the default plot; None where the default is an image, or there is nothing to plot.
 
     Raises:
         nexus.NotPlottable: the default is a curve, but its parts do not fit.
     """
-    group = nexus.default_data(file)
+    group = contents.default
     if group is None or len(nexus.dimensions(nexus.signal_of(group))) != 1:
         return None
     first = nexus.line_of(group)
-    others = [line for line in _others(file, group) if line.x.name == first.x.name]
-    entry = nexus.default_entry(file)
+    lines = [first, *_others(contents, nexus.axis_name(group))][:MOST_CURVES]
     return Plot(
-        title=_title(group) or _title(entry),
+        title=_title(group) or _title(contents.entry),
         x=Axis(label=first.x.label, unit=first.x.unit, log=_flag(group, "x_log")),
         y=Axis(label=first.y.label, unit=first.y.unit, log=_flag(group, "y_log")),
-        curves=[_curve(line) for line in [first, *others][:MOST_CURVES]],
+        curves=[_curve(line) for line in lines],
     )
 
 
-def _others(file: h5py.File, default: h5py.Group) -> list[nexus.Line]:
+def _others(contents: nexus.Contents, axis: str) -> list[nexus.Line]:
     lines = []
-    for group in nexus.plottable(nexus.default_entry(file)):
+    for group in contents.beside_default():
         try:
-            if group != default and nexus.axis_name(group) == nexus.axis_name(default):
+            if nexus.axis_name(group) == axis:
                 lines.append(nexus.line_of(group))
         except nexus.NotPlottable:  # an image or half a group is no further curve
             continue
@@ -45,9 +44,7 @@ def _others(file: h5py.File, default: h5py.Group) -> list[nexus.Line]:
 
 
 def _curve(line: nexus.Line) -> Curve:
-    keep = np.unique(
-        np.linspace(0, line.y.values.size - 1, min(line.y.values.size, MOST_POINTS)).round().astype(int)
-    )
+    keep = np.unique(np.linspace(0, line.y.values.size - 1, min(line.y.values.size, MOST_POINTS)).round().astype(int))
     return Curve(
         name=_title(line.group) or nexus.text(line.group.name).rsplit("/", 1)[-1],
         x=numbers(line.x.values[keep]),

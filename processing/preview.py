@@ -29,17 +29,17 @@ LINES = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
 REFERENCE = "#7f7f7f"
 
 
-def render(file: h5py.File, plot: Plot | None) -> bytes | None:
+def render(contents: nexus.Contents, plot: Plot | None) -> bytes | None:
     """Draw an output as PNG: its default if that is an image, else its first image, else its curves."""
-    group = _image_group(file)
+    group = _image_group(contents)
     if group is not None:
         return _png(_coloured(shrink(_pixels(group)), log=bool(group.attrs.get("image_log", False))))
     return _png(_drawn(plot)) if plot is not None else None
 
 
-def _image_group(file: h5py.File) -> h5py.Group | None:
-    default = nexus.default_data(file)
-    for group in [*([default] if default is not None else []), *nexus.plottable(file)]:
+def _image_group(contents: nexus.Contents) -> h5py.Group | None:
+    default = contents.default
+    for group in [*([default] if default is not None else []), *contents.plottable]:
         try:
             if len(nexus.dimensions(nexus.signal_of(group))) == 2:
                 return group
@@ -70,14 +70,24 @@ def shrink(image: NDArray[Any]) -> NDArray[Any]:
     """Make an image at most 512 pixels wide and 1024 high: means over blocks; NaN counts for nothing."""
     height, width = image.shape
     factor = max(1, math.ceil(width / WIDEST), math.ceil(height / HIGHEST))
+    block = min(factor, height), min(factor, width)
+    total = _summed(image, block)
+    if np.isfinite(total).all():
+        return np.divide(total, np.float32(block[0] * block[1]))
     valid = np.isfinite(image)
-    weight = _reduced(valid, factor)
-    total = _reduced(np.where(valid, image, 0), factor)
+    weight = _summed(valid, block)
+    total = _summed(np.where(valid, image, 0), block)
     return np.divide(total, weight, out=np.full(weight.shape, np.nan, np.float32), where=weight > 0)
 
 
-def _reduced(image: NDArray[Any], factor: int) -> NDArray[np.float32]:
-    return np.asarray(Image.fromarray(np.ascontiguousarray(image, dtype=np.float32)).reduce(factor))
+def _summed(image: NDArray[Any], block: tuple[int, int]) -> NDArray[np.float32]:
+    """Sums over blocks; rows and columns that fill no block are left out."""
+    rows, columns = image.shape[0] // block[0], image.shape[1] // block[1]
+    total = np.zeros((rows, columns), np.float32)
+    for y in range(block[0]):
+        for x in range(block[1]):
+            total += image[y :: block[0], x :: block[1]][:rows, :columns]
+    return total
 
 
 def _coloured(image: NDArray[Any], log: bool) -> Image.Image:
@@ -85,9 +95,7 @@ def _coloured(image: NDArray[Any], log: bool) -> Image.Image:
     if log:
         image = np.log10(image, out=np.full(image.shape, np.nan, np.float32), where=image > 0)
     valid = np.isfinite(image)
-    low, high = (
-        np.percentile(image[valid][:: 1 + image.size // SAMPLE], (1, 99)) if valid.any() else (0.0, 1.0)
-    )
+    low, high = np.percentile(image[valid][:: 1 + image.size // SAMPLE], (1, 99)) if valid.any() else (0.0, 1.0)
     scaled = (np.where(valid, image, low) - low) / ((high - low) or 1.0)
     indices = np.where(valid, np.clip(scaled * COLOURS, 0, COLOURS - 1), COLOURS).astype(np.uint8)
     coloured = Image.fromarray(indices)

@@ -66,9 +66,7 @@ class ProcessCommand:
         parser.add_argument("path", type=Path, metavar="PATH", help="a raw file, or a folder of raw files")
         parser.add_argument("--rule", required=True, help="which rule of the configuration")
         parser.add_argument("--dry-run", action="store_true", help="only say which files the rule would take")
-        parser.add_argument(
-            "--config", type=Path, default=Path("processing.yaml"), help="default: %(default)s"
-        )
+        parser.add_argument("--config", type=Path, default=Path("processing.yaml"), help="default: %(default)s")
         parser.add_argument("--output", type=Path, default=Path("processed"), help="default: %(default)s")
 
     def run(self, options: argparse.Namespace) -> int:
@@ -112,9 +110,7 @@ def process(job: Job, base: Path, output: Path) -> int:
         for number, path in enumerate(job.paths):
             task = job.task(number, base, output)
             if task.folder.exists():
-                raise CannotProcess(
-                    f"{task.folder} is there already. Move it away, or name another --output."
-                )
+                raise CannotProcess(f"{task.folder} is there already. Move it away, or name another --output.")
             end = child.run(task)
             failed += isinstance(end, Failure)
             print("\n".join(report(path, task, end)))

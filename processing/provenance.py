@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 GROUP = "beamhub"
 
 
-def add_provenance(file: h5py.File, task: Task, execution: "Execution") -> None:
+def add_provenance(entry: h5py.Group, task: Task, execution: "Execution") -> None:
     """Write who made this file out of what: ``NXprocess`` with an ``NXnote`` (JSON) and ``NXparameters``.
 
     ``sequence_index`` follows the highest one of the entry's own NXprocess groups.
     """
-    entry = nexus.default_entry(file)
     index = 1 + max(map(_sequence_index, entry.values()), default=0)
     name = GROUP if GROUP not in entry else f"{GROUP}_{index}"
     process = nexus.create_group(entry, name, "NXprocess")
@@ -64,10 +63,6 @@ def _checksum(path: Path) -> str:
 
 
 def _sequence_index(item: Any) -> int:
-    if (
-        not isinstance(item, h5py.Group)
-        or nexus.class_of(item) != "NXprocess"
-        or "sequence_index" not in item
-    ):
+    if not isinstance(item, h5py.Group) or nexus.class_of(item) != "NXprocess" or "sequence_index" not in item:
         return 0
     return int(item["sequence_index"][()])

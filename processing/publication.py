@@ -27,16 +27,21 @@ def unfinished(results: Path, folder: str) -> Path:
 
 
 def publish(results: Path, folder: str) -> None:
-    """Give an attempt's folder, whose files are on disk, its name, so that it survives a power cut.
+    """Give an attempt's folder its name, with everything in it on disk before, so that it survives a power cut.
+
+    The writer has closed its files; a function's next run goes on while they are brought to disk here.
 
     Raises:
         OSError: it is not there, or the disk refuses.
     """
-    unfinished(results, folder).rename(results / folder)
-    path = (results / folder).parent
-    while path != results:
+    part = unfinished(results, folder)
+    for path in [*(p for p in part.rglob("*") if not p.is_symlink() and (p.is_file() or p.is_dir())), part]:
         _sync(path)
-        path = path.parent
+    part.rename(results / folder)
+    above = (results / folder).parent
+    while above != results:
+        _sync(above)
+        above = above.parent
     _sync(results)
 
 
@@ -70,8 +75,8 @@ def _attempts(results: Path) -> Iterator[Path]:
             yield path
 
 
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

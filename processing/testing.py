@@ -16,9 +16,7 @@ async def writes_an_output(task: Task) -> End:
     task.folder.mkdir(parents=True)
     name = f"{task.raw.stem}-{task.function}.nxs"
     (task.folder / name).write_bytes(b"output")
-    return Outcome(
-        scalars={"size": Scalar(value=task.raw.stat().st_size, unit="B")}, output=name, where="here"
-    )
+    return Outcome(scalars={"size": Scalar(value=task.raw.stat().st_size, unit="B")}, output=name, where="here")
 
 
 async def never_ends(task: Task) -> End:

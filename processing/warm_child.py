@@ -268,20 +268,14 @@ def _end_of(answer: _Answer) -> End:
 
 def _failed_load(answer: _Answer) -> Failure:
     end = _end_of(answer)
-    return (
-        end
-        if isinstance(end, Failure)
-        else Failure("code", "WrongAnswer", "the functions could not be loaded.")
-    )
+    return end if isinstance(end, Failure) else Failure("code", "WrongAnswer", "the functions could not be loaded.")
 
 
 def _failure_for(answer: _Answer, timeout_s: float) -> Failure:
     """What a worker says of a child that gave no answer."""
     where = socket.gethostname()
     if answer.why == "cancelled":
-        return Failure(
-            "code", "Cancelled", "cancelled while it was running.", log_tail=answer.log, where=where
-        )
+        return Failure("code", "Cancelled", "cancelled while it was running.", log_tail=answer.log, where=where)
     if answer.why == "timeout":
         message = f"took longer than {timeout_s:g} s and was ended (timeout=... of @function)."
         return Failure("resource", "Timeout", message, log_tail=answer.log, where=where)

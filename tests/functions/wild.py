@@ -17,9 +17,7 @@ from beamhub.processing.functions import DataError, Scalar, Summary, function
 
 
 @function(title="Measure", version="3", timeout="20s", memory="1G")
-def measure(
-    raw: Path, out: Path, bins: Annotated[int, Field(ge=2)] = 100, mask: Path | None = None
-) -> Summary:
+def measure(raw: Path, out: Path, bins: Annotated[int, Field(ge=2)] = 100, mask: Path | None = None) -> Summary:
     """A curve with uncertainties, a reference beside it, and an image."""
     q = np.linspace(0.1, 1, bins)
     with h5py.File(out, "w") as file:

@@ -72,9 +72,7 @@ async def test_only_the_run_that_fails_fails_and_its_neighbour_comes_to_its_end(
     raw = bench.raw("scan1/neighbour.nxs")
     neighbour = asyncio.create_task(executor.submit(bench.task("sleeps", raw=raw, seconds=0.2)))
     end = await executor.submit(bench.task(function))
-    assert end.kind == (
-        "resource" if function in ("loops", "ends_its_process", "crashes", "eats_memory") else "code"
-    )
+    assert end.kind == ("resource" if function in ("loops", "ends_its_process", "crashes", "eats_memory") else "code")
     assert isinstance(await neighbour, Outcome)
 
 
@@ -94,10 +92,7 @@ async def test_two_versions_run_side_by_side(executor, bench):
     newer = bench.library.find("measure").record.digest
     tasks = [bench.task("measure", digest=digest) for digest in (older, newer, older, newer)]
     ends = await asyncio.gather(*map(executor.submit, tasks))
-    titles = [
-        json.loads((task.folder / end.plot).read_text())["title"]
-        for task, end in zip(tasks, ends, strict=True)
-    ]
+    titles = [json.loads((task.folder / end.plot).read_text())["title"] for task, end in zip(tasks, ends, strict=True)]
     assert titles == ["I(Q)", "I(Q), new", "I(Q)", "I(Q), new"]
 
 

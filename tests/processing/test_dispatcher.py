@@ -172,13 +172,9 @@ async def test_what_cannot_be_started_fails_with_a_sentence(store, bench, places
         ("code", {}, None, False),
     ],
 )
-async def test_a_failure_is_handed_in_with_what_happens_next(
-    store, bench, places, kind, more, after_s, quarantined
-):
+async def test_a_failure_is_handed_in_with_what_happens_next(store, bench, places, kind, more, after_s, quarantined):
     run = store.add("fails", **more)
-    async with dispatching(
-        store, bench, places, FakeExecutor({"fails": fails(Failure(kind, "Error", "it failed"))})
-    ):
+    async with dispatching(store, bench, places, FakeExecutor({"fails": fails(Failure(kind, "Error", "it failed"))})):
         await until(lambda: store.states[run] == "failed")
     _, retry = store.ends[run]
     assert retry.quarantined == quarantined
@@ -212,9 +208,7 @@ async def test_an_attempt_that_no_longer_counts_is_discarded_with_its_files(stor
     assert not any((places.results / f"proposal/{run}").iterdir())
 
 
-async def test_at_the_start_runs_left_running_are_queued_again_and_nameless_folders_swept(
-    store, bench, places
-):
+async def test_at_the_start_runs_left_running_are_queued_again_and_nameless_folders_swept(store, bench, places):
     run = store.add()
     store.states[run] = "running"
     torn, kept = places.results / f"proposal/{run}/1.part", places.results / "proposal/77/1"

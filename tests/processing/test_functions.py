@@ -104,8 +104,6 @@ def test_data_error_is_an_ordinary_exception_with_a_sentence():
 
 
 def test_importing_it_loads_no_array_library_no_hdf5_and_no_scheduler():
-    code = (
-        "import sys, beamhub.processing.functions; print({'numpy', 'h5py', 'distributed'} & set(sys.modules))"
-    )
+    code = "import sys, beamhub.processing.functions; print({'numpy', 'h5py', 'distributed'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

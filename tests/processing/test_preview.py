@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from beamhub.catalog.records import Axis, Curve, Plot
+from beamhub.processing import nexus
 from beamhub.processing.preview import CURVES, SPARKS, render, shrink, sparkline
 
 
@@ -24,7 +25,7 @@ def image(file, pixels, name="image", **attributes):
 
 
 def drawn(file, plot=None):
-    return np.asarray(Image.open(io.BytesIO(render(file, plot))).convert("RGBA"))
+    return np.asarray(Image.open(io.BytesIO(render(nexus.contents(file), plot))).convert("RGBA"))
 
 
 def brightness(rgba):
@@ -40,7 +41,7 @@ def line(y, log=False, role="data"):
 
 
 @pytest.mark.parametrize(
-    ("shape", "size"), [((150, 150), (150, 150)), ((1030, 1065), (344, 355)), ((4000, 100), (1000, 25))]
+    ("shape", "size"), [((150, 150), (150, 150)), ((1030, 1065), (343, 355)), ((4000, 100), (1000, 25))]
 )
 def test_a_preview_is_at_most_512_wide_and_keeps_its_proportions(file, shape, size):
     image(file, np.random.default_rng(1).random(shape))
@@ -108,7 +109,7 @@ def test_without_an_image_the_curves_are_drawn(file):
 
 
 def test_nothing_to_draw_is_no_preview(file):
-    assert render(file, None) is None
+    assert render(nexus.contents(file), None) is None
 
 
 def test_a_sparkline_is_short_and_follows_the_scale_of_its_plot():

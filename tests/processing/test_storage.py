@@ -57,9 +57,7 @@ def test_a_file_that_is_not_there_is_named(root):
         resolve_beneath(root, "proposal/gone.nxs")
 
 
-@pytest.mark.parametrize(
-    "name", ["with space.nxs", "ü.nxs", "new\nline.nxs", os.fsdecode(b"\xff.nxs"), "quote'\".nxs"]
-)
+@pytest.mark.parametrize("name", ["with space.nxs", "ü.nxs", "new\nline.nxs", os.fsdecode(b"\xff.nxs"), "quote'\".nxs"])
 def test_names_as_people_write_them_are_opened(root, name):
     (root / "proposal" / name).write_bytes(b"x")
     assert resolve_beneath(root, f"proposal/{name}") == root / "proposal" / name
