@@ -1,6 +1,7 @@
 """The dispatcher: takes queued runs from the store to an executor, and their ends back to the store."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -147,11 +148,11 @@ class Dispatcher:
     async def _hand_in(self, claim: Claim, folder: str, end: End) -> None:
         """Tell the store; files of an attempt that it does not publish are taken away."""
         if isinstance(end, Outcome):
-            kept = await self._ask(self._store.publish, claim.run, claim.attempt, end, folder)
+            kept, tries = await self._asked(self._store.publish, claim.run, claim.attempt, end, folder)
         else:
             await self._ask(self._store.fail, claim.run, claim.attempt, end, self._retry(claim, end))
-            kept = False
-        if not kept:
+            kept, tries = False, 1
+        if not kept and tries == 1:  # else an earlier try may have been committed; the next start sweeps
             await asyncio.to_thread(publication.discard, self._places.results, folder)
 
     def _retry(self, claim: Claim, failure: Failure) -> Retry:
@@ -191,15 +192,24 @@ class Dispatcher:
         )
 
     async def _ask(self, method: Callable[..., Answer], *args: Any) -> Answer:
-        """Call the store, again and again while it does not answer: no end of a run may be lost."""
+        answer, _ = await self._asked(method, *args)
+        return answer
+
+    async def _asked(self, method: Callable[..., Answer], *args: Any) -> tuple[Answer, int]:
+        """Call the store, again and again while it does not answer: no end of a run may be lost.
+
+        Returns:
+            The answer, and how often it was asked for.
+        """
         waits = iter(STORE_WAITS_S)
-        while True:
+        for tries in itertools.count(1):
             try:
-                return await self._store.call(method, *args)
+                return await self._store.call(method, *args), tries
             except Exception:  # a store that is away (locked, full, restarting) must not end the dispatcher
                 wait = next(waits, STORE_WAITS_S[-1])
                 log.exception("the store did not take %s; trying again in %g s", method.__name__, wait)
                 await asyncio.sleep(wait)
+        raise RuntimeError("counting came to an end")
 
     async def _stop(self) -> None:
         """Give up what runs; the store hands it out again."""

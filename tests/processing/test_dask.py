@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import h5py
@@ -13,9 +14,13 @@ import pytest_asyncio
 from services.workbench import Workbench, gone, wait_for
 
 from beamhub.catalog.records import Plot
+from beamhub.processing.dispatcher import Dispatcher, Places
+from beamhub.processing.event import FileEvent
 from beamhub.processing.executors.dask import DaskExecutor
+from beamhub.processing.storage import Storage
+from beamhub.processing.store import Store
 from beamhub.processing.wire import task_text
-from beamhub.processing.work import Outcome, Task
+from beamhub.processing.work import Arrival, Outcome, PlannedRun, Task
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -108,6 +113,29 @@ async def test_a_lost_worker_is_a_transient_failure_and_another_one_comes(execut
     assert end.kind == "transient"
     assert gone(runner)
     assert isinstance(await executor.submit(bench.task("measure")), Outcome)
+
+
+async def test_what_arrives_is_published_from_the_store_through_dask_to_the_store(executor, bench, tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
+    storages = {"beamline": Storage(bench.raw().parents[2])}
+    places = Places(storages, tmp_path / "results", tmp_path)
+    dispatcher = Dispatcher(store, {"here": executor}, lambda claim: "here", bench.library, places)
+    dispatching = asyncio.create_task(dispatcher.run())
+    runs = (PlannedRun("good", "measure", {"bins": 12}), PlannedRun("bad", "fails", {}))
+    path = "proposal/scan1/exposure.nxs"
+    event = FileEvent("test", "demo", "1", "beamline", path, 1, datetime.now(UTC))
+    await store.call(store.intake, [Arrival(event, "proposal", runs=runs)])
+    async with asyncio.timeout(20):
+        while {run.state for run in store.file(1).runs} != {"done", "failed"}:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    good, bad = sorted((store.run(run.id) for run in store.file(1).runs), key=lambda run: run.state)
+    assert good.scalars["bins"].value == 12
+    assert set(good.has) == {"file", "preview", "plot"}
+    assert {p.name for p in (tmp_path / f"results/proposal/{good.id}/1").iterdir()} >= {"plot.json", "preview.png"}
+    assert bad.error.traceback[0].startswith("wild.py:")
+    dispatching.cancel()
+    await asyncio.gather(dispatching, return_exceptions=True)
+    store.close()
 
 
 SERVICE = """

@@ -8,9 +8,11 @@ from services.workbench import Workbench
 
 from beamhub.processing import dispatcher as module
 from beamhub.processing.dispatcher import Dispatcher, Places
+from beamhub.processing.event import FileEvent
 from beamhub.processing.storage import Storage
+from beamhub.processing.store import Store
 from beamhub.processing.testing import FakeExecutor, fails, never_ends, writes_an_output
-from beamhub.processing.work import Claim, Failure
+from beamhub.processing.work import Arrival, Claim, Failure, PlannedRun
 
 
 class MemoryStore:
@@ -238,3 +240,74 @@ async def test_a_store_that_does_not_answer_for_a_while_loses_nothing(store, ben
     run = store.add("fails")
     async with dispatching(store, bench, places, FakeExecutor({"fails": fail_while_the_store_is_away})):
         await until(lambda: store.states[run] == "failed")
+
+
+async def test_a_publication_whose_answer_was_lost_keeps_its_files(store, bench, places, monkeypatch):
+    monkeypatch.setattr(module, "STORE_WAITS_S", (0.01,))
+    publish = store.publish
+
+    def publish_and_break(*args):
+        store.publish = publish
+        publish(*args)
+        raise OSError("connection lost after the commit")
+
+    store.publish = publish_and_break
+    run = store.add()
+    async with dispatching(store, bench, places, FakeExecutor()):
+        await until(lambda: store.states[run] == "done")
+        await asyncio.sleep(0.2)
+    assert (places.results / store.folders[run] / store.ends[run].output).is_file()
+
+
+@pytest.fixture
+def database(tmp_path):
+    made = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
+    yield made
+    made.close()
+
+
+def arrive(database, path, function="measure", **parameters):
+    event = FileEvent("test", "demo", path, "beamline", path, 1, datetime.now(UTC))
+    arrival = Arrival(event, "proposal", runs=(PlannedRun("rule", function, parameters),))
+    (number,) = database.intake([arrival])
+    return database.file(number).runs[0].id
+
+
+@pytest.mark.parametrize(
+    ("function", "state"), [("measure", "done"), ("fails", "failed"), ("sleeps", "queued")], ids=str
+)
+async def test_on_the_real_store_a_run_comes_to_its_state(database, bench, places, function, state):
+    failure = Failure("transient" if function == "sleeps" else "code", "Error", "it failed")
+    run = arrive(database, "proposal/scan1/exposure.nxs", function)
+    executor = FakeExecutor({"fails": fails(failure), "sleeps": fails(failure)})
+    async with dispatching(database, bench, places, executor):
+        await until(lambda: database.run(run).attempts == 1 and database.run(run).state == state)
+    if state == "done":
+        assert database.named_outputs() == {f"proposal/{run}/1"}
+        assert (places.results / f"proposal/{run}/1/exposure-measure.nxs").is_file()
+
+
+async def test_on_the_real_store_a_cancelled_run_ends_and_frees_its_slot(database, bench, places):
+    first = arrive(database, "proposal/scan1/exposure.nxs", "loops")
+    async with dispatching(database, bench, places, FakeExecutor({"loops": never_ends}, slots=1)):
+        await until(lambda: database.run(first).state == "running")
+        database.cancel(first)
+        await until(lambda: database.run(first).state == "cancelled", within_s=2.0)
+
+
+async def test_on_the_real_store_what_was_running_is_run_again_after_a_restart(database, bench, places):
+    run = arrive(database, "proposal/scan1/exposure.nxs")
+    database.claim(1)
+    async with dispatching(database, bench, places, FakeExecutor()):
+        await until(lambda: database.run(run).state == "done")
+    assert database.run(run).attempts == 2
+
+
+async def test_a_paused_rule_starts_nothing_and_goes_on_when_it_is_released(database, bench, places):
+    database.pause("rule", True)
+    run = arrive(database, "proposal/scan1/exposure.nxs")
+    async with dispatching(database, bench, places, FakeExecutor()):
+        await asyncio.sleep(0.3)
+        assert database.run(run).state == "queued"
+        database.pause("rule", False)
+        await until(lambda: database.run(run).state == "done")
