@@ -1,0 +1,30 @@
+"""Events that services post."""
+
+from dataclasses import replace
+
+from beamhub.processing.access import INGEST
+from beamhub.processing.api.handler import ApiHandler
+from beamhub.processing.errors import NotAllowed, TooLarge
+from beamhub.processing.sources.http import file_event, read_events, source_for
+
+LARGEST = 4 * 2**20  # bytes of one request
+
+
+class Events(ApiHandler):
+    """``events``: CloudEvents in; the answer comes after the commit."""
+
+    scope = INGEST
+
+    async def post(self) -> None:
+        """Take one event or a batch in, all or none."""
+        if len(self.request.body) > LARGEST:
+            raise TooLarge(f"{len(self.request.body)} bytes are more than {LARGEST}; send smaller batches")
+        if self.identity.kind != "service":
+            raise NotAllowed("only services of the Hub may send events, with their own token", "sender")
+        headers = dict(self.request.headers.get_all())
+        events = read_events(headers.get("Content-Type", ""), headers, self.request.body)
+        settings = self.service.settings
+        found = [file_event(event, "", settings) for event in events]
+        named = [replace(event, source=source_for(settings, self.identity.name, event)) for event in found]
+        new = await self.service.intake.take(named)
+        self.answer({"received": len(named), "new": len(new)}, 202)

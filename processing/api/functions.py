@@ -1,0 +1,78 @@
+"""Functions, rules, proposals: what can be asked for."""
+
+from pydantic import BaseModel, ConfigDict
+
+from beamhub.catalog.records import Rule
+from beamhub.processing.access import WRITE
+from beamhub.processing.api.handler import ApiHandler
+from beamhub.processing.errors import NotAllowed, NotFound
+
+
+class Pause(BaseModel):
+    """Whether to hold a rule's runs back."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    paused: bool
+
+
+class Functions(ApiHandler):
+    """``functions``."""
+
+    async def get(self) -> None:
+        """Every function in force, with its parameters' schema; ``mistake`` says why a newer version is not."""
+        self.answer({"items": [function.model_dump(mode="json") for function in self.service.library.functions()]})
+
+
+class Rules(ApiHandler):
+    """``rules``."""
+
+    async def get(self) -> None:
+        """Every rule."""
+        self.answer({"items": [rule.model_dump(mode="json") for rule in await self.rules()]})
+
+    async def rules(self) -> list[Rule]:
+        """The rules in force."""
+        held = await self.service.store.call(self.service.store.paused)
+        return [
+            Rule(
+                name=name,
+                title=rule.title,
+                function=rule.function,
+                storage=rule.when.storage,
+                path=rule.when.path,
+                parameters=rule.parameters,
+                paused=name in held,
+            )
+            for name, rule in self.service.settings.rules.items()
+        ]
+
+
+class PauseRule(Rules):
+    """``rules/{name}/pause``."""
+
+    async def post(self, name: str) -> None:
+        """Hold a rule back, or let it go on; for staff, since it concerns everybody's proposals."""
+        self.require(WRITE)
+        asked: Pause = self.body(Pause)
+        if name not in self.service.settings.rules:
+            raise NotFound(f"there is no rule {name[:100]!r}")
+        self._only_staff(name)
+        await self.service.store.call(self.service.store.pause, name, asked.paused)
+        self.answer(next(rule for rule in await self.rules() if rule.name == name))
+
+    def _only_staff(self, name: str) -> None:
+        settings = self.service.settings
+        storage = settings.storages[settings.rules[name].when.storage]
+        staff = {*settings.access.all, *settings.access.beamline_groups.values(), storage.staff} - {""}
+        if not settings.single_user and not staff & self.identity.groups:
+            raise NotAllowed(f"rule {name!r} concerns every proposal; ask the beamline's staff to pause it", "staff")
+
+
+class Proposals(ApiHandler):
+    """``proposals``."""
+
+    async def get(self) -> None:
+        """The proposals that the asker may see, with their numbers."""
+        seen = await self.visible()
+        every = await self.service.store.call(self.service.store.proposals)
+        self.answer({"items": [one.model_dump(mode="json") for one in every if one.name in seen]})

@@ -1,0 +1,263 @@
+"""Runs: listed, counted, asked for again, cancelled, released."""
+
+import hashlib
+import json
+import secrets
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel, ConfigDict, Field
+
+from beamhub.catalog.records import Page, Run, RunState
+from beamhub.processing.access import WRITE
+from beamhub.processing.api.handler import ApiHandler, whole
+from beamhub.processing.errors import BadRequest, NotFound, NotNow
+from beamhub.processing.library import UnknownFunction, Version
+from beamhub.processing.lifecycle import NotPossible, OtherRequest
+from beamhub.processing.query import BadQuery, RunQuery
+from beamhub.processing.work import PlannedRun
+
+MOST_IDS = 1000  # in one query
+MOST_AGAIN = 10_000  # runs of one request
+FILTER = ("proposal", "function", "rule", "state", "text", "since", "until", "ids", "file")
+STATES = RunState.__args__  # type: ignore[attr-defined]
+
+
+class RunFilter(BaseModel):
+    """The same names as in a listing's query."""
+
+    model_config = ConfigDict(extra="forbid")
+    proposal: str
+    function: str | None = None
+    rule: str | None = None
+    state: RunState | None = None
+    text: str = ""
+    file: int | None = Field(default=None, ge=0, lt=2**63)
+
+
+class Again(BaseModel):
+    """Which runs to do again, and with what; ``dry_run`` only counts."""
+
+    model_config = ConfigDict(extra="forbid")
+    ids: list[int] | None = Field(default=None, max_length=MOST_AGAIN)
+    filter: RunFilter | None = None
+    function: str | None = None
+    parameters: dict[str, Any] = {}
+    dry_run: bool = False
+
+
+class RunHandler(ApiHandler):
+    """Base of the handlers of runs."""
+
+    def titled(self, run: Run) -> Run:
+        """A run with its function's title."""
+        return run.model_copy(update={"title": self.titles().get(run.function, run.function)})
+
+    def titles(self) -> dict[str, str]:
+        """The titles of the functions in force."""
+        return {function.name: function.title for function in self.service.library.functions()}
+
+    async def query(self, **more: Any) -> RunQuery:
+        """The filter and order of the query string."""
+        state = self.text("state")
+        if state is not None and state not in STATES:
+            raise BadRequest(f"state={state[:40]!r} is unknown; possible: {', '.join(STATES)}")
+        ids = self.text("ids")
+        numbers = tuple(whole("ids", part) for part in ids.split(",") if part) if ids is not None else None
+        if numbers is not None and len(numbers) > MOST_IDS:
+            raise BadRequest(f"{len(numbers)} ids are too many; ask for up to {MOST_IDS} at a time")
+        try:
+            return RunQuery(
+                await self.asked_proposals(), self.text("function"), self.text("rule"), state, self.text("text") or "",
+                self.moment("since"), self.moment("until"), numbers, self.number("file"), **more,
+            )  # fmt: skip
+        except BadQuery as error:
+            raise BadRequest(str(error)) from None
+
+    async def one(self, number: str) -> Run:
+        """A run that the asker may see."""
+        run = await self.service.store.call(self.service.store.run, whole("id", number))
+        if run is None or run.proposal not in await self.visible():
+            raise NotFound(f"there is no run {number[:20]} that you may see")
+        return run
+
+    def full(self, run: Run) -> Run:
+        """A run with what a single run's answer adds: where its output lies, and where it all came from."""
+        place = run.provenance
+        output = str(self.service.settings.results / place["folder"] / place["output"]) if place["output"] else ""
+        told = {
+            "file": {"storage": run.file.storage, "path": run.file.path, "id": run.file.id},
+            "function": run.function,
+            "version": run.version,
+            "digest": run.digest,
+            "parameters": run.parameters,
+            "attempt": run.attempts,
+        }
+        return self.titled(run).model_copy(update={"output": output, "provenance": told})
+
+
+class Runs(RunHandler):
+    """``runs``: a page of them, or more of them."""
+
+    known = (*FILTER, "sort", "limit", "after", "before", "at")
+
+    async def get(self) -> None:
+        """A page."""
+        limit = self.number("limit")
+        query = await self.query(
+            sort=self.text("sort") or "-queued",
+            limit=100 if limit is None else limit,
+            after=self.text("after"),
+            before=self.text("before"),
+            at=self.number("at"),
+        )
+        try:
+            page = await self.service.store.call(self.service.store.runs, query)
+        except BadQuery as error:
+            raise BadRequest(str(error)) from None
+        titles = self.titles()
+        for run in page.items:
+            run.__dict__["title"] = titles.get(run.function, run.function)
+        self.answer(page)
+
+    async def post(self) -> None:
+        """Runs again, with other parameters or another function."""
+        self.require(WRITE)
+        asked: Again = self.body(Again)
+        if (asked.ids is None) == (asked.filter is None):
+            raise BadRequest("give either ids or filter: the runs to do again")
+        ids = await self._chosen(asked)
+        if asked.dry_run:
+            self.answer({"count": len(ids), "seconds": await self._seconds(ids, asked)})
+            return
+        change = _Change(self, asked)
+        await self._check(ids, change)
+        user = self.identity.name
+        given = self.request.headers.get("Idempotency-Key", "")[:200]
+        key = hashlib.sha256(f"{user}\0{given or secrets.token_hex(16)}".encode()).hexdigest()
+        body = hashlib.sha256(json.dumps(asked.model_dump(), sort_keys=True, default=str).encode()).hexdigest()
+        store = self.service.store
+        try:
+            new = await store.call(store.request, key, body, user, ids, change)
+        except OtherRequest as error:
+            raise NotNow(str(error), "idempotency-key") from None
+        query = RunQuery((await self.visible_tuple()), ids=tuple(new[:500]), limit=500, sort="queued")
+        page = await store.call(store.runs, query)
+        self.answer(Page[Run](items=[self.titled(run) for run in page.items], seq=page.seq), 201)
+
+    async def visible_tuple(self) -> tuple[str, ...]:
+        """All visible proposals, in order."""
+        return tuple(sorted(await self.visible()))
+
+    async def _chosen(self, asked: Again) -> list[int]:
+        seen = await self.visible_tuple()
+        if asked.filter is None:
+            for number in asked.ids or ():
+                if not 0 <= number < 2**63:
+                    raise BadRequest(f"ids: {number} is no run's number")
+            wanted = list(dict.fromkeys(asked.ids or ()))
+            query = RunQuery(seen, ids=tuple(wanted))
+            found = set(await self.service.store.call(self.service.store.run_ids, query, MOST_AGAIN))
+            for number in wanted:
+                if number not in found:
+                    raise NotFound(f"there is no run {number} that you may see")
+            return wanted
+        if asked.filter.proposal not in seen:
+            raise NotFound(f"there is no proposal {asked.filter.proposal[:100]!r} that you may see", "proposal")
+        f = asked.filter
+        query = RunQuery((f.proposal,), f.function, f.rule, f.state, f.text, file=f.file)
+        ids = await self.service.store.call(self.service.store.run_ids, query, MOST_AGAIN + 1)
+        if len(ids) > MOST_AGAIN:
+            raise BadRequest(f"the filter matches more than {MOST_AGAIN} runs; narrow it")
+        return ids
+
+    async def _seconds(self, ids: list[int], asked: Again) -> float | None:
+        """How long it would take, from the newest durations; None where nothing is known."""
+        if not ids:
+            return 0.0
+        store = self.service.store
+        first = await store.call(store.run, ids[0])
+        mean = await store.call(store.mean_seconds, asked.function or (first.function if first else ""))
+        workers = max(1, sum(executor.workers for executor in self.service.settings.executors.values()))
+        return None if mean is None else mean * len(ids) / workers
+
+    async def _check(self, ids: list[int], change: "_Change") -> None:
+        for number in ids:
+            run = await self.service.store.call(self.service.store.run, number)
+            if run is not None:
+                change(run)
+
+
+class _Change:
+    """What a run that is done again gets: the function in force, and the parameters with those given."""
+
+    def __init__(self, handler: RunHandler, asked: Again) -> None:
+        self._library, self._asked = handler.service.library, asked
+        self._validators: dict[str, Draft202012Validator] = {}
+
+    def __call__(self, run: Run) -> PlannedRun:
+        name = self._asked.function or run.function
+        try:
+            version = self._library.find(name)
+        except UnknownFunction as error:
+            raise BadRequest(f"function: {error}") from None
+        same = name == run.function
+        parameters = (run.parameters if same else {}) | self._asked.parameters
+        self._check(version, parameters)
+        record = version.record
+        return PlannedRun(run.rule or "", name, parameters, record.digest, record.version)
+
+    def _check(self, version: Version, parameters: dict[str, Any]) -> None:
+        for name in self._asked.parameters:
+            if name in version.path_parameters():
+                raise BadRequest(f"parameters.{name}: names a file; only a rule can set it")
+        name = version.record.name
+        validator = self._validators.setdefault(name, Draft202012Validator(version.record.parameters))
+        for error in validator.iter_errors(parameters):
+            where = ".".join(["parameters", *(str(part) for part in error.absolute_path)])
+            raise BadRequest(f"{where}: {error.message[:300]}")
+
+
+class RunCount(RunHandler):
+    """``runs/count``: how many."""
+
+    known = FILTER
+
+    async def get(self) -> None:
+        """The number that matches, and the numbers by state."""
+        count, states = await self.service.store.call(self.service.store.count, await self.query())
+        self.answer(count.model_dump() | {"states": states})
+
+
+class OneRun(RunHandler):
+    """``runs/{id}``: all that is known of one."""
+
+    async def get(self, number: str) -> None:
+        """The run in full."""
+        self.answer(self.full(await self.one(number)))
+
+
+class CancelRun(RunHandler):
+    """``runs/{id}/cancel``."""
+
+    async def post(self, number: str) -> None:
+        """Cancel it, queued or running."""
+        self.require(WRITE)
+        await self._do(number, self.service.store.cancel)
+
+    async def _do(self, number: str, what: Any) -> None:
+        run = await self.one(number)
+        try:
+            await self.service.store.call(what, run.id)
+        except NotPossible as error:
+            raise NotNow(str(error), error.state) from None
+        self.answer(self.full(await self.one(number)))
+
+
+class ReleaseRun(CancelRun):
+    """``runs/{id}/release``."""
+
+    async def post(self, number: str) -> None:
+        """Let it out of quarantine."""
+        self.require(WRITE)
+        await self._do(number, self.service.store.release)
