@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 PLOTTABLE = ("NXdata", "SASdata")
+DESCRIBING = ("NXinstrument", "NXsample", "NXprocess", "NXuser", "SASinstrument", "SASsample", "SASprocess")
+DEEPEST = 3  # levels: root, entry, sub-entry or collection, data
 LONGEST_CHAIN = 10  # default attributes that are followed; more is a loop
 
 
@@ -89,7 +91,7 @@ def contents(file: h5py.File) -> Contents:
 def default_entry(file: h5py.File) -> h5py.Group:
     """The entry that ``@default`` of the root names, else the first entry, else the root."""
     named = _named_default(file)
-    candidates = [*([named] if named is not None else []), *_groups(file)]
+    candidates = [*([named] if named is not None else []), *groups_in(file)]
     return next((g for g in candidates if text(g.attrs.get("NX_class", "")) == "NXentry"), file)
 
 
@@ -104,15 +106,14 @@ def _named_data(group: h5py.Group) -> h5py.Group | None:
     return None
 
 
-def _plottable(file: h5py.File) -> list[h5py.Group]:
-    found = [file] if class_of(file) in PLOTTABLE else []
-
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Group) and class_of(item) in PLOTTABLE:
-            found.append(item)
-
-    file.visititems(visit)
-    return found
+def _plottable(group: h5py.Group, depth: int = 0) -> list[h5py.Group]:
+    """Groups that can be plotted, at most three levels down, and not where an instrument or a process is described."""
+    kind = class_of(group)
+    if kind in PLOTTABLE:
+        return [group]
+    if depth > DEEPEST or kind in DESCRIBING:
+        return []
+    return [found for item in groups_in(group) for found in _plottable(item, depth + 1)]
 
 
 def _is_below(group: h5py.Group, entry: h5py.Group) -> bool:
@@ -199,5 +200,12 @@ def _named_default(group: h5py.Group) -> h5py.Group | None:
     return found if isinstance(found, h5py.Group) else None
 
 
-def _groups(group: h5py.Group) -> Iterator[h5py.Group]:
-    yield from (item for item in group.values() if isinstance(item, h5py.Group))
+def groups_in(group: h5py.Group) -> Iterator[h5py.Group]:
+    """The groups in a group; links that lead nowhere are passed over."""
+    for name in group:
+        try:
+            item = group[name]
+        except (KeyError, OSError):
+            continue
+        if isinstance(item, h5py.Group):
+            yield item

@@ -23,7 +23,7 @@ def add_provenance(entry: h5py.Group, task: Task, execution: "Execution") -> Non
 
     ``sequence_index`` follows the highest one of the entry's own NXprocess groups.
     """
-    index = 1 + max(map(_sequence_index, entry.values()), default=0)
+    index = 1 + max(map(_sequence_index, nexus.groups_in(entry)), default=0)
     name = GROUP if GROUP not in entry else f"{GROUP}_{index}"
     process = nexus.create_group(entry, name, "NXprocess")
     process["program"] = "BeamHub"
@@ -62,7 +62,7 @@ def _checksum(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _sequence_index(item: Any) -> int:
-    if not isinstance(item, h5py.Group) or nexus.class_of(item) != "NXprocess" or "sequence_index" not in item:
+def _sequence_index(group: h5py.Group) -> int:
+    if nexus.class_of(group) != "NXprocess" or "sequence_index" not in group:
         return 0
-    return int(item["sequence_index"][()])
+    return int(group["sequence_index"][()])

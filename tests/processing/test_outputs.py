@@ -101,6 +101,15 @@ def test_provenance_follows_the_functions_own_processes(tmp_path):
         assert file["entry/beamhub/sequence_index"][()] == 4
 
 
+def test_links_that_lead_nowhere_do_no_harm(tmp_path):
+    def write(file):
+        entry = entry_with_curve(file).parent
+        entry["soft"], entry["outside"] = h5py.SoftLink("/gone"), h5py.ExternalLink("gone.h5", "/entry")
+
+    outcome = finished(task_in(tmp_path / "1.part"), write)
+    assert outcome.plot == "plot.json"
+
+
 def test_an_output_without_anything_to_plot_is_a_result_all_the_same(tmp_path, capsys):
     outcome = finished(task_in(tmp_path / "1.part"), lambda file: file.create_dataset("numbers", data=[1, 2]))
     assert (outcome.plot, outcome.preview, outcome.sparkline) == ("", "", None)
