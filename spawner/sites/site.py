@@ -1,0 +1,166 @@
+"""A site: a place where servers run, and what each kind of it can do."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from traitlets import Unicode
+from traitlets.config import LoggingConfigurable
+
+if TYPE_CHECKING:
+    from beamhub.spawner.catalogue import Catalogue, SiteConfig
+    from beamhub.spawner.plan import SpawnPlan
+
+
+class Truth(Enum):
+    """What is known of a job. Only evidence makes it DEAD; UNKNOWN never ends a server."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """When a plan would start: ``low_s`` to ``high_s`` seconds from now where ``kind`` is "about".
+
+    ``message`` is for people, ``source`` says where the figure comes from, ``age_s`` how old it is.
+    """
+
+    kind: Literal["now", "about", "unknown", "down"]
+    low_s: float = 0.0
+    high_s: float = 0.0
+    source: str = ""
+    message: str = ""
+    age_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class HubSettings:
+    """What a site knows of the Hub: its name in job names, and the folder of compute.yaml."""
+
+    hub: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What is carried to a site to start one server there; token and secret never leave their files.
+
+    ``ends_at`` is seconds since 1970, None without a limit.
+    """
+
+    job: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(repr=False)
+    announce_url: str
+    token: str = field(repr=False)
+    secret: str = field(repr=False)
+    ends_at: float | None
+
+
+class Site(ABC):
+    """One site of compute.yaml; made once, outlives changes of the file (``adopt``)."""
+
+    Config: ClassVar[type[Any]]
+    interval: ClassVar[float] = 10.0  # seconds between snapshots; 6 a minute whatever the number of servers
+
+    def __init__(self, name: str, config: Any, catalogue: Catalogue, settings: HubSettings) -> None:
+        self.name, self.config, self.catalogue, self.settings = name, config, catalogue, settings
+        self.on_change: dict[str, Callable[[], None]] = {}
+
+    def adopt(self, config: SiteConfig, catalogue: Catalogue) -> None:
+        """Take what the changed file says; jobs that run are not touched."""
+        self.config, self.catalogue = config, catalogue
+
+    def listen(self, job: str, callback: Callable[[], None]) -> None:
+        """Call back, in the Hub's loop, when the truth about a job changed."""
+        self.on_change[job] = callback
+
+    async def run(self) -> None:
+        """Keep the snapshot fresh until cancelled."""
+        while True:
+            await self.snapshot()
+            await asyncio.sleep(self.interval)
+
+    @abstractmethod
+    async def snapshot(self) -> None:
+        """Ask once for everything; never raises for a site that does not answer."""
+
+    @abstractmethod
+    def estimate(self, plan: SpawnPlan | None) -> Estimate:
+        """When this plan would start here; None asks for a small one."""
+
+    @abstractmethod
+    def child_class(self) -> type[SiteMixin]:
+        """The class of this site's servers, named ``Site_<name>``."""
+
+    @abstractmethod
+    async def jobs(self) -> set[str]:
+        """Names of this Hub's jobs that are there, also such that no server knows of."""
+
+    @abstractmethod
+    async def remove(self, job: str) -> None:
+        """End a job that no server knows of, and what it left."""
+
+
+class SiteMixin(LoggingConfigurable):
+    """One server at a site; only a ``HybridSpawner`` talks to it, never the Hub."""
+
+    site: ClassVar[Site]
+    job = Unicode(help="unique name of this start: bh-<hub>-<spawner id>-<nonce>")
+
+    @property
+    def server(self) -> Any:
+        """The Hub's one record of this server, which is the parent's."""
+        return self.parent.server  # type: ignore[union-attr]
+
+    @server.setter
+    def server(self, value: Any) -> None:
+        self.parent.server = value  # type: ignore[union-attr]
+
+    async def submit(self, launch: Launch) -> None:
+        """Ask the site to run it.
+
+        Raises:
+            CannotLaunch: nothing was submitted; says what is in the way.
+        """
+        raise NotImplementedError
+
+    def truth(self) -> Truth:
+        """What the site's snapshot knows; asks nobody."""
+        raise NotImplementedError
+
+    def exit_code(self) -> int:
+        """The code of a dead job, 1 where it is not known."""
+        raise NotImplementedError
+
+    async def end(self, *, now: bool = False) -> None:
+        """End the job and everything it started; nothing happens when there is none."""
+        raise NotImplementedError
+
+    async def clear(self) -> None:
+        """Remove what an ended job left, its token's file first of all."""
+        raise NotImplementedError
+
+    async def last_lines(self, count: int = 15) -> str:
+        """The end of the server's log, "" where it cannot be read."""
+        raise NotImplementedError
+
+    def may_be_at(self, address: str, port: int) -> bool:
+        """Whether a server of this site can have this address."""
+        raise NotImplementedError
+
+    def get_state(self) -> dict[str, Any]:
+        """What finds the job again after a restart of the Hub."""
+        raise NotImplementedError
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """The opposite of ``get_state``; an empty one is that of a job that may have been submitted."""
+        raise NotImplementedError
