@@ -1,0 +1,125 @@
+"""Each request of the service's API, defined once: what is sent, and what the answer is read as."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+from beamhub.catalog.records import Count, Explanation, File, Function, Page, Plot, Proposal, Rule, Run
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Request(Generic[Answer]):
+    """One request: ``path`` is below ``api/v1/``; ``read`` makes the answer of the body's bytes."""
+
+    method: str
+    path: str
+    read: Callable[[bytes], Answer]
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def runs(**query: Any) -> Request[Page[Run]]:
+    """A page of runs; ``query`` as in the API: proposal, function, state, text, ids, sort, limit, after and others."""
+    return Request("GET", "runs", Page[Run].model_validate_json, _query(query))
+
+
+def run(number: int) -> Request[Run]:
+    """One run in full."""
+    return Request("GET", f"runs/{int(number)}", Run.model_validate_json)
+
+
+def count(**query: Any) -> Request[Count]:
+    """How many runs match."""
+    return Request("GET", "runs/count", Count.model_validate_json, _query(query))
+
+
+def again(
+    ids: Iterable[int] | None = None,
+    filter: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    function: str | None = None,
+    key: str | None = None,
+) -> Request[Page[Run]]:
+    """Runs again, with other parameters; the same ``key`` asks once however often it is sent."""
+    body: dict[str, Any] = {"parameters": dict(parameters or {})}
+    body |= {"ids": [int(number) for number in ids]} if ids is not None else {}
+    body |= {"filter": dict(filter)} if filter is not None else {}
+    body |= {"function": function} if function else {}
+    return Request(
+        "POST", "runs", Page[Run].model_validate_json, body=body, headers={"Idempotency-Key": key or uuid4().hex}
+    )
+
+
+def cancel(number: int) -> Request[Run]:
+    """Cancel a queued or running run."""
+    return Request("POST", f"runs/{int(number)}/cancel", Run.model_validate_json)
+
+
+def release(number: int) -> Request[Run]:
+    """Let a run out of quarantine."""
+    return Request("POST", f"runs/{int(number)}/release", Run.model_validate_json)
+
+
+def files(**query: Any) -> Request[Page[File]]:
+    """The newest files."""
+    return Request("GET", "files", Page[File].model_validate_json, _query(query))
+
+
+def file(number: int) -> Request[File]:
+    """One file version with its runs."""
+    return Request("GET", f"files/{int(number)}", File.model_validate_json)
+
+
+def explain(path: str) -> Request[Explanation]:
+    """Why a file was or was not processed."""
+    return Request("GET", "files/explain", Explanation.model_validate_json, {"path": path})
+
+
+def functions() -> Request[list[Function]]:
+    """What can be asked for."""
+    return Request("GET", "functions", _items(Function))
+
+
+def rules() -> Request[list[Rule]]:
+    """For which files which function runs."""
+    return Request("GET", "rules", _items(Rule))
+
+
+def proposals() -> Request[list[Proposal]]:
+    """The proposals that can be seen."""
+    return Request("GET", "proposals", _items(Proposal))
+
+
+def plot(number: int) -> Request[Plot]:
+    """The default plot of a run's result."""
+    return Request("GET", f"results/{int(number)}/plot", Plot.model_validate_json)
+
+
+def preview(number: int, width: int | None = None) -> Request[bytes]:
+    """A picture of a run's result, PNG."""
+    return Request("GET", f"results/{int(number)}/preview.png", bytes, _query({"width": width}))
+
+
+def result_file(number: int, begin: int = 0, end: int | None = None) -> Request[bytes]:
+    """The bytes of a run's output from ``begin`` to before ``end``."""
+    last = "" if end is None else str(end - 1)
+    return Request("GET", f"results/{int(number)}/file", bytes, headers={"Range": f"bytes={begin}-{last}"})
+
+
+def _query(values: Mapping[str, Any]) -> dict[str, str]:
+    """Query parameters as text; what is None is left out, several values are joined by commas."""
+    given = {name: value for name, value in values.items() if value is not None}
+    joined = {name: ",".join(map(str, v)) if isinstance(v, list | tuple | set) else v for name, v in given.items()}
+    return {name: value.isoformat() if hasattr(value, "isoformat") else str(value) for name, value in joined.items()}
+
+
+def _items(record: type[Answer]) -> Callable[[bytes], list[Answer]]:
+    def read(body: bytes) -> list[Answer]:
+        page: Page[Any] = Page[record].model_validate_json(body)  # type: ignore[valid-type]
+        return page.items
+
+    return read
