@@ -143,6 +143,9 @@ class Dispatcher:
             return Failure("data", "FileNotFoundError", f"{exc.filename} is not there.")
         except OSError as exc:
             return Failure(kind_of(exc, raw), type(exc).__name__, str(exc))
+        except Exception as exc:  # a mistake of ours or of an executor must not leave the run "running" for ever
+            log.exception("run %d could not be executed", claim.run)
+            return Failure("transient", type(exc).__name__, f"it could not be executed: {exc}")
         return end
 
     async def _hand_in(self, claim: Claim, folder: str, end: End) -> None:

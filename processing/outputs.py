@@ -39,8 +39,9 @@ class WrongOutput(Exception):
 
 
 def output_name(task: Task) -> str:
-    """The name of the file that a function is asked to write."""
-    return f"{task.raw.stem}-{task.function}.nxs"
+    """The name of the file that a function is asked to write; Unicode, whatever the raw file's name is."""
+    stem = task.raw.stem.encode("utf-8", "replace").decode()
+    return f"{stem}-{task.function}.nxs"
 
 
 def finish(task: Task, execution: Execution, summary: Summary, out: Path) -> Outcome:

@@ -3,34 +3,35 @@
 JSON and not pickle: what a user's process sends back is data, checked here, and never code.
 """
 
-from typing import TypeAlias
+import json
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 
 from beamhub.processing.work import Failure, Outcome, Task
 
 End: TypeAlias = Outcome | Failure
-_TASK: TypeAdapter[Task] = TypeAdapter(Task)
 _END: TypeAdapter[End] = TypeAdapter(End)
 
 
 def task_text(task: Task) -> str:
-    """Write a task; :func:`read_task` reads it."""
-    return _TASK.dump_json(task).decode()
+    """Write a task; :func:`read_task` reads it. Names of files may hold any bytes."""
+    return json.dumps(vars(task), default=str)
 
 
 def read_task(text: str | bytes) -> Task:
-    """Read what :func:`task_text` wrote.
-
-    Raises:
-        pydantic.ValidationError: it is something else.
-    """
-    return _TASK.validate_json(text)
+    """Read what :func:`task_text` wrote; it comes from the service, so it is not checked once more."""
+    told: dict[str, Any] = json.loads(text)
+    within = Path(told["within"]) if told["within"] else None
+    paths = {name: Path(told[name]) for name in ("module_copy", "raw", "folder")}
+    return Task(**{**told, **paths, "within": within})
 
 
 def end_text(end: End) -> str:
-    """Write an outcome or a failure; :func:`read_end` reads it."""
-    return _END.dump_json(end).decode()
+    """Write an outcome or a failure; :func:`read_end` reads it. What is no Unicode becomes question marks."""
+    told = json.dumps(_END.dump_python(end), ensure_ascii=False, default=str)
+    return told.encode("utf-8", "replace").decode()
 
 
 def read_end(text: str | bytes) -> End:

@@ -24,6 +24,7 @@ OURS = {
     "distributed.worker.memory.terminate": False,
 }
 CLOSE_TIMEOUT_S = 10
+CANCEL_TIMEOUT_S = 1.0
 
 
 class DaskExecutor:
@@ -42,6 +43,7 @@ class DaskExecutor:
         self._cluster: Any = None
         self._client: Any = None
         self._futures: dict[int, Future[Any]] = {}
+        self._cancelled: set[int] = set()
 
     @property
     def slots(self) -> int:
@@ -79,11 +81,14 @@ class DaskExecutor:
         except asyncio.CancelledError:
             if not future.cancelled():
                 raise
-            return Failure("code", "Cancelled", "cancelled before it ran.")
+            if task.run in self._cancelled:
+                return Failure("code", "Cancelled", "cancelled before it ran.")
+            return Failure("transient", "SchedulerLost", "Dask's scheduler was lost.")
         except (KilledWorker, OSError) as exc:
             return Failure("transient", type(exc).__name__, f"its worker was lost: {exc}")
         finally:
             del self._futures[task.run]
+            self._cancelled.discard(task.run)
             future.release()
 
     async def cancel(self, run: int) -> None:
@@ -91,10 +96,21 @@ class DaskExecutor:
         future = self._futures.get(run)
         if future is None:
             return
-        answers = await self._client.run(dask_worker.cancel, run, on_error="ignore")
-        if not any(answers.values()):
-            with contextlib.suppress(asyncio.CancelledError):
-                await future.cancel(reason="cancelled")  # type: ignore[no-untyped-call]
+        if await self._ended_in_child(run):
+            return
+        self._cancelled.add(run)
+        with contextlib.suppress(asyncio.CancelledError):
+            await future.cancel(reason="cancelled")  # type: ignore[no-untyped-call]
+        await self._ended_in_child(run)  # it may have begun in between
+
+    async def _ended_in_child(self, run: int) -> bool:
+        """Ask every worker; one that does not answer is no reason to wait."""
+        try:
+            async with asyncio.timeout(CANCEL_TIMEOUT_S):
+                answers = await self._client.run(dask_worker.cancel, run, on_error="ignore")
+        except (TimeoutError, OSError):
+            return False
+        return any(answers.values())
 
     async def close(self) -> None:
         """Close the client and the cluster of our own; a cluster at an address goes on."""

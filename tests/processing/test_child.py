@@ -186,3 +186,17 @@ def test_a_raw_file_that_cannot_be_read_is_a_fault_of_the_data(bench, child, con
 
 def test_a_raw_file_that_has_gone_is_a_fault_of_the_data(bench, child):
     assert child.run(bench.task("measure", raw=Path("/nowhere/raw.nxs"))).kind == "data"
+
+
+@pytest.mark.parametrize("name", ["with space", "ü", "new\nline", "quote'\"", os.fsdecode(b"no-unicode-\xff")])
+def test_raw_files_may_have_any_name(bench, child, name):
+    task = bench.task("measure", raw=bench.raw(f"scan1/{name}.nxs"))
+    end = child.run(task)
+    assert isinstance(end, Outcome), end
+    assert (task.folder / end.output).is_file()
+
+
+def test_a_failure_may_speak_of_any_name(bench, child):
+    raw = bench.raw(os.fsdecode(b"scan1/empty-\xff.nxs"))
+    raw.write_bytes(b"")
+    assert child.run(bench.task("measure", raw=raw)).message == "empty-?.nxs is empty."

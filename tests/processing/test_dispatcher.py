@@ -183,6 +183,16 @@ async def test_a_failure_is_handed_in_with_what_happens_next(store, bench, place
     assert (retry.at and round((retry.at - datetime.now(UTC)).total_seconds())) == after_s
 
 
+async def test_an_executor_that_breaks_its_contract_leaves_no_run_running(store, bench, places):
+    async def breaks(task):
+        raise LookupError("no worker")
+
+    run = store.add()
+    async with dispatching(store, bench, places, FakeExecutor({"measure": breaks})):
+        await until(lambda: store.states[run] == "failed")
+    assert store.ends[run][0].kind == "transient"
+
+
 async def test_a_cancelled_run_gives_its_slot_back_within_two_seconds(store, bench, places):
     first, second = store.add("loops"), store.add()
     async with dispatching(store, bench, places, FakeExecutor({"loops": never_ends}, slots=1)):
