@@ -132,19 +132,26 @@ class _Process:
             str(theirs.fileno()),
             str(lifeline),
         ]
-        self._popen = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd="/",
-            env=environment(os.environ),
-            pass_fds=(theirs.fileno(), lifeline),
-            start_new_session=True,
-        )
-        theirs.close()
-        os.close(lifeline)
-        os.close(output)
+        try:
+            self._popen = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env=environment(os.environ),
+                pass_fds=(theirs.fileno(), lifeline),
+                start_new_session=True,
+            )
+        except OSError:
+            self._channel.close()
+            os.close(self._lifeline)
+            os.close(self._output)
+            raise
+        finally:
+            theirs.close()
+            os.close(lifeline)
+            os.close(output)
         self._gone = os.pidfd_open(self._popen.pid)
         self._lock = threading.Lock()
         self._cancelled = False
