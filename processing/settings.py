@@ -128,8 +128,8 @@ class RuleSettings(Part):
 class Settings(Part):
     """The whole file; relative paths start at its folder."""
 
-    store: str = "sqlite:///beamhub.db"
-    results: Path = Path("results")
+    store: str = Field(default="sqlite:///beamhub.db", validate_default=True)
+    results: Path = Field(default=Path("results"), validate_default=True)
     storages: dict[str, StorageSettings]
     access: AccessSettings = AccessSettings()
     sources: dict[str, FilesystemSettings | HttpSettings] = {}
