@@ -91,11 +91,12 @@ def _summed(image: NDArray[Any], block: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _coloured(image: NDArray[Any], log: bool) -> Image.Image:
-    """Colours between the 1st and the 99th percentile; what has no value is transparent."""
-    if log:
-        image = np.log10(image, out=np.full(image.shape, np.nan, np.float32), where=image > 0)
+    """Colours between the 1st and the 99th percentile; no value is transparent, zero on a logarithmic scale dark."""
     valid = np.isfinite(image)
-    low, high = np.percentile(image[valid][:: 1 + image.size // SAMPLE], (1, 99)) if valid.any() else (0.0, 1.0)
+    if log:
+        image = np.log10(image, out=np.full(image.shape, -np.inf, np.float32), where=valid & (image > 0))
+    known = image[valid & np.isfinite(image)][:: 1 + image.size // SAMPLE]
+    low, high = np.percentile(known, (1, 99)) if known.size else (0.0, 1.0)
     scaled = (np.where(valid, image, low) - low) / ((high - low) or 1.0)
     indices = np.where(valid, np.clip(scaled * COLOURS, 0, COLOURS - 1), COLOURS).astype(np.uint8)
     coloured = Image.fromarray(indices)

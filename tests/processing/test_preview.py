@@ -81,6 +81,15 @@ def test_an_image_of_counts_can_ask_for_a_logarithmic_scale(file):
     assert middle > brightness(drawn(file))[5, 0] + 50
 
 
+def test_a_pixel_without_counts_is_dark_on_a_logarithmic_scale(file):
+    pixels = np.logspace(0, 6, 100).reshape(10, 10)
+    pixels[5, 5], pixels[6, 6] = 0, np.nan
+    image(file, pixels, image_log=True)
+    seen = drawn(file)
+    assert brightness(seen)[5, 5] == brightness(seen)[0, 0]
+    assert (seen[5, 5, 3], seen[6, 6, 3]) == (255, 0)
+
+
 def test_a_growing_vertical_axis_points_upwards(file):
     group = image(file, np.repeat([[0.0], [1.0]], 2, axis=1), axes=["y", "x"])
     group["y"], group["x"] = [0.0, 1.0], [0.0, 1.0]
