@@ -4,7 +4,6 @@ The service reads the files and copies them, and a child process imports them; n
 A version lies in a copy that is named by its digest, so runs of an older version go on beside a newer one.
 """
 
-import asyncio
 import json
 import os
 import shutil
@@ -87,13 +86,6 @@ class Library:
             self._signatures[place] = _signature(place)
             self._take(place)
         return bool(changed)
-
-    async def watch(self, on_change: Callable[[], object], interval_s: float = 2.0) -> None:
-        """Look again and again, until cancelled; ``on_change`` is called after anything was taken."""
-        while True:
-            await asyncio.sleep(interval_s)
-            if await asyncio.to_thread(self.refresh):
-                on_change()
 
     def functions(self) -> list[Function]:
         """Every function in force, by name; ``mistake`` says why a newer version of it is not."""

@@ -1,4 +1,3 @@
-import asyncio
 import os
 import shutil
 
@@ -183,12 +182,3 @@ def test_the_tests_own_functions_import(tmp_path):
     library = Library([tmp_path], tmp_path / "copies")
     library.refresh()
     assert library.mistakes == {}
-
-
-async def test_a_change_is_seen_while_watching(library, folder):
-    changed = asyncio.Event()
-    watching = asyncio.create_task(library.watch(changed.set, interval_s=0.05))
-    write(folder / "helper.py", "FACTOR = 3\n")
-    async with asyncio.timeout(5):
-        await changed.wait()
-    watching.cancel()
