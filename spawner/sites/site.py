@@ -14,6 +14,8 @@ from traitlets import Unicode
 from traitlets.config import LoggingConfigurable
 
 if TYPE_CHECKING:
+    from jupyterhub.app import JupyterHub
+
     from beamhub.spawner.catalogue import Catalogue, SiteConfig
     from beamhub.spawner.plan import SpawnPlan
 
@@ -53,10 +55,12 @@ class HubSettings:
 class Launch:
     """What is carried to a site to start one server there; token and secret never leave their files.
 
-    ``ends_at`` is seconds since 1970, None without a limit.
+    ``programs`` is the environment's folder of programs at the site, "" the site's default; ``ends_at`` is seconds
+    since 1970, None without a limit.
     """
 
     job: str
+    programs: str
     command: tuple[str, ...]
     environment: dict[str, str] = field(repr=False)
     announce_url: str
@@ -82,6 +86,10 @@ class Site(ABC):
     def listen(self, job: str, callback: Callable[[], None]) -> None:
         """Call back, in the Hub's loop, when the truth about a job changed."""
         self.on_change[job] = callback
+
+    def problems(self, hub: JupyterHub) -> list[str]:
+        """What in the Hub's configuration this site cannot work with, as sentences; they end the Hub's start."""
+        return []
 
     async def run(self) -> None:
         """Keep the snapshot fresh until cancelled."""

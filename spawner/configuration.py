@@ -1,0 +1,103 @@
+"""``configure(c, catalogue)``: the one line of jupyterhub_config.py that turns a Hub into BeamHub."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from jupyterhub import apihandlers
+from jupyterhub.app import JupyterHub
+
+from beamhub.spawner import announce, pages, reconcile
+from beamhub.spawner.compute import Compute
+from beamhub.spawner.hublines import application
+from beamhub.spawner.hybrid import HybridSpawner
+from beamhub.spawner.scopes import set_scopes
+
+log = logging.getLogger("beamhub.spawner")
+
+
+def configure(c: Any, catalogue: str | os.PathLike[str] = "compute.yaml", hub: str = "") -> Compute:
+    """Set up the Hub for the sites and profiles of a catalogue.
+
+    Args:
+        c: the configuration object of jupyterhub_config.py.
+        catalogue: the file; a relative path counts from the folder that the Hub was started in.
+        hub: this Hub's name in the names of its jobs, 1 to 16 of a-z and 0-9; by default made from the file's path.
+
+    Raises:
+        Mistakes: all that is wrong with the file; raised from the configuration it ends the Hub's start.
+    """
+    compute = Compute.read(Path(catalogue).resolve(), hub)
+    c.JupyterHub.spawner_class = type(
+        "HybridSpawner", (HybridSpawner,), {"compute": compute, "__module__": __name__}
+    )
+    c.JupyterHub.template_paths.append(str(pages.template_path()))
+    set_scopes(c)
+    set_handlers()
+    with contextlib.suppress(RuntimeError):  # no loop: the configuration is only read, no Hub is started
+        asyncio.get_running_loop()
+        compute.keep(asyncio.ensure_future(_accompany(compute)))
+    return compute
+
+
+def set_handlers() -> None:
+    """Put our routes among the Hub's, and take batchspawner's away, which sets any attribute of a Spawner."""
+    with contextlib.suppress(ImportError):
+        import batchspawner.api  # noqa: F401 - adds its route when it is imported: before we look, not after
+    ours = [(announce.PATH, announce.AnnounceHandler), *pages.handlers()]
+    unwanted = {"/api/batchspawner", *(route[0] for route in ours)}
+    apihandlers.default_handlers[:] = [
+        route for route in apihandlers.default_handlers if route[0] not in unwanted
+    ]
+    apihandlers.default_handlers.extend(ours)
+
+
+async def _accompany(compute: Compute) -> None:
+    """What runs as long as the Hub: the file is followed, each site is watched and kept clean."""
+    started: set[str] = set()
+    await _until_configured(compute)
+    compute.keep(_background(compute.watch()))
+    while True:
+        for name in set(compute.sites) - started:
+            started.add(name)
+            compute.keep(_background(compute.sites[name].run()))
+            compute.keep(_background(reconcile.keep_clean(compute.sites[name])))
+        await asyncio.sleep(2)
+
+
+async def _until_configured(compute: Compute) -> None:
+    """Wait until the Hub has read all of its configuration, then check what only then can be checked."""
+    while (hub := application()) is None or getattr(hub, "proxy", None) is None:
+        await asyncio.sleep(0.01)
+    for problem in [
+        *problems(hub),
+        *(line for site in compute.sites.values() for line in site.problems(hub)),
+    ]:
+        log.critical("%s", problem)
+        hub.exit(1)
+
+
+def problems(hub: JupyterHub) -> list[str]:
+    """What in the Hub's own configuration BeamHub cannot work with."""
+    found = []
+    if hub.internal_ssl:
+        found.append(
+            "internal_ssl is not supported by BeamHub's sites yet. Take the line out of the configuration."
+        )
+    return found
+
+
+def _background(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """A task whose end by an error is said."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(_say_error)
+    return task
+
+
+def _say_error(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.critical("A part of the spawner ended, restart the Hub: %r", error, exc_info=error)

@@ -1,0 +1,56 @@
+"""Jobs and servers are brought together again: what runs at a site and belongs to no server is ended."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from jupyterhub import orm
+from sqlalchemy.exc import SQLAlchemyError
+
+from beamhub.spawner.hublines import application
+from beamhub.spawner.sites.site import Site
+from beamhub.spawner.state import job_of
+
+log = logging.getLogger("beamhub.spawner")
+EVERY = 60.0  # seconds
+SECOND_LOOK = 5.0  # seconds after which what seems lost is looked at again
+
+
+def known_jobs() -> set[str] | None:
+    """The jobs that the Hub's database names; None while it cannot be read."""
+    hub = application()
+    if hub is None or getattr(hub, "db", None) is None:
+        return None
+    try:
+        return {job_of(state) for (state,) in hub.db.query(orm.Spawner.state)} - {""}
+    except SQLAlchemyError as error:
+        log.warning("The Hub's database cannot be read, no job is ended meanwhile: %s", error)
+        return None
+
+
+async def orphans(site: Site, known: Callable[[], set[str] | None]) -> set[str]:
+    """Jobs at a site that no server knows of.
+
+    The jobs are listed first: each one's name was committed before it was submitted, so one that is there and is not
+    named by what is read afterwards belongs to nobody.
+    """
+    there = await site.jobs()
+    named = known() if there else None
+    return set() if named is None else there - named
+
+
+async def keep_clean(
+    site: Site, known: Callable[[], set[str] | None] = known_jobs, every: float = EVERY
+) -> None:
+    """End what belongs to nobody, when it was seen twice; runs until cancelled, also in a Hub without users."""
+    before: set[str] = set()
+    while True:
+        try:
+            found = await orphans(site, known)
+            for job in found & before:
+                log.warning("%s at %s belongs to no server and is ended", job, site.config.title)
+                await site.remove(job)
+            before = found
+        except Exception:  # this loop has to outlive whatever one site does
+            log.exception("Looking for lost jobs at %s failed; it is tried again", site.name)
+        await asyncio.sleep(min(every, SECOND_LOOK) if before else every)

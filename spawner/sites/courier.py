@@ -1,0 +1,71 @@
+"""Carries a start's files to the account that runs it, reads its log, and removes them; standard library alone.
+
+It runs as that account: in the Hub's own process where they are the same, else as a program whose text is given to
+the account's Python and whose input is JSON. Nothing is ever written through a link.
+"""
+
+import json
+import os
+import shutil
+import sys
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+
+
+def deliver(folder, files):
+    """Write files, 0600, into a new folder, 0700. Raises OSError; then nothing is left of it."""
+    os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+    os.mkdir(folder, 0o700)
+    try:
+        inside = os.open(folder, FOLDER)
+        try:
+            for name, text in files.items():
+                with open(os.open(name, NEW, 0o600, dir_fd=inside), "w", encoding="utf-8") as file:
+                    file.write(text)
+        finally:
+            os.close(inside)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def last_lines(folder, count):
+    """The end of the log in a folder; "" when there is none."""
+    try:
+        number = os.open(os.path.join(folder, "server.log"), os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return ""
+    with open(number, "rb") as file:
+        file.seek(max(0, os.fstat(number).st_size - 20_000))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-count:])
+
+
+def remove(folder):
+    """Remove a start's folder, its token first; the log stays beside it as that of the last server."""
+    if os.path.islink(folder) or not os.path.isdir(folder):
+        return
+    for name in ("token", "secret"):
+        if os.path.lexists(os.path.join(folder, name)):
+            os.unlink(os.path.join(folder, name))
+    log = os.path.join(folder, "server.log")
+    if os.path.isfile(log) and not os.path.islink(log):
+        os.replace(log, os.path.join(os.path.dirname(folder), "last-server.log"))
+    shutil.rmtree(folder)
+
+
+VERBS = {"deliver": deliver, "last_lines": last_lines, "remove": remove}
+
+
+def main():
+    """One errand: JSON ``[verb, arguments]`` in, JSON ``{"result"}`` or ``{"error", "path"}`` out."""
+    verb, arguments = json.load(sys.stdin)
+    try:
+        reply = {"result": VERBS[verb](*arguments)}
+    except OSError as error:
+        reply = {"error": error.strerror, "number": error.errno, "path": str(error.filename or arguments[0])}
+    json.dump(reply, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

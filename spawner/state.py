@@ -1,0 +1,75 @@
+"""What the Hub's database keeps of one server, so that a Hub that was killed finds it again. No secret is in it."""
+
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+SCHEMA = 1
+
+
+class Phase(StrEnum):
+    """How far a start came."""
+
+    INTENDED = "intended"  # committed; it may or may not have been submitted
+    SUBMITTED = "submitted"
+    ANNOUNCED = "announced"  # the Hub found it at its address
+    RUNNING = "running"  # it answered there
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start. Times are seconds since 1970; ``child`` is what the site needs to find the job."""
+
+    site: str
+    profile: str
+    job: str
+    token_id: int
+    token_created: str
+    give_up_at: float
+    ends_at: float | None = None
+    phase: Phase = Phase.INTENDED
+    url: str = ""
+    child: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def nonce(self) -> str:
+        """The part of the job's name that no other start has."""
+        return self.job.rpartition("-")[2]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What outlives a server: the options that were last accepted, and how the last server ended by itself."""
+
+    accepted: dict[str, Any] = field(default_factory=dict)
+    ended: str = ""
+
+
+def to_json(start: Start | None, kept: Kept) -> dict[str, Any]:
+    """What is put into the database."""
+    found: dict[str, Any] = {"schema": SCHEMA, "kept": asdict(kept)}
+    if start:
+        found["start"] = asdict(start)
+    return found
+
+
+def from_json(state: dict[str, Any]) -> tuple[Start | None, Kept]:
+    """What was put into the database; keys of a later version are left out.
+
+    >>> from_json({})
+    (None, Kept(accepted={}, ended=''))
+    """
+    start, kept = state.get("start"), _known(Kept, state.get("kept") or {})
+    if not start:
+        return None, Kept(**kept)
+    return Start(**{**_known(Start, start), "phase": Phase(start["phase"])}), Kept(**kept)
+
+
+def job_of(state: dict[str, Any] | None) -> str:
+    """The name of the job that a server's state names, "" where there is none."""
+    return str(((state or {}).get("start") or {}).get("job", ""))
+
+
+def _known(kind: type[Any], found: dict[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(kind)}
+    return {key: value for key, value in found.items() if key in names}

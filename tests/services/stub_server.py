@@ -1,0 +1,40 @@
+"""A notebook server that is none: answers every path with its name and environment, starts in 0.1 s.
+
+``STUB_SLEEP`` seconds are waited before it listens, with ``STUB_DIE`` it ends with that code instead.
+"""
+
+import json
+import os
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with the part of the environment that is no secret; ``…/die`` ends the server with code 7."""
+
+    def do_GET(self):
+        if self.path.endswith("/die"):
+            print("the stub was told to die", file=sys.stderr, flush=True)
+            os._exit(7)
+        shown = {key: value for key, value in os.environ.items() if "TOKEN" not in key}
+        body = json.dumps(
+            {"path": self.path, "pid": os.getpid(), "uid": os.getuid(), "environment": shown}
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+time.sleep(float(os.environ.get("STUB_SLEEP", "0")))
+if "STUB_DIE" in os.environ:
+    print("the stub cannot load what it needs", file=sys.stderr, flush=True)
+    sys.exit(int(os.environ["STUB_DIE"]))
+place = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
+ThreadingHTTPServer((place.hostname, place.port), Handler).serve_forever()
