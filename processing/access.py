@@ -48,6 +48,11 @@ def visible(settings: Settings, identity: Identity, places: Iterable[tuple[str, 
     return frozenset(name for name, storage, path in places if groups(settings, name, storage, path) & identity.groups)
 
 
+def may_see(settings: Settings, identity: Identity, proposal: str) -> bool:
+    """Whether somebody may see a proposal that has no files yet, as far as its name tells."""
+    return proposal in visible(settings, identity, [(proposal, storage, "") for storage in settings.storages])
+
+
 def groups(settings: Settings, proposal: str, storage: str, path: str) -> frozenset[str]:
     """The Hub groups that see a proposal; without one the file belongs to the storage's staff."""
     access = settings.access

@@ -1,11 +1,12 @@
 """The change feed: what changed in some proposals, in commit order, as it happens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from beamhub.catalog.records import Change
 from beamhub.processing.store import Store
 
+LARGEST = 1000  # changes of one batch
 LOOK_S = 1.0  # between two looks where the store's own news may not reach us (another process writes)
 
 
@@ -23,7 +24,7 @@ class Feed:
             event.set()
 
     async def changes(
-        self, proposals: Callable[[], frozenset[str]], after: int
+        self, proposals: Callable[[], Awaitable[frozenset[str]]], after: int
     ) -> AsyncIterator[tuple[list[Change], int]]:
         """Changes after a number, batch by batch, each with the number to go on from; runs until it is closed.
 
@@ -38,8 +39,8 @@ class Feed:
                 event.clear()
                 head = await self._store.call(self._store.head)
                 if head > after:
-                    found = await self._store.call(self._store.changes, proposals(), after)
-                    after = max([head if len(found) < 1000 else found[-1].seq, after])
+                    found = await self._store.call(self._store.changes, await proposals(), after, LARGEST)
+                    after = found[-1].seq if len(found) >= LARGEST else max([head, *(c.seq for c in found[-1:])])
                     if found:
                         yield found, after
                         continue

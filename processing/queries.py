@@ -178,10 +178,10 @@ def proposals(connection: Connection) -> list[Proposal]:
     ]
 
 
-def places(connection: Connection) -> list[tuple[str, str, str]]:
-    """Proposal, storage, and one path, of each pair that there is."""
-    query = select(file.c.proposal, file.c.storage, func.min(file.c.path)).group_by(file.c.proposal, file.c.storage)
-    return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+def places(connection: Connection, after: int) -> list[tuple[str, str, str, int]]:
+    """Proposal, storage, one path and the newest id, of each pair that newer files have."""
+    query = select(file.c.proposal, file.c.storage, func.min(file.c.path), func.max(file.c.id)).where(file.c.id > after)
+    return [tuple(row) for row in connection.execute(query.group_by(file.c.proposal, file.c.storage))]
 
 
 def changes(connection: Connection, names: Collection[str] | None, after: int, limit: int) -> list[Change]:

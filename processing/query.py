@@ -8,9 +8,12 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from pydantic_core import from_json
+
 SORTS = ("queued", "started", "finished", "file", "function", "state", "rule")
 LARGEST_PAGE = 500
 LARGEST_ID = 2**63 - 1
+MOST_WORDS, LONGEST_TEXT = 20, 1000  # of a text search; a database bounds what one query may hold
 
 
 class BadQuery(ValueError):
@@ -59,6 +62,8 @@ class RunQuery:
         if self.at is not None and not 0 <= self.at <= LARGEST_ID:
             raise BadQuery(f"at {self.at} is no row number")
         object.__setattr__(self, "words", tuple(self.text.lower().split()))
+        if len(self.words) > MOST_WORDS or len(self.text) > LONGEST_TEXT:
+            raise BadQuery(f"text is longer than {MOST_WORDS} words or {LONGEST_TEXT} characters; look for less")
 
     @property
     def descending(self) -> bool:
@@ -88,7 +93,7 @@ class RunQuery:
         """
         try:
             text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-            mark, value, number = json.loads(text)
+            mark, value, number = from_json(text, allow_inf_nan=False)
         except (binascii.Error, ValueError, TypeError):
             raise BadQuery(f"{cursor[:40]!r} is no cursor; take one from a page's after or before") from None
         if mark != self._mark():
@@ -100,11 +105,13 @@ class RunQuery:
     def _fits(self, value: Any) -> bool:
         if value is None:
             return True
+        if isinstance(value, bool) or (isinstance(value, int) and abs(value) > LARGEST_ID):
+            return False
         if self.scalar:
-            return isinstance(value, int | float) and not isinstance(value, bool)
+            return isinstance(value, int | float)
         if self.column in ("queued", "started", "finished"):
-            return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_ID
-        return isinstance(value, str)
+            return isinstance(value, int)
+        return isinstance(value, str) and "\0" not in value
 
     def _mark(self) -> str:
         """Names the filter and order, so that a cursor of another one is noticed."""

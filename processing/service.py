@@ -128,10 +128,10 @@ async def _dispatch(service: Service, config: Path) -> None:
         for executor in executors.values():
             await executor.start()
         log.info("functions can run")
-        service.dispatcher = Dispatcher(
+        dispatcher = Dispatcher(
             service.store, executors, chooser(service), service.library, places(service.settings, config)
         )
-        await service.dispatcher.run()
+        await dispatcher.run()
     finally:
         for executor in executors.values():
             await executor.close()

@@ -283,10 +283,10 @@ class Store:
         with self.reading() as connection:
             return queries.changes(connection, proposals, after, limit)
 
-    def places(self) -> list[tuple[str, str, str]]:
-        """For each proposal, each storage it has files in, and the path of one of them."""
+    def places(self, after: int = 0) -> list[tuple[str, str, str, int]]:
+        """For each proposal and storage with files of ids above ``after``: the path of one, and the newest id."""
         with self.reading() as connection:
-            return queries.places(connection)
+            return queries.places(connection, after)
 
     def mean_seconds(self, function: str) -> float | None:
         """How long the newest runs of a function took; None where there is none."""

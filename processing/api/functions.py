@@ -53,7 +53,7 @@ class PauseRule(Rules):
     async def post(self, name: str) -> None:
         """Hold a rule back, or let it go on; for staff, since it concerns everybody's proposals."""
         self.require(WRITE)
-        asked: Pause = self.body(Pause)
+        asked = self.body(Pause)
         if name not in self.service.settings.rules:
             raise NotFound(f"there is no rule {name[:100]!r}")
         self._only_staff(name)

@@ -3,26 +3,32 @@
 import json
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from tornado.web import HTTPError, RequestHandler
 
 from beamhub.catalog.records import Problem
-from beamhub.processing.access import READ, Identity, visible
-from beamhub.processing.dispatcher import Dispatcher
+from beamhub.processing.access import READ, Identity
+from beamhub.processing.api.body import checked
 from beamhub.processing.errors import Away, BadRequest, NotAllowed, NotFound, NotKnown, Refused
 from beamhub.processing.feed import Feed
 from beamhub.processing.intake import Intake
 from beamhub.processing.library import Library
+from beamhub.processing.metrics import Metrics
 from beamhub.processing.query import LARGEST_ID
+from beamhub.processing.register import Register
 from beamhub.processing.settings import Settings
 from beamhub.processing.store import Store
 
 log = logging.getLogger(__name__)
+Model = TypeVar("Model", bound=BaseModel)
 RETRY_AFTER_S = 5
+STORE_AWAY = (OperationalError, InterfaceError, NoConnection)
 
 
 class Hub(Protocol):
@@ -45,7 +51,11 @@ class Service:
     feed: Feed
     intake: Intake
     hub: Hub
-    dispatcher: Dispatcher | None = None
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        """The register follows the store."""
+        self.register = Register(self.store)
 
 
 class ApiHandler(RequestHandler):
@@ -75,15 +85,18 @@ class ApiHandler(RequestHandler):
         """
         self.identity = await self.authenticate()
         self.require(self.scope)
-        unknown = set(self.request.query_arguments) - set(self.known)
-        if unknown:
-            possible = ", ".join(sorted(self.known)) or "none"
-            raise BadRequest(f"unknown query parameter {sorted(unknown)[0][:100]!r}; possible: {possible}")
+        possible = self.known if self.request.method in ("GET", "HEAD") else ()
+        for name, values in self.request.query_arguments.items():
+            if name not in possible:
+                listed = ", ".join(sorted(possible)) or "none"
+                raise BadRequest(f"unknown query parameter {name[:100]!r}; possible: {listed}")
+            if any(b"\0" in value for value in values):
+                raise BadRequest(f"{name} holds a NUL character; leave it out")
 
     async def authenticate(self) -> Identity:
         """Ask the Hub whose token this is; what it said counts for at most a minute."""
         kind, _, token = self.request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() not in ("token", "bearer") or not token.strip():
+        if kind.lower() not in ("token", "bearer") or not token.strip().isascii() or not token.strip():
             raise NotKnown("send the token of your server or of the Hub's token page: Authorization: token …")
         try:
             model = await self.service.hub.user_for_token(token.strip(), sync=False)
@@ -104,28 +117,30 @@ class ApiHandler(RequestHandler):
 
     async def visible(self) -> frozenset[str]:
         """The proposals that the asker may see."""
-        places = await self.service.store.call(self.service.store.places)
-        return visible(self.service.settings, self.identity, places)
+        return await self.service.register.visible(self.service.settings, self.identity)
 
-    async def asked_proposals(self) -> tuple[str, ...]:
-        """Those named in the query, all visible ones if none is.
+    async def named_proposals(self) -> frozenset[str]:
+        """Those named in the query; there may be no files of them yet.
 
         Raises:
             NotFound: one of them cannot be seen.
         """
-        seen = await self.visible()
         named = self.get_query_arguments("proposal", strip=False)
         for name in named:
-            if name not in seen:
+            if not await self.service.register.may_see(self.service.settings, self.identity, name):
                 raise NotFound(f"there is no proposal {name[:100]!r} that you may see", "proposal")
-        return tuple(sorted(set(named) or seen))
+        return frozenset(named)
+
+    async def asked_proposals(self) -> tuple[str, ...]:
+        """Those named in the query, all visible ones if none is; NotFound as :meth:`named_proposals`."""
+        return tuple(sorted(await self.named_proposals() or await self.visible()))
 
     def text(self, name: str) -> str | None:
-        """A query parameter as text."""
-        value = self.get_query_argument(name, None, strip=False)
-        if value is not None and "\0" in value:
-            raise BadRequest(f"{name} holds a NUL character; leave it out")
-        return value
+        """A query parameter as text; it may be there once."""
+        values = self.get_query_arguments(name, strip=False)
+        if len(values) > 1:
+            raise BadRequest(f"{name} is there {len(values)} times; say it once")
+        return values[0] if values else None
 
     def number(self, name: str) -> int | None:
         """A query parameter as a whole number from 0."""
@@ -145,7 +160,7 @@ class ApiHandler(RequestHandler):
             raise BadRequest(f"{name}={value[:40]!r} has no zone; write it like 2026-11-23T14:02:00Z")
         return found
 
-    def body(self, model: type[BaseModel]) -> Any:
+    def body(self, model: type[Model]) -> Model:
         """The request's JSON body, checked."""
         return checked(model, self.request.body)
 
@@ -157,27 +172,23 @@ class ApiHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """A refusal as JSON; of what went wrong inside only the log tells."""
         error = (kwargs.get("exc_info") or (None, None, None))[1]
-        if isinstance(error, Refused):
-            problem = error.problem
-        elif status_code >= 500:
-            problem = Problem(message="the service failed; its log says why", reason="internal", code=status_code)
-        else:
-            message = getattr(error, "log_message", None) or self._reason
-            problem = Problem(message=str(message), reason="bad-request", code=status_code)
+        self.refuse(_problem(error, status_code, self._reason))
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer with a refusal."""
         self.set_status(problem.code)
         if problem.code == 503:
             self.set_header("Retry-After", str(RETRY_AFTER_S))
+        if problem.code == 401:
+            self.set_header("WWW-Authenticate", "Bearer")
         self.finish(problem.model_dump_json())
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        """Refusals are no news for the log."""
-        if not isinstance(value, Refused):
+        """Refusals are no news for the log; a store that is away is one line."""
+        if isinstance(value, STORE_AWAY):
+            log.warning("the store does not answer: %s", value)
+        elif not isinstance(value, Refused):
             super().log_exception(typ, value, tb)
-
-    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Refusals carry their own status."""
-        error = (kwargs.get("exc_info") or (None, None, None))[1]
-        super().send_error(error.code if isinstance(error, Refused) else status_code, **kwargs)
 
 
 class Unknown(ApiHandler):
@@ -199,18 +210,18 @@ def whole(name: str, text: str) -> int:
     return int(text)
 
 
-def checked(model: type[BaseModel], body: bytes) -> Any:
-    """A JSON body as a model's value.
-
-    Raises:
-        BadRequest: it is not; the message names the first place that is wrong.
-    """
-    try:
-        return model.model_validate_json(body or b"{}")
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise BadRequest(f"{where}: {first['msg']}") from None
+def _problem(error: BaseException | None, status: int, phrase: str) -> Problem:
+    """What is told of an error: all of a refusal, nothing of what went wrong inside."""
+    if isinstance(error, Refused):
+        return error.problem
+    if isinstance(error, STORE_AWAY):
+        return Away("the store does not answer; try again", "store-away").problem
+    if status >= 500:
+        return Problem(message="the service failed; its log says why", reason="internal", code=status)
+    message = phrase
+    if isinstance(error, HTTPError) and error.log_message:
+        message = error.log_message % error.args if error.args else error.log_message
+    return Problem(message=message[:500], reason="bad-request", code=status)
 
 
 def _unfiltered(identity: Identity) -> frozenset[str]:

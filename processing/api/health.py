@@ -2,10 +2,8 @@
 
 from importlib.resources import files
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from beamhub.processing.api.handler import ApiHandler
-from beamhub.processing.errors import Away
+from beamhub.processing.errors import NotAllowed
 from beamhub.processing.query import RunQuery
 
 
@@ -21,29 +19,22 @@ class Health(Open):
 
     async def get(self) -> None:
         """Well, if the store answers."""
-        try:
-            head = await self.service.store.call(self.service.store.head)
-        except SQLAlchemyError as error:
-            raise Away("the store does not answer", "store") from error
-        self.answer({"status": "ok", "seq": head})
+        self.answer({"status": "ok", "seq": await self.service.store.call(self.service.store.head)})
 
 
 class Metrics(ApiHandler):
     """``metrics``, in Prometheus' text format."""
 
     async def get(self) -> None:
-        """Runs by state, files, and the feed's head."""
+        """The numbers, for services and for those who see every proposal."""
+        everything = set(self.service.settings.access.all) & self.identity.groups
+        if self.identity.kind != "service" and not everything:
+            raise NotAllowed("metrics tell of every proposal; they are for services of the Hub", "metrics")
         store = self.service.store
-        every = await store.call(store.proposals)
-        _, states = await store.call(store.count, RunQuery(tuple(one.name for one in every)))
-        lines = ["# HELP beamhub_runs Runs by state.", "# TYPE beamhub_runs gauge"]
-        lines += [f'beamhub_runs{{state="{state}"}} {number}' for state, number in sorted(states.items())]
-        lines += ["# HELP beamhub_files_total Files that arrived.", "# TYPE beamhub_files_total counter"]
-        lines += [f"beamhub_files_total {sum(one.files for one in every)}"]
-        lines += ["# HELP beamhub_changes_total Changes of the feed.", "# TYPE beamhub_changes_total counter"]
-        lines += [f"beamhub_changes_total {await store.call(store.head)}"]
+        await self.visible()
+        _, states = await store.call(store.count, RunQuery(self.service.register.names()))
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-        self.finish("\n".join(lines) + "\n")
+        self.finish(self.service.metrics.text(states, await store.call(store.head)))
 
 
 class OpenApi(Open):

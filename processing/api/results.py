@@ -8,9 +8,10 @@ from pathlib import Path
 from PIL import Image
 from tornado.web import StaticFileHandler
 
-from beamhub.catalog.records import Run
+from beamhub.catalog.records import Problem, Run
 from beamhub.processing.api.runs import RunHandler
 from beamhub.processing.errors import BadRequest, NotFound
+from beamhub.processing.storage import OutsideStorage, resolve_beneath
 
 WIDTHS = (16, 2048)
 
@@ -24,10 +25,17 @@ class ResultHandler(RunHandler):
         name = run.provenance[what]
         if not name:
             raise NotFound(f"run {run.id} is {run.state} and has no {what}")
-        path = self.service.settings.results / run.provenance["folder"] / name
-        if not await asyncio.to_thread(path.is_file):
-            raise NotFound(f"the {what} of run {run.id} is not on disk any more")
+        where = f"{run.provenance['folder']}/{name}"
+        try:
+            path = await asyncio.to_thread(resolve_beneath, self.service.settings.results, where)
+        except (OSError, OutsideStorage):
+            raise NotFound(f"the {what} of run {run.id} is not on disk any more") from None
+        self.tag = f'"{run.id}-{run.attempts}"'
         return run, path
+
+    def compute_etag(self) -> str | None:
+        """A published result never changes, so its run and attempt name its content."""
+        return getattr(self, "tag", None)
 
 
 class ResultFile(ResultHandler, StaticFileHandler):
@@ -45,6 +53,11 @@ class ResultFile(ResultHandler, StaticFileHandler):
         name = "".join(c if c.isascii() and (c.isalnum() or c in "._- ") else "_" for c in path.name)
         self.set_header("Content-Disposition", f'attachment; filename="run-{run.id}-{name}"')
         await StaticFileHandler.get(self, path.name, include_body)
+        if self.get_status() == 416:
+            self.set_header("Content-Type", "application/json; charset=utf-8")
+            asked, size = self.request.headers["Range"][:100], path.stat().st_size
+            told = f"the range {asked!r} lies outside of the file's {size} bytes"
+            self.refuse(Problem(message=told, reason="range", code=416))
 
     async def head(self, number: str) -> None:
         """Its size."""
@@ -73,7 +86,7 @@ class Preview(ResultHandler):
         picture = await asyncio.to_thread(_resized, path, width)
         self.set_header("Content-Type", "image/png")
         self.set_header("Cache-Control", "private, max-age=31536000, immutable")
-        self.set_header("Etag", f'"{run.id}-{run.attempts}-{width}"')
+        self.tag = f'"{run.id}-{run.attempts}-{width}"'
         self.finish(picture)
 
 

@@ -9,7 +9,7 @@ from tornado.web import Application
 
 from beamhub.catalog import records
 from beamhub.processing.access import INGEST, READ, WRITE
-from beamhub.processing.api import changes, events, files, functions, health, results, runs
+from beamhub.processing.api import again, changes, events, files, functions, health, results, runs
 from beamhub.processing.api.handler import ApiHandler, Service, Unknown
 from beamhub.processing.sources.http import CloudEvent
 
@@ -38,7 +38,7 @@ ROUTES = (
         runs.Runs,
         "Runs again, with other parameters",
         records.Page[records.Run],
-        runs.Again,
+        again.Again,
         WRITE,
         201,
     ),
@@ -49,13 +49,27 @@ ROUTES = (
     Route("GET", "files", files.Files, "The newest files", records.Page[records.File]),
     Route("GET", "files/explain", files.ExplainFile, "Why a file was or was not processed", records.Explanation),
     Route("GET", "files/{id}", files.OneFile, "One file version with its runs", records.File),
-    Route("GET", "results/{id}/file", results.ResultFile, "The output file, whole or a range", "application/x-hdf5"),
+    Route(
+        "GET",
+        "results/{id}/file",
+        results.ResultFile,
+        "The output file, whole or a range",
+        "application/x-hdf5",
+    ),
     Route("HEAD", "results/{id}/file", results.ResultFile, "The output file's size", "application/x-hdf5"),
     Route("GET", "results/{id}/preview.png", results.Preview, "A picture of the result", "image/png"),
     Route("GET", "results/{id}/plot", results.DefaultPlot, "The default plot's arrays", records.Plot),
     Route("GET", "functions", functions.Functions, "What can be asked for", None),
     Route("GET", "rules", functions.Rules, "For which files which function runs", None),
-    Route("POST", "rules/{name}/pause", functions.PauseRule, "Hold a rule back", records.Rule, functions.Pause, WRITE),
+    Route(
+        "POST",
+        "rules/{name}/pause",
+        functions.PauseRule,
+        "Hold a rule back",
+        records.Rule,
+        functions.Pause,
+        WRITE,
+    ),
     Route("GET", "proposals", functions.Proposals, "The proposals that can be seen", None),
     Route("GET", "changes", changes.Changes, "The change feed", "text/event-stream"),
     Route("POST", "events", events.Events, "CloudEvents of files", None, CloudEvent, INGEST, 202),

@@ -5,45 +5,17 @@ import json
 import secrets
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from pydantic import BaseModel, ConfigDict, Field
-
 from beamhub.catalog.records import Page, Run, RunState
 from beamhub.processing.access import WRITE
+from beamhub.processing.api.again import MOST_AGAIN, MOST_IDS, Again, Change
 from beamhub.processing.api.handler import ApiHandler, whole
 from beamhub.processing.errors import BadRequest, NotFound, NotNow
-from beamhub.processing.library import UnknownFunction, Version
 from beamhub.processing.lifecycle import NotPossible, OtherRequest
 from beamhub.processing.query import BadQuery, RunQuery
-from beamhub.processing.work import PlannedRun
 
-MOST_IDS = 1000  # in one query
-MOST_AGAIN = 10_000  # runs of one request
+LONGEST_KEY = 200  # characters of an Idempotency-Key
 FILTER = ("proposal", "function", "rule", "state", "text", "since", "until", "ids", "file")
 STATES = RunState.__args__  # type: ignore[attr-defined]
-
-
-class RunFilter(BaseModel):
-    """The same names as in a listing's query."""
-
-    model_config = ConfigDict(extra="forbid")
-    proposal: str
-    function: str | None = None
-    rule: str | None = None
-    state: RunState | None = None
-    text: str = ""
-    file: int | None = Field(default=None, ge=0, lt=2**63)
-
-
-class Again(BaseModel):
-    """Which runs to do again, and with what; ``dry_run`` only counts."""
-
-    model_config = ConfigDict(extra="forbid")
-    ids: list[int] | None = Field(default=None, max_length=MOST_AGAIN)
-    filter: RunFilter | None = None
-    function: str | None = None
-    parameters: dict[str, Any] = {}
-    dry_run: bool = False
 
 
 class RunHandler(ApiHandler):
@@ -123,18 +95,20 @@ class Runs(RunHandler):
     async def post(self) -> None:
         """Runs again, with other parameters or another function."""
         self.require(WRITE)
-        asked: Again = self.body(Again)
+        asked = self.body(Again)
         if (asked.ids is None) == (asked.filter is None):
             raise BadRequest("give either ids or filter: the runs to do again")
         ids = await self._chosen(asked)
+        change = Change(self.service.library, asked)
+        count = await self.service.store.call(self._check, ids, change)
         if asked.dry_run:
-            self.answer({"count": len(ids), "seconds": await self._seconds(ids, asked)})
+            self.answer({"count": count, "seconds": await self._seconds(ids, count, asked)})
             return
-        change = _Change(self, asked)
-        await self._check(ids, change)
         user = self.identity.name
-        given = self.request.headers.get("Idempotency-Key", "")[:200]
-        key = hashlib.sha256(f"{user}\0{given or secrets.token_hex(16)}".encode()).hexdigest()
+        given = self.request.headers.get("Idempotency-Key") or secrets.token_hex(16)
+        if len(given) > LONGEST_KEY:
+            raise BadRequest(f"Idempotency-Key is longer than {LONGEST_KEY} characters; a UUID is enough")
+        key = hashlib.sha256(f"{user}\0{given}".encode()).hexdigest()
         body = hashlib.sha256(json.dumps(asked.model_dump(), sort_keys=True, default=str).encode()).hexdigest()
         store = self.service.store
         try:
@@ -152,9 +126,6 @@ class Runs(RunHandler):
     async def _chosen(self, asked: Again) -> list[int]:
         seen = await self.visible_tuple()
         if asked.filter is None:
-            for number in asked.ids or ():
-                if not 0 <= number < 2**63:
-                    raise BadRequest(f"ids: {number} is no run's number")
             wanted = list(dict.fromkeys(asked.ids or ()))
             query = RunQuery(seen, ids=tuple(wanted))
             found = set(await self.service.store.call(self.service.store.run_ids, query, MOST_AGAIN))
@@ -162,16 +133,24 @@ class Runs(RunHandler):
                 if number not in found:
                     raise NotFound(f"there is no run {number} that you may see")
             return wanted
-        if asked.filter.proposal not in seen:
-            raise NotFound(f"there is no proposal {asked.filter.proposal[:100]!r} that you may see", "proposal")
-        f = asked.filter
-        query = RunQuery((f.proposal,), f.function, f.rule, f.state, f.text, file=f.file)
+        for name in asked.filter.proposals():
+            if name not in seen:
+                raise NotFound(f"there is no proposal {name[:100]!r} that you may see", "proposal")
+        try:
+            query = asked.filter.query(asked.filter.proposals() or seen)
+        except BadQuery as error:
+            raise BadRequest(f"filter: {error}") from None
         ids = await self.service.store.call(self.service.store.run_ids, query, MOST_AGAIN + 1)
         if len(ids) > MOST_AGAIN:
             raise BadRequest(f"the filter matches more than {MOST_AGAIN} runs; narrow it")
         return ids
 
-    async def _seconds(self, ids: list[int], asked: Again) -> float | None:
+    def _check(self, ids: list[int], change: Change) -> int:
+        """Refuse what cannot be done with one of the runs, before any is made; how many there would be."""
+        found = [run for number in ids if (run := self.service.store.run(number))]
+        return len({(run.file.id, planned.rule, planned.function) for run in found if (planned := change(run))})
+
+    async def _seconds(self, ids: list[int], count: int, asked: Again) -> float | None:
         """How long it would take, from the newest durations; None where nothing is known."""
         if not ids:
             return 0.0
@@ -179,43 +158,7 @@ class Runs(RunHandler):
         first = await store.call(store.run, ids[0])
         mean = await store.call(store.mean_seconds, asked.function or (first.function if first else ""))
         workers = max(1, sum(executor.workers for executor in self.service.settings.executors.values()))
-        return None if mean is None else mean * len(ids) / workers
-
-    async def _check(self, ids: list[int], change: "_Change") -> None:
-        for number in ids:
-            run = await self.service.store.call(self.service.store.run, number)
-            if run is not None:
-                change(run)
-
-
-class _Change:
-    """What a run that is done again gets: the function in force, and the parameters with those given."""
-
-    def __init__(self, handler: RunHandler, asked: Again) -> None:
-        self._library, self._asked = handler.service.library, asked
-        self._validators: dict[str, Draft202012Validator] = {}
-
-    def __call__(self, run: Run) -> PlannedRun:
-        name = self._asked.function or run.function
-        try:
-            version = self._library.find(name)
-        except UnknownFunction as error:
-            raise BadRequest(f"function: {error}") from None
-        same = name == run.function
-        parameters = (run.parameters if same else {}) | self._asked.parameters
-        self._check(version, parameters)
-        record = version.record
-        return PlannedRun(run.rule or "", name, parameters, record.digest, record.version)
-
-    def _check(self, version: Version, parameters: dict[str, Any]) -> None:
-        for name in self._asked.parameters:
-            if name in version.path_parameters():
-                raise BadRequest(f"parameters.{name}: names a file; only a rule can set it")
-        name = version.record.name
-        validator = self._validators.setdefault(name, Draft202012Validator(version.record.parameters))
-        for error in validator.iter_errors(parameters):
-            where = ".".join(["parameters", *(str(part) for part in error.absolute_path)])
-            raise BadRequest(f"{where}: {error.message[:300]}")
+        return None if mean is None else mean * count / workers
 
 
 class RunCount(RunHandler):
