@@ -1,0 +1,53 @@
+// Through the kernel, where the page does not come from our notebook server. The messages are described in comm.py.
+import type { Answer, Listener, Transport } from "./transport.js";
+
+export interface Model {
+  get(name: string): any;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+  send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void;
+  on(event: string, callback: (...parts: any[]) => void): void;
+  off(event: string, callback: (...parts: any[]) => void): void;
+}
+
+export class Comm implements Transport {
+  readonly name = "comm";
+  private next = 1;
+  private readonly waiting = new Map<number, (answer: Answer) => void>();
+  private readonly listeners = new Set<Listener>();
+
+  constructor(private readonly model: Model, signal: AbortSignal) {
+    const receive = (message: any, buffers: DataView[]) => this.receive(message, buffers || []);
+    model.on("msg:custom", receive);
+    signal.addEventListener("abort", () => model.off("msg:custom", receive));
+  }
+
+  send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const id = this.next++;
+    const answer = new Promise<Answer>((resolve) => this.waiting.set(id, resolve));
+    this.model.send({ id, method, path, query: query ? [...query] : [], body: body ?? null, headers });
+    return answer;
+  }
+
+  listen(proposals: string[], tell: Listener, signal: AbortSignal): void {
+    this.listeners.add(tell);
+    this.model.send({ listen: proposals });
+    signal.addEventListener("abort", () => this.listeners.delete(tell));
+  }
+
+  /** Whether something is asked for that the kernel has not answered: it computes. */
+  get busy(): boolean { return this.waiting.size > 0; }
+
+  private receive(message: any, buffers: DataView[]): void {
+    if (typeof message?.event === "string") {
+      for (const tell of this.listeners) tell(message.event, message.data);
+      return;
+    }
+    const resolve = this.waiting.get(message?.id);
+    if (!resolve) return;
+    this.waiting.delete(message.id);
+    const view = buffers[0];
+    const body = view ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : new Uint8Array();
+    resolve({ status: message.status, body, type: message.type || "" });
+  }
+}

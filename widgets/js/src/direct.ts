@@ -1,0 +1,96 @@
+// Directly to the extension of the notebook server that served this page; a computing kernel stops nothing.
+import type { Answer, Listener, Transport } from "./transport.js";
+
+const WAITS = [500, 1000, 2000, 5000, 10000];
+
+/** The address of the extension's API; nothing where the page does not come from a Jupyter server. */
+export function apiAddress(): string | null {
+  const config = document.getElementById("jupyter-config-data");
+  if (!config) return null;
+  try {
+    const base = JSON.parse(config.textContent || "{}").baseUrl;
+    return typeof base === "string" ? new URL(`${base}beamhub/api/`, location.origin).href : null;
+  } catch { return null; }
+}
+
+/** Asks whether the extension is the one that the kernel named; null if not. */
+export async function direct(serverId: string | null): Promise<Transport | null> {
+  const base = apiAddress();
+  if (!base || !serverId) return null;
+  try {
+    const answer = await fetch(base + "hello", { headers: xsrf(), credentials: "same-origin" });
+    if (!answer.ok || (await answer.json()).id !== serverId) return null;
+  } catch { return null; }
+  return new Direct(base);
+}
+
+function xsrf(): Record<string, string> {
+  const found = document.cookie.match(/(?:^|;\s*)_xsrf=([^;]+)/);
+  return found ? { "X-XSRFToken": decodeURIComponent(found[1]!) } : {};
+}
+
+class Direct implements Transport {
+  readonly name = "direct";
+  constructor(private readonly base: string) {}
+
+  async send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const address = this.base + path + (query && query.size ? `?${query}` : "");
+    let answer: Response;
+    try {
+      answer = await fetch(address, {
+        method, headers: { ...headers, ...xsrf(), ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+        credentials: "same-origin", body: body === undefined ? null : JSON.stringify(body),
+      });
+    } catch {
+      const problem = { message: "the notebook server does not answer; is the network there?" };
+      return { status: 503, body: new TextEncoder().encode(JSON.stringify(problem)), type: "application/json" };
+    }
+    return { status: answer.status, body: new Uint8Array(await answer.arrayBuffer()), type: answer.headers.get("Content-Type") || "" };
+  }
+
+  listen(proposals: string[], tell: Listener, signal: AbortSignal): void {
+    void this.follow(new URLSearchParams(proposals.map((name) => ["proposal", name])), tell, signal);
+  }
+
+  private async follow(query: URLSearchParams, tell: Listener, signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        const answer = await fetch(`${this.base}changes?${query}`, { headers: xsrf(), credentials: "same-origin", signal });
+        if (!answer.ok || !answer.body) throw new Error(`${answer.status}`);
+        if (failures) tell("reset", {});
+        failures = 0;
+        await read(answer.body, tell);
+      } catch (error) { if (signal.aborted) return; }
+      tell("status", { live: false, message: "the connection to the notebook server was lost" });
+      await pause(WAITS[Math.min(failures, WAITS.length - 1)]!, signal);
+    }
+  }
+}
+
+async function read(stream: ReadableStream<Uint8Array>, tell: Listener): Promise<void> {
+  const reader = stream.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>).getReader();
+  for (let rest = ""; ;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split("\n\n");
+    rest = parts.pop()!;
+    for (const part of parts) {
+      let event = "message", data = "";
+      for (const line of part.split("\n")) {
+        if (line.startsWith("event: ")) event = line.slice(7);
+        else if (line.startsWith("data: ")) data += line.slice(6);
+      }
+      if (data) tell(event, JSON.parse(data));
+    }
+  }
+}
+
+/** Waits; the network's return and a look at the page end it early. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => { clearTimeout(timer); removeEventListener("online", end); resolve(); };
+    const timer = setTimeout(end, ms);
+    addEventListener("online", end, { once: true });
+    signal.addEventListener("abort", end, { once: true });
+  });
+}

@@ -1,0 +1,184 @@
+// ProcessedData: the bar above, the table, and below it the panel of what is selected.
+import { Comm, type Model } from "./comm.js";
+import { direct } from "./direct.js";
+import { clock, h } from "./dom.js";
+import type { Proposal, Run } from "./records.js";
+import { Rows, type Filter } from "./rows.js";
+import { Table, type Selection } from "./table.js";
+import { json, text, type Transport } from "./transport.js";
+import type { Panel } from "./view.js";
+
+declare const VIEW_CHUNK: string;
+
+interface ViewState { filter: Filter; selection: Selection; scrollTop: number; tab: string }
+
+/** What a view looked like, kept while the page lives: a cell that is painted anew goes on where it was. */
+const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
+
+export async function processed(model: Model, el: HTMLElement, signal: AbortSignal): Promise<void> {
+  const root = h("div", { class: "bh-root", "data-lm-suppress-shortcuts": "true" }, h("div", { class: "bh-empty" }, "looking for processed data …"));
+  el.append(root);
+  const transport = (await direct(model.get("server_id"))) ?? new Comm(model, signal);
+  if (signal.aborted) return;
+  root.dataset.transport = transport.name;
+  await new View(model, root, transport, signal).start();
+}
+
+class View {
+  private readonly state: ViewState;
+  private readonly table: Table;
+  private readonly rows: Rows;
+  private readonly search: HTMLInputElement;
+  private readonly chooser: HTMLSelectElement;
+  private readonly count = h("span", { class: "bh-count", role: "status" });
+  private readonly live = h("span", { class: "bh-live" });
+  private readonly fresh = h("button", { type: "button", class: "bh-new", hidden: true, onclick: () => void this.rows.reload() });
+  private readonly note = h("div", { class: "bh-note", role: "status", hidden: true });
+  private readonly below = h("div", { class: "bh-below" });
+  private panel: Promise<Panel> | null = null;
+  private proposals: Proposal[] = [];
+  private stream = new AbortController();
+
+  constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly signal: AbortSignal) {
+    const id: string = model.get("view_id");
+    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve" };
+    this.state = views.get(id) ?? fallback;
+    views.set(id, this.state);
+    this.table = new Table(this.state.selection, () => void this.selected(), (sort) => this.change({ sort }), "processed data");
+    this.rows = new Rows(transport, this.state.filter, () => this.table.atTop, () => this.paint());
+    this.table.rows = this.rows;
+    this.chooser = h("select", { "aria-label": "proposal", onchange: () => this.change({ proposal: this.chooser.value }) });
+    this.search = h("input", {
+      type: "search", class: "bh-search", placeholder: "search: a name, state:failed …", "aria-label": "search", value: this.state.filter.search,
+      oninput: debounce(() => this.change({ search: this.search.value }), 200), onkeydown: (event: Event) => event.stopPropagation(),
+    });
+  }
+
+  async start(): Promise<void> {
+    const look = () => { if (!document.hidden) void this.catchUp(); };
+    for (const [target, event] of [[document, "visibilitychange"], [window, "online"], [window, "focus"]] as const) {
+      target.addEventListener(event, look, { signal: this.signal });
+    }
+    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); });
+    this.root.replaceChildren(
+      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.live), this.note, this.table.element, this.fresh, this.below,
+    );
+    await this.findProposals();
+    await this.rows.reload();
+    this.table.scrollTop = this.state.scrollTop;
+    this.follow();
+    if (this.state.selection.ids.length) void this.selected(false);
+    this.root.dataset.ready = "1";
+  }
+
+  private async findProposals(): Promise<void> {
+    try {
+      this.proposals = (await json<{ items: Proposal[] }>(this.transport, "GET", "v1/proposals")).items;
+    } catch (error) { this.rows.error = (error as Error).message; }
+    const known = this.proposals.map((one) => one.name), filter = this.state.filter;
+    if (!known.includes(filter.proposal)) {
+      const newest = [...this.proposals].sort((a, b) => (b.last || "").localeCompare(a.last || ""))[0];
+      filter.proposal = newest?.name ?? filter.proposal;
+    }
+    this.chooser.replaceChildren(...known.map((name) => h("option", { value: name, selected: name === filter.proposal }, name)));
+    this.chooser.hidden = known.length === 0;
+  }
+
+  private follow(): void {
+    this.stream.abort();
+    this.stream = new AbortController();
+    const proposal = this.state.filter.proposal;
+    this.transport.listen(proposal ? [proposal] : [], (event, data) => this.hear(event, data), this.stream.signal);
+  }
+
+  private hear(event: string, data: any): void {
+    if (event === "change" && data.kind === "run" && data.proposal === this.state.filter.proposal) this.rows.change(data.id);
+    else if (event === "reset") void this.rows.reload();
+    else if (event === "proposals" || (event === "change" && !this.state.filter.proposal)) void this.again();
+    else if (event === "status") {
+      if (data.live && this.root.dataset.live === "0") void this.rows.reload();
+      this.root.dataset.live = data.live ? "1" : "0";
+      this.live.textContent = data.live ? "● live" : `○ not live since ${clock(data.since || new Date().toISOString())}`;
+      this.live.title = data.message || "";
+    }
+  }
+
+  private async again(): Promise<void> {
+    await this.findProposals();
+    await this.rows.reload();
+    this.follow();
+  }
+
+  /** After sleep or a look elsewhere: one small question whether anything was missed. */
+  private async catchUp(): Promise<void> {
+    if (!this.state.filter.proposal) return this.again();
+    const before = this.rows.total;
+    try {
+      const query = new URLSearchParams({ proposal: this.state.filter.proposal, limit: "1" });
+      const newest = (await json<{ items: Run[]; seq: number }>(this.transport, "GET", "v1/runs", query));
+      if (this.seq !== newest.seq && (before === 0 || this.rows.error || this.root.dataset.live !== "1")) await this.rows.reload();
+      this.seq = newest.seq;
+    } catch { /* the stream says what is wrong */ }
+  }
+  private seq = -1;
+
+  private change(part: Partial<Filter>): void {
+    const moved = part.proposal !== undefined && part.proposal !== this.state.filter.proposal;
+    Object.assign(this.state.filter, part);
+    this.table.scrollTop = 0;
+    void this.rows.reload(this.state.filter);
+    if (moved) {
+      this.model.set("proposal", part.proposal);
+      this.model.save_changes();
+      this.follow();
+    }
+  }
+
+  private paint(): void {
+    const { total, exact, moved, error, loaded } = this.rows;
+    this.count.textContent = `${exact ? "" : "more than "}${total.toLocaleString("en")} ${total === 1 ? "run" : "runs"}`;
+    this.fresh.hidden = moved === 0;
+    this.fresh.textContent = `${moved} new or moved: show them`;
+    this.note.hidden = !error && !(loaded && total === 0);
+    this.note.textContent = error || this.emptiness();
+    this.note.classList.toggle("bh-error", Boolean(error));
+    this.table.paint();
+  }
+
+  private emptiness(): string {
+    if (!this.proposals.length) return "You are in no proposal that has files yet. As soon as a file arrives, it appears here.";
+    if (this.state.filter.search) return `Nothing in ${this.state.filter.proposal} matches “${this.state.filter.search}”. Words: part of a name, state:failed, function:NAME.`;
+    return `No rule has taken a file of ${this.state.filter.proposal} yet. As soon as one arrives, it appears here.`;
+  }
+
+  private async selected(tell = true): Promise<void> {
+    const { ids } = this.state.selection;
+    if (tell) {
+      if (this.transport.name === "direct") {
+        void this.transport.send("PUT", `selection/${this.model.get("view_id")}`, undefined, { proposal: this.state.filter.proposal, ids }).catch(() => undefined);
+      } else { this.model.set("selected_ids", ids); this.model.save_changes(); }
+    }
+    if (!ids.length) return;
+    if (!this.below.childElementCount) this.below.append(h("div", { class: "bh-empty" }, this.transport.name === "comm" ? "shown when the kernel is free" : "loading …"));
+    this.panel ??= this.loadPanel();
+    try { (await this.panel).show(ids, this.state.selection.focus); }
+    catch (error) { this.panel = null; this.below.replaceChildren(h("div", { class: "bh-note bh-error" }, (error as Error).message)); }
+  }
+
+  private async loadPanel(): Promise<Panel> {
+    const answer = await this.transport.send("GET", `chunk/${VIEW_CHUNK}`);
+    if (answer.status !== 200) throw new Error("the rest of the widget could not be loaded: is the same version installed beside the notebook server?");
+    const address = URL.createObjectURL(new Blob([text(answer)], { type: "text/javascript" }));
+    try {
+      const chunk: typeof import("./view.js") = await import(/* @vite-ignore */ address);
+      const panel = new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), proposal: () => this.state.filter.proposal, tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
+      this.below.replaceChildren(panel.element);
+      return panel;
+    } finally { URL.revokeObjectURL(address); }
+  }
+}
+
+function debounce(call: () => void, ms: number): () => void {
+  let timer = 0;
+  return () => { clearTimeout(timer); timer = window.setTimeout(call, ms); };
+}

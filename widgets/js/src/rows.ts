@@ -1,0 +1,169 @@
+// The rows that the table shows: pages fetched as they are looked at, changed rows fetched again by their ids.
+import type { Page, Run } from "./records.js";
+import { json, type Transport } from "./transport.js";
+
+export const PAGE = 100;
+const COALESCE_MS = 100; // at most ten paints a second
+const QUIET_MS = 30;
+const WORDS = ["state", "function", "rule"];
+
+export interface Filter { proposal: string; search: string; sort: string }
+
+/** The query of a filter: `state:failed` and the like, the other words are text. */
+export function query(filter: Filter): URLSearchParams {
+  const found = new URLSearchParams({ proposal: filter.proposal, sort: filter.sort });
+  const words: string[] = [];
+  for (const word of filter.search.split(/\s+/).filter(Boolean)) {
+    const [name, ...rest] = word.split(":");
+    if (rest.length && WORDS.includes(name!)) found.set(name!, rest.join(":"));
+    else words.push(word);
+  }
+  if (words.length) found.set("text", words.join(" "));
+  return found;
+}
+
+export class Rows {
+  filter: Filter;
+  total = 0;
+  exact = true;
+  moved = 0;
+  error = "";
+  loaded = false;
+  private pages = new Map<number, Run[]>();
+  private asked = new Set<number>();
+  private generation = 0;
+  private changed = new Set<number>();
+  private timer = 0;
+  private last = 0;
+
+  /** `atTop` tells whether new rows may be put in above; `paint` is called after each change. */
+  constructor(private readonly transport: Transport, filter: Filter, private readonly atTop: () => boolean, private readonly paint: () => void) {
+    this.filter = filter;
+  }
+
+  row(index: number): Run | undefined {
+    const page = Math.floor(index / PAGE);
+    if (!this.pages.has(page)) void this.fetch(page);
+    return this.pages.get(page)?.[index % PAGE];
+  }
+
+  byId(id: number): Run | undefined {
+    for (const page of this.pages.values()) for (const run of page) if (run.id === id) return run;
+    return undefined;
+  }
+
+  indexOf(id: number): number {
+    for (const [number, page] of this.pages) {
+      const index = page.findIndex((run) => run.id === id);
+      if (index >= 0) return number * PAGE + index;
+    }
+    return -1;
+  }
+
+  /** All rows that are loaded, for which columns there are. */
+  *known(): Iterable<Run> { for (const page of this.pages.values()) yield* page; }
+
+  /** Ask for everything again, for another filter or the same. */
+  async reload(filter = this.filter): Promise<void> {
+    this.filter = filter;
+    const generation = ++this.generation;
+    this.asked.clear();
+    this.changed.clear();
+    try {
+      const [first, total] = await Promise.all([this.page(0), this.count()]);
+      if (generation !== this.generation) return;
+      this.pages = new Map([[0, first]]);
+      Object.assign(this, { ...total, moved: 0, error: "", loaded: true });
+    } catch (error) {
+      if (generation !== this.generation) return;
+      this.error = (error as Error).message;
+    }
+    this.paint();
+  }
+
+  /** A run changed. */
+  change(id: number): void {
+    this.changed.add(id);
+    if (this.timer) return;
+    const wait = Math.max(QUIET_MS, COALESCE_MS - (performance.now() - this.last));
+    this.timer = window.setTimeout(() => void this.flush(), wait);
+  }
+
+  private async flush(): Promise<void> {
+    this.last = performance.now();
+    const ids = [...this.changed].slice(0, 500);
+    for (const id of ids) this.changed.delete(id);
+    const generation = this.generation;
+    try {
+      const asked = query(this.filter);
+      asked.set("ids", ids.join(","));
+      asked.set("limit", "500");
+      const fresh = (await json<Page<Run>>(this.transport, "GET", "v1/runs", asked)).items;
+      if (generation !== this.generation) return;
+      await this.take(ids, new Map(fresh.map((run) => [run.id, run])));
+    } catch { /* the stream says when the service is back, and everything is asked again */ }
+    finally {
+      this.timer = 0;
+      if (this.changed.size) this.change([...this.changed][0]!);
+    }
+  }
+
+  /** Paint known rows in place; whether new ones match was decided by the service. */
+  private async take(ids: number[], fresh: Map<number, Run>): Promise<void> {
+    const unknown = new Set(fresh.keys());
+    for (const page of this.pages.values()) {
+      page.forEach((run, index) => {
+        const newer = fresh.get(run.id);
+        if (newer && newer.seq >= run.seq) page[index] = newer;
+        unknown.delete(run.id);
+      });
+    }
+    const gone = ids.filter((id) => !fresh.has(id) && this.indexOf(id) >= 0).length;
+    if (unknown.size && this.filter.sort === "-queued" && this.atTop()) {
+      const newest = [...unknown].map((id) => fresh.get(id)!).sort((a, b) => b.id - a.id);
+      this.putAbove(newest);
+    } else this.moved += unknown.size + gone;
+    this.paint();
+    if (unknown.size || gone) {
+      Object.assign(this, await this.count());
+      this.paint();
+    }
+  }
+
+  private putAbove(newest: Run[]): void {
+    const first = this.pages.get(0) || [];
+    const below = first[0]?.id ?? 0;
+    const above = newest.filter((run) => run.id > below);
+    this.moved += newest.length - above.length;
+    this.pages = new Map([[0, [...above, ...first].slice(0, PAGE)]]);
+    this.asked.clear();
+    this.total += above.length;
+  }
+
+  private async fetch(number: number): Promise<void> {
+    if (this.asked.has(number) || !this.loaded) return;
+    this.asked.add(number);
+    const generation = this.generation;
+    try {
+      const page = await this.page(number);
+      if (generation !== this.generation) return;
+      this.pages.set(number, page);
+      this.error = "";
+    } catch (error) { this.asked.delete(number); this.error = (error as Error).message; }
+    this.paint();
+  }
+
+  private async page(number: number): Promise<Run[]> {
+    const asked = query(this.filter);
+    asked.set("limit", String(PAGE));
+    if (number) asked.set("at", String(number * PAGE));
+    return (await json<Page<Run>>(this.transport, "GET", "v1/runs", asked)).items;
+  }
+
+  private async count(): Promise<{ total: number; exact: boolean }> {
+    const asked = query(this.filter);
+    asked.delete("sort");
+    const { count, exact } = await json<{ count: number; exact: boolean }>(this.transport, "GET", "v1/runs/count", asked);
+    return { total: count, exact };
+  }
+}

@@ -1,0 +1,93 @@
+// The second chunk: what is shown of the selected rows.
+import { curveTab } from "./curve.js";
+import { h } from "./dom.js";
+import { imageTab } from "./image.js";
+import { againTab } from "./again.js";
+import { provenanceTab } from "./provenance.js";
+import type { Run } from "./records.js";
+import { json, type Transport } from "./transport.js";
+
+export interface Context {
+  transport: Transport;
+  run(id: number): Run | undefined;
+  proposal(): string;
+  tab: string;
+  onTab(tab: string): void;
+}
+/** A tab: paints itself for the selected runs; `focus` is the one that was clicked last. */
+export type Tab = (context: Context, body: HTMLElement, runs: Run[], focus: Run, signal: AbortSignal) => void | Promise<void>;
+
+const TABS: Record<string, Tab> = { Curve: curveTab, Image: imageTab, Provenance: provenanceTab, Again: againTab };
+
+export class Panel {
+  readonly element: HTMLElement;
+  private readonly tabs: HTMLElement;
+  private readonly body = h("div", { class: "bh-tab", role: "tabpanel", tabindex: "0" });
+  private shown = new AbortController();
+  private ids: number[] = [];
+  private focus = 0;
+
+  constructor(private readonly context: Context) {
+    if (!(context.tab in TABS)) context.tab = "Curve";
+    this.tabs = h("div", { class: "bh-tabs", role: "tablist", "aria-label": "selected runs", onkeydown: (event: KeyboardEvent) => this.key(event) });
+    const copy = h("button", { type: "button", class: "bh-copy", title: "copy the line that loads this", onclick: () => void this.copy(copy) }, "copy code");
+    this.element = h("div", { class: "bh-panel" }, h("div", { class: "bh-tabbar" }, this.tabs, copy), this.body);
+    this.body.addEventListener("keydown", (event) => event.stopPropagation());
+    this.paintTabs();
+  }
+
+  show(ids: number[], focus: number): void {
+    this.ids = ids;
+    this.focus = focus;
+    void this.paint();
+  }
+
+  private async paint(): Promise<void> {
+    this.shown.abort();
+    const { signal } = (this.shown = new AbortController());
+    try {
+      const runs = (await Promise.all(this.ids.slice(0, 50).map((id) => this.find(id)))).filter((run): run is Run => run !== undefined);
+      const focus = runs.find((run) => run.id === this.focus) ?? runs[0];
+      if (signal.aborted || !focus) return;
+      const fresh = h("div", {});
+      await TABS[this.context.tab]!(this.context, fresh, runs, focus, signal);
+      if (!signal.aborted) this.body.replaceChildren(fresh);
+    } catch (error) {
+      if (!signal.aborted) this.body.replaceChildren(h("div", { class: "bh-note bh-error" }, (error as Error).message));
+    }
+  }
+
+  private async find(id: number): Promise<Run | undefined> {
+    return this.context.run(id) ?? json<Run>(this.context.transport, "GET", `v1/runs/${id}`).catch(() => undefined);
+  }
+
+  private paintTabs(): void {
+    this.tabs.replaceChildren(...Object.keys(TABS).map((name) => h("button", {
+      type: "button", role: "tab", "aria-selected": String(name === this.context.tab), tabindex: name === this.context.tab ? "0" : "-1",
+      onclick: () => this.choose(name),
+    }, name)));
+  }
+
+  private choose(name: string): void {
+    this.context.tab = name;
+    this.context.onTab(name);
+    this.paintTabs();
+    void this.paint();
+  }
+
+  private key(event: KeyboardEvent): void {
+    event.stopPropagation();
+    const names = Object.keys(TABS), step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (!step) return;
+    event.preventDefault();
+    this.choose(names[(names.indexOf(this.context.tab) + step + names.length) % names.length]!);
+    this.tabs.querySelector<HTMLElement>('[aria-selected="true"]')!.focus();
+  }
+
+  private async copy(button: HTMLElement): Promise<void> {
+    const code = this.ids.length === 1 ? `catalog[${this.ids[0]}].to_xarray()` : `[catalog[number].to_xarray() for number in (${this.ids.join(", ")})]`;
+    try { await navigator.clipboard.writeText(code); button.textContent = "copied"; }
+    catch { button.textContent = code; }
+    setTimeout(() => { button.textContent = "copy code"; }, 2000);
+  }
+}
