@@ -83,7 +83,7 @@ def check(path: Path, kind: str | None = None) -> int:
 
 
 def _say(text: str) -> None:
-    print(text)  # noqa: T201 - a command prints
+    print(text)
 
 
 command = CheckCommand()

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     known = {point.name: point for point in entry_points(group=GROUP)}
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview(known))  # noqa: T201 - a command prints
+        print(_overview(known))
         return 0
     point = known.get(words[0])
     if point is None:
@@ -52,7 +52,7 @@ def _overview(known: dict[str, EntryPoint]) -> str:
 
 
 def _complain(sentence: str) -> int:
-    print(f"beamhub: {sentence}", file=sys.stderr)  # noqa: T201 - a command prints
+    print(f"beamhub: {sentence}", file=sys.stderr)
     return 2
 
 

@@ -3,10 +3,11 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from pydantic import BaseModel, ConfigDict
+
 from beamhub.config.document import read
 from beamhub.config.mistakes import Mistakes
 from beamhub.config.quantities import Duration, Size, format_duration, format_size, parse_duration, parse_size
-from pydantic import BaseModel, ConfigDict
 
 
 class Part(BaseModel):
