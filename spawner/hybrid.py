@@ -10,13 +10,12 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from jupyterhub import orm
 from jupyterhub.spawner import Spawner
 from traitlets import default
 
-from beamhub.spawner import announce
+from beamhub.spawner import announce, form
 from beamhub.spawner.announce import Announcement, Unwanted
 from beamhub.spawner.compute import Compute
 from beamhub.spawner.errors import Refused, SpawnerError, StartFailed
@@ -24,17 +23,35 @@ from beamhub.spawner.hublines import service_url, spawn_exception
 from beamhub.spawner.plan import SpawnPlan, decide
 from beamhub.spawner.progress import Progress
 from beamhub.spawner.scopes import SERVER_SCOPES, missing
+from beamhub.spawner.reachable import speaks_http
 from beamhub.spawner.sites.site import Launch, SiteMixin, Truth
 from beamhub.spawner.state import Kept, Phase, Start, from_json, to_json
 
 STOP_WITHIN = 60.0  # seconds
 MARGIN = 15.0  # seconds that the Hub waits longer than we do, so that our error is the one that is shown
 # what the Hub sets on its Spawner, and a child needs too
-OF_THE_HUB = (
-    "user orm_spawner hub authenticator proxy_spec _deprecated_db_session oauth_client_id cookie_options "
-    "cookie_host_prefix_enabled trusted_alt_names user_options internal_ssl internal_trust_bundles "
-    "internal_certs_location public_url public_hub_url api_token admin_access cert_paths handler"
-).split()
+OF_THE_HUB = [
+    "user",
+    "orm_spawner",
+    "hub",
+    "authenticator",
+    "proxy_spec",
+    "_deprecated_db_session",
+    "oauth_client_id",
+    "cookie_options",
+    "cookie_host_prefix_enabled",
+    "trusted_alt_names",
+    "user_options",
+    "internal_ssl",
+    "internal_trust_bundles",
+    "internal_certs_location",
+    "public_url",
+    "public_hub_url",
+    "api_token",
+    "admin_access",
+    "cert_paths",
+    "handler",
+]
 
 
 class HybridSpawner(Spawner):
@@ -60,13 +77,59 @@ class HybridSpawner(Spawner):
 
     # What was asked for
 
+    @default("options_form")
+    def _default_options_form(self) -> Any:
+        return lambda spawner: spawner.start_form()
+
+    @default("options_from_form")
+    def _default_options_from_form(self) -> Any:
+        return form.read
+
+    def options_from_query(self, query_data: dict[str, Any]) -> dict[str, Any]:
+        """Options of a link, as those of the form."""
+        return form.read(query_data)
+
+    def start_form(self, filled: dict[str, Any] | None = None) -> str:
+        """The start page's form, filled in with these options, else with those of last time."""
+        sites, groups = self._sites(), {group.name for group in self.user.groups}
+        last = self.kept.accepted or {}
+        told = form.in_short(sites.catalogue, last)
+        return form.render(
+            sites.catalogue, groups, sites.estimates(), last if filled is None else filled, told
+        )
+
+    def start_form(self, filled: dict[str, Any] | None = None) -> str:
+        """The start page's form, filled in as asked, else as last time."""
+        compute, last = self._sites(), self.kept.accepted
+        short = form.in_short(compute.catalogue, last)
+        return form.render(
+            compute.catalogue, self._groups(), compute.estimates(), last if filled is None else filled, short
+        )
+
+    async def get_options_form(self) -> str:
+        """The form as the Hub asks for it."""
+        return self.start_form()
+
+    def run_options_from_form(self, form_data: dict[str, Any]) -> dict[str, Any]:
+        """What was chosen in the form."""
+        return form.read(form_data)
+
+    def options_from_query(self, query_data: dict[str, Any]) -> dict[str, Any]:
+        """What a link asks for."""
+        return form.read(query_data)
+
+    def _groups(self) -> set[str]:
+        return {group.name for group in self.user.groups}
+
     async def _run_apply_user_options(self, user_options: dict[str, Any]) -> None:
         """Decide the plan; the one path for the form, the query, the API and saved options."""
-        groups = {group.name for group in self.user.groups}
+        compute = self._sites()
         try:
-            self.plan = decide(self._sites().catalogue, user_options or {}, groups, self._sites().estimates())
+            self.plan = decide(compute.catalogue, user_options or {}, self._groups(), compute.estimates())
         except Refused as error:
-            self.orm_spawner.user_options = self.kept.accepted  # the Hub saved the refused ones
+            self.user_options = self.orm_spawner.user_options = dict(
+                self.kept.accepted
+            )  # the Hub saved the refused
             self._commit()
             raise spawn_exception(str(error), "refused") from error
         if self.apply_user_options:
@@ -135,14 +198,9 @@ class HybridSpawner(Spawner):
         return self._start().url
 
     async def _answers(self) -> None:
-        """Wait until something listens at the address."""
+        """Wait until the server answers at its address."""
         pause = 0.03
-        while True:
-            parts = urlsplit(self._start().url)
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection(parts.hostname, parts.port)
-                writer.close()
-                return
+        while not await speaks_http(self._start().url, self.server.base_url):
             await self._wait(pause)
             pause = min(pause * 1.3, 0.5)
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PASSWORD = "beam"
@@ -56,7 +57,6 @@ profiles:
 """
 STUB = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
 CONFIG = """
-import secrets
 from beamhub.spawner import configure
 c = get_config()
 c.JupyterHub.bind_url = "http://127.0.0.1:{port}{base}"
@@ -66,7 +66,7 @@ c.JupyterHub.cookie_secret_file = "{folder}/cookie_secret"
 c.JupyterHub.proxy_class = "traefik_file"
 c.TraefikProxy.traefik_api_url = "http://127.0.0.1:{proxy_port}"
 c.TraefikProxy.traefik_api_username = "hub"
-c.TraefikProxy.traefik_api_password = secrets.token_hex(16)
+c.TraefikProxy.traefik_api_password = "{proxy_password}"
 c.TraefikProxy.check_route_timeout = 30
 c.TraefikFileProviderProxy.static_config_file = "{folder}/traefik.toml"
 c.TraefikFileProviderProxy.dynamic_config_file = "{folder}/rules.toml"
@@ -135,7 +135,7 @@ class RunningHub:
         members = {name: {"users": list(who)} for name, who in (groups or {}).items()}
         config = CONFIG.format(
             port=self.port, base=base, hub_port=free_port(), proxy_port=free_port(), folder=folder, password=PASSWORD,
-            users=set(users), groups=members, admin=self.admin, command=list(command), mark=self.mark,
+            users=set(users), groups=members, proxy_password=secrets.token_hex(8), admin=self.admin, command=list(command), mark=self.mark,
         )  # fmt: skip
         (folder / "jupyterhub_config.py").write_text(config + extra)
         (folder / "jupyterhub_config.py").chmod(0o600)
@@ -193,10 +193,12 @@ class RunningHub:
     def kill(self) -> None:
         """kill -9 the Hub and its proxy; the servers stay."""
         assert self.process is not None
+        children = psutil.Process(self.process.pid).children() if self.process.poll() is None else []
         self.process.kill()
         self.process.wait()
-        for pid in _marked({f"BEAMHUB_TEST={self.mark}"}):
-            os.kill(pid, signal.SIGKILL)
+        for proxy in [child for child in children if "traefik" in child.name()]:
+            proxy.kill()
+        _end_marked(f"BEAMHUB_TEST={self.mark}")
 
     def stop(self) -> None:
         """End the Hub and everything that it ever started."""
@@ -210,7 +212,7 @@ class RunningHub:
                     process.wait(15)
                 process.kill()
                 process.wait()
-        _end_marked(self.mark)
+        _end_marked(f"BEAMHUB_TEST={self.mark}", f"BEAMHUB_JOB=bh-{self.mark}-")
 
     def log(self) -> str:
         """All that the Hub said."""
@@ -269,8 +271,10 @@ class RunningHub:
         return self.wait_ready(user, name)
 
     def server(self, user: str, name: str = "") -> dict[str, Any] | None:
-        """The Hub's record of a server with its ``state``, None while there is none."""
-        return self.api("GET", f"users/{user}").raise_for_status().json()["servers"].get(name)
+        """The Hub's record of a server with its ``state``, also of one that is stopped; None if there never was one."""
+        path = f"users/{user}?include_stopped_servers=1"
+        found: dict[str, Any] | None = self.api("GET", path).raise_for_status().json()["servers"].get(name)
+        return found
 
     def wait_ready(self, user: str, name: str = "", within_s: float = 40.0) -> dict[str, Any]:
         """Wait until a server is ready."""
@@ -315,19 +319,19 @@ def _die_with_parent() -> None:
     CDLL(None).prctl(c_int(PR_SET_PDEATHSIG), c_ulong(signal.SIGTERM))
 
 
-def _marked(begins: set[str]) -> Iterator[int]:
+def _marked(begins: Sequence[str]) -> Iterator[int]:
     """Processes with an environment variable that begins so."""
     wanted = tuple(one.encode() for one in begins)
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
-            if int(path.parent.name) != os.getpid() and path.read_bytes():
-                if any(entry.startswith(wanted) for entry in path.read_bytes().split(b"\0")):
-                    yield int(path.parent.name)
+            entries = path.read_bytes().split(b"\0")
+            if int(path.parent.name) != os.getpid() and any(entry.startswith(wanted) for entry in entries):
+                yield int(path.parent.name)
 
 
-def _end_marked(mark: str) -> None:
+def _end_marked(*begins: str) -> None:
     for _ in range(40):
-        left = set(_marked({f"BEAMHUB_TEST={mark}", f"BEAMHUB_JOB=bh-{mark}-"}))
+        left = set(_marked(begins))
         if not left:
             return
         for pid in left:
@@ -345,7 +349,7 @@ def _guard(mark: str) -> None:
         while True:
             signal.pause()
     finally:
-        _end_marked(mark)
+        _end_marked(f"BEAMHUB_TEST={mark}", f"BEAMHUB_JOB=bh-{mark}-")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A notebook server that is none: answers every path with its name and environment, starts in 0.1 s.
 
-``STUB_SLEEP`` seconds are waited before it listens, with ``STUB_DIE`` it ends with that code instead.
+``STUB_SLEEP`` seconds are waited before it listens; with ``STUB_DIE`` it ends with that code instead.
 """
 
 import json
@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 time.sleep(float(os.environ.get("STUB_SLEEP", "0")))
-if "STUB_DIE" in os.environ:
+if os.environ.get("STUB_DIE"):
     print("the stub cannot load what it needs", file=sys.stderr, flush=True)
     sys.exit(int(os.environ["STUB_DIE"]))
 place = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
