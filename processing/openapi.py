@@ -10,11 +10,34 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from beamhub.catalog.records import Problem
+from beamhub.processing.api.results import WIDTHS
 from beamhub.processing.api.routes import ROUTES, Route
+from beamhub.processing.api.runs import LONGEST_KEY, STATES
+from beamhub.processing.query import LARGEST_ID, LARGEST_PAGE, LONGEST_TEXT, SORTS
+from beamhub.processing.sources.http import MOST_EVENTS
 
 REFERENCE = "#/components/schemas/{model}"
-TEXTS = ("proposal", "function", "rule", "state", "text", "sort", "after", "before", "ids", "since", "until", "path")
-TIMES = ("since", "until")
+NUMBER = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
+TEXT = {"type": "string"}
+TIME = {"type": "string", "format": "date-time"}
+QUERY: dict[str, dict[str, Any]] = {
+    "proposal": {"type": "array", "items": TEXT},
+    "function": TEXT,
+    "rule": TEXT,
+    "state": {"enum": list(STATES)},
+    "text": {"type": "string", "maxLength": LONGEST_TEXT},
+    "since": TIME,
+    "until": TIME,
+    "ids": {"type": "string", "pattern": r"^\d+(,\d+)*$"},
+    "file": NUMBER,
+    "sort": {"type": "string", "pattern": f"^-?({'|'.join(SORTS)}|scalar:.+)$"},
+    "limit": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
+    "after": TEXT,
+    "before": TEXT,
+    "at": NUMBER,
+    "path": {"type": "string", "minLength": 1},
+    "width": {"type": "integer", "minimum": WIDTHS[0], "maximum": WIDTHS[1]},
+}
 REFUSALS = {
     "400": "What was sent cannot be understood",
     "401": "The Hub does not know the token",
@@ -58,34 +81,40 @@ def _operation(route: Route, named: dict[type[BaseModel], Any]) -> dict[str, Any
     problem = {"application/json": {"schema": named[Problem]}}
     answers = {str(route.status): {"description": route.summary, "content": content}}
     answers |= {code: {"description": text, "content": problem} for code, text in REFUSALS.items()}
+    if route.method == "POST" and route.path == "runs":
+        told = {"type": "object", "required": ["count", "seconds"]}
+        answers["200"] = {"description": "dry_run: how many", "content": {"application/json": {"schema": told}}}
     if route.path.endswith("/file"):
         answers["206"] = {"description": "A range of the file", "content": content}
     operation: dict[str, Any] = {"summary": route.summary, "responses": answers, "parameters": _parameters(route)}
     operation["description"] = f"Needs the scope {route.scope}." if route.scope else "Anybody may ask."
     operation["security"] = [{"token": []}] if route.scope else []
     if route.body:
-        kinds = ["application/json"]
-        if route.path == "events":
-            kinds = ["application/cloudevents+json"]
-        operation["requestBody"] = {"required": True, "content": {k: {"schema": named[route.body]} for k in kinds}}
+        operation["requestBody"] = {"required": True, "content": _body(route, named[route.body])}
     return operation
+
+
+def _body(route: Route, schema: Any) -> dict[str, Any]:
+    if route.path != "events":
+        return {"application/json": {"schema": schema}}
+    batch = {"type": "array", "items": schema, "maxItems": MOST_EVENTS}
+    return {
+        "application/cloudevents+json": {"schema": schema},
+        "application/cloudevents-batch+json": {"schema": batch},
+    }
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if "{id}" in route.path:
-        found.append({"name": "id", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}})
+        found.append({"name": "id", "in": "path", "required": True, "schema": NUMBER})
     if "{name}" in route.path:
         found.append({"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}})
     for name in route.handler.known if route.method == "GET" else ():
-        schema: dict[str, Any] = {"type": "string" if name in TEXTS else "integer"}
-        if name in TIMES:
-            schema["format"] = "date-time"
-        elif name not in TEXTS:
-            schema["minimum"] = 0
-        found.append({"name": name, "in": "query", "required": name == "path", "schema": schema})
+        found.append({"name": name, "in": "query", "required": name == "path", "schema": QUERY[name]})
     if route.path == "runs" and route.method == "POST":
-        found.append({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}})
+        key = {"type": "string", "maxLength": LONGEST_KEY}
+        found.append({"name": "Idempotency-Key", "in": "header", "schema": key})
     return found
 
 

@@ -21,7 +21,7 @@ def read_json(body: bytes) -> Any:
         found = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise BadRequest(f"the body is no JSON: {error}") from None
-    _check(found, "")
+    refuse_unstorable(found)
     return found
 
 
@@ -46,15 +46,20 @@ def first_mistake(error: ValidationError, within: str = "") -> str:
     return f"{place or 'the body'}: {first['msg']}"
 
 
-def _check(found: Any, place: str) -> None:
+def refuse_unstorable(found: Any, place: str = "") -> None:
+    """Refuse NUL characters and numbers that no database holds, anywhere in what was sent.
+
+    Raises:
+        BadRequest: there is one; the message names its place.
+    """
     if isinstance(found, str) and "\0" in found:
         raise BadRequest(f"{place or 'the body'} holds a NUL character; leave it out")
     if isinstance(found, int) and abs(found) > LARGEST_ID:
         raise BadRequest(f"{place or 'the body'} is a whole number above {LARGEST_ID}; write a smaller one")
     if isinstance(found, list):
         for number, part in enumerate(found):
-            _check(part, f"{place}.{number}".lstrip("."))
+            refuse_unstorable(part, f"{place}.{number}".lstrip("."))
     if isinstance(found, dict):
         for name, part in found.items():
-            _check(name, f"a name in {place or 'the body'}")
-            _check(part, f"{place}.{name}".lstrip(".")[:200])
+            refuse_unstorable(name, f"a name in {place or 'the body'}")
+            refuse_unstorable(part, f"{place}.{name}".lstrip(".")[:200])

@@ -26,5 +26,5 @@ class Events(ApiHandler):
         settings = self.service.settings
         found = [file_event(event, "", settings) for event in events]
         named = [replace(event, source=source_for(settings, self.identity.name, event)) for event in found]
-        new = await self.service.intake.take(named)
-        self.answer({"received": len(named), "new": len(new)}, 202)
+        new = await self.service.take(named)
+        self.answer({"received": len(named), "new": len(new)})

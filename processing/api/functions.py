@@ -23,12 +23,8 @@ class Functions(ApiHandler):
         self.answer({"items": [function.model_dump(mode="json") for function in self.service.library.functions()]})
 
 
-class Rules(ApiHandler):
-    """``rules``."""
-
-    async def get(self) -> None:
-        """Every rule."""
-        self.answer({"items": [rule.model_dump(mode="json") for rule in await self.rules()]})
+class RulesHandler(ApiHandler):
+    """Base of the handlers of rules."""
 
     async def rules(self) -> list[Rule]:
         """The rules in force."""
@@ -47,7 +43,15 @@ class Rules(ApiHandler):
         ]
 
 
-class PauseRule(Rules):
+class Rules(RulesHandler):
+    """``rules``."""
+
+    async def get(self) -> None:
+        """Every rule."""
+        self.answer({"items": [rule.model_dump(mode="json") for rule in await self.rules()]})
+
+
+class PauseRule(RulesHandler):
     """``rules/{name}/pause``."""
 
     async def post(self, name: str) -> None:

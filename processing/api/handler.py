@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -16,6 +16,7 @@ from beamhub.catalog.records import Problem
 from beamhub.processing.access import READ, Identity
 from beamhub.processing.api.body import checked
 from beamhub.processing.errors import Away, BadRequest, NotAllowed, NotFound, NotKnown, Refused
+from beamhub.processing.event import FileEvent, Position
 from beamhub.processing.feed import Feed
 from beamhub.processing.intake import Intake
 from beamhub.processing.library import Library
@@ -56,6 +57,14 @@ class Service:
     def __post_init__(self) -> None:
         """The register follows the store."""
         self.register = Register(self.store)
+
+    async def take(self, events: Sequence[FileEvent], position: Position | None = None) -> list[int]:
+        """Take events of any source in; they are in the store when this returns."""
+        new = await self.intake.take(events, position)
+        for event in events:
+            self.metrics.events.labels(event.source).inc()
+        self.metrics.files.inc(len(new))
+        return new
 
 
 class ApiHandler(RequestHandler):

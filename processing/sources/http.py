@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -11,6 +10,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from beamhub.processing.api.body import first_mistake, read_json, refuse_unstorable
 from beamhub.processing.errors import BadRequest, NotAllowed
 from beamhub.processing.event import FileEvent
 from beamhub.processing.settings import HttpSettings, Settings
@@ -28,7 +28,7 @@ class FileData(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     storage: str = Field(min_length=1, max_length=200)
-    size: int = Field(default=0, ge=0, lt=2**63)
+    size: int = Field(default=0, ge=0, lt=2**63, strict=True)
 
 
 class CloudEvent(BaseModel):
@@ -52,20 +52,21 @@ def read_events(content_type: str, headers: Mapping[str, str], body: bytes) -> l
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/cloudevents-batch+json":
-        found = _json(body)
+        found = read_json(body)
         if not isinstance(found, list):
             raise BadRequest("a batch is a JSON list of events")
         if len(found) > MOST_EVENTS:
             raise BadRequest(f"{len(found)} events in one batch are too many; send up to {MOST_EVENTS}")
-        return [_event(one, f"[{number}].") for number, one in enumerate(found)]
+        return [_event(one, str(number)) for number, one in enumerate(found)]
     if kind == "application/cloudevents+json":
-        return [_event(_json(body), "")]
+        return [_event(read_json(body), "")]
     attributes = {name[3:].lower(): unquote(value) for name, value in headers.items() if name.lower().startswith("ce-")}
     if not attributes:
         raise BadRequest(
             "no CloudEvent: send application/cloudevents+json, a batch of them, or ce- headers with JSON data"
         )
-    return [_event({**attributes, "data": _json(body)}, "")]
+    refuse_unstorable(attributes)
+    return [_event({**attributes, "data": read_json(body)}, "")]
 
 
 def file_event(event: CloudEvent, source: str, settings: Settings) -> FileEvent:
@@ -80,18 +81,12 @@ def file_event(event: CloudEvent, source: str, settings: Settings) -> FileEvent:
     if storage is None:
         raise BadRequest(f"data.storage: there is no storage {event.data.storage[:100]!r}")
     path = PurePosixPath(event.subject)
-    if (
-        path.is_absolute()
-        or ".." in path.parts
-        or "\0" in event.subject
-        or not path.parts
-        or not _is_text(event.subject)
-    ):
+    if path.is_absolute() or ".." in path.parts or not path.parts:
         raise BadRequest(f"subject: {event.subject[:100]!r} is no path below the storage's root")
     return FileEvent(
         source=source,
         instance=storage.instance or event.data.storage,
-        file_id=f"{event.source}|{event.id}",
+        file_id=f"{event.source}|{event.id}" if event.type.endswith(".closed") else "",  # the others tell of a path
         storage=event.data.storage,
         path=str(path),
         size=event.data.size,
@@ -128,22 +123,14 @@ def _below(path: str, prefix: str) -> bool:
 def _event(found: Any, where: str) -> CloudEvent:
     if isinstance(found, dict) and "data_base64" in found and "data" not in found:
         try:
-            found = {**found, "data": json.loads(base64.b64decode(str(found["data_base64"]), validate=True))}
+            data = base64.b64decode(str(found["data_base64"]), validate=True)
         except (binascii.Error, ValueError):
-            raise BadRequest(f"{where}data_base64: no JSON in base64") from None
+            raise BadRequest(f"{where}.data_base64: no base64".lstrip(".")) from None
+        found = {**found, "data": read_json(data)}
     try:
         return CloudEvent.model_validate(found)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = where + ".".join(str(part) for part in first["loc"])
-        raise BadRequest(f"{place or 'event'}: {first['msg']}") from None
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise BadRequest("the body is no JSON") from None
+        raise BadRequest(first_mistake(error, where)) from None
 
 
 def _moment(time: datetime | None) -> datetime:
@@ -152,11 +139,3 @@ def _moment(time: datetime | None) -> datetime:
     if not 1970 <= time.year <= 2200:
         raise BadRequest(f"time: {time.isoformat()} is no time at which a file was written")
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
