@@ -16,7 +16,7 @@ c = get_config()
 here = Path(__file__).parent
 # demo: everything that is written lies in this folder; what people may edit is copied there once
 folder = Path(os.environ.get("BEAMHUB_FOLDER", here / ".demo")).resolve()
-port = int(os.environ.get("BEAMHUB_PORT", "8000"))
+port = int(os.environ.get("BEAMHUB_PORT", "8000"))  # and the three above it, for what only the proxy talks to
 marker = {"BEAMHUB_DEMO": str(folder)}
 for name in ("compute.yaml", "processing.yaml", "functions"):
     source, target = here / "examples/demo" / name, folder / name
@@ -29,7 +29,7 @@ for name in ("raw", "hub", "proxy"):
 
 # The Hub and its files
 c.JupyterHub.bind_url = f"http://127.0.0.1:{port}"
-c.JupyterHub.hub_bind_url = "http://127.0.0.1:0"
+c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{port + 1}"
 c.JupyterHub.db_url = f"sqlite:///{folder}/hub/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = str(folder / "hub/cookie_secret")
 c.JupyterHub.allow_named_servers = True
@@ -37,6 +37,7 @@ c.ConfigurableHTTPProxy.pid_file = str(folder / "hub/proxy.pid")
 
 # The proxy: traefik, which needs no Node.js
 c.JupyterHub.proxy_class = "traefik_file"
+c.TraefikProxy.traefik_api_url = f"http://127.0.0.1:{port + 3}"
 c.TraefikProxy.traefik_api_username = "hub"
 c.TraefikProxy.traefik_api_password = secrets.token_hex(16)
 c.TraefikFileProviderProxy.static_config_file = str(folder / "proxy/traefik.toml")
@@ -55,24 +56,27 @@ c.JupyterHub.load_groups = {"demo-2026": {"users": ["demo"]}}
 # Notebook servers, as compute.yaml describes them
 configure(c, catalogue=folder / "compute.yaml")
 c.Spawner.environment = marker
+c.Spawner.args = ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+if os.geteuid() == 0:  # demo: tried out as root, its servers are root's as well
+    c.Spawner.args += ["--allow-root"]
 c.Spawner.default_url = "/lab/tree/tutorial.ipynb"
 
 
 def with_tutorial(spawner):
-    """demo: the tutorial lies in everybody's folder."""
+    """demo: everybody's folder begins with the tutorial, and with Lab's question about news answered."""
     home = folder / "home" / spawner.user.name
-    if not (home / "tutorial.ipynb").exists():
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copy(here / "examples/demo/tutorial.ipynb", home)
+    if not home.exists():
+        shutil.copytree(here / "examples/demo/home", home)
+        home.chmod(0o700)
 
 
 c.Spawner.pre_spawn_hook = with_tutorial
 
 # Processing, the demo's beamline, and the end of idle servers
-c.JupyterHub.services += [
+c.JupyterHub.services.extend([
     {
         "name": "beamhub",
-        "url": f"http://127.0.0.1:{int(os.environ.get('BEAMHUB_SERVICE_PORT', port + 1))}",
+        "url": f"http://127.0.0.1:{port + 2}",
         "command": [str(Path(sys.executable).with_name("beamhub")), "processing", "--supervise",
                     "--config", str(folder / "processing.yaml")],
         "environment": marker,
@@ -87,11 +91,11 @@ c.JupyterHub.services += [
         "command": [sys.executable, "-m", "jupyterhub_idle_culler", "--timeout=7200"],
         "environment": marker,
     },
-]  # fmt: skip
-c.JupyterHub.load_roles += [
+])  # fmt: skip
+c.JupyterHub.load_roles.extend([
     {
         "name": "idle-culler",
         "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
         "services": ["idle-culler"],
     },
-]
+])

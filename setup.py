@@ -1,4 +1,4 @@
-"""Everything else is in setup.cfg; here the widget's JavaScript is built where it is missing or older than its source."""
+"""Everything else is in setup.cfg; here the widget's JavaScript is built where it is missing or too old."""
 
 import subprocess
 import sys
@@ -41,7 +41,9 @@ def build_bundle() -> None:
         subprocess.run([*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=SOURCE, check=True)
         subprocess.run([*node(), "build.mjs"], cwd=SOURCE, check=True)
     except (OSError, subprocess.CalledProcessError, ImportError) as error:
-        sys.exit(f"the widget's JavaScript could not be built ({error}); it needs the npm registry once. See the lines above.")
+        sys.exit(
+            f"the widget's JavaScript could not be built, which needs the npm registry once: {error}"
+        )
 
 
 class BuildWithBundle(build_py):

@@ -87,7 +87,7 @@ class Client:
         return int(answer.headers["Content-Length"])
 
     def follow(self, proposals: tuple[str, ...] = (), after: int | None = None) -> Iterator[ServerSentEvent | None]:
-        """Changes as they happen, for ever; None whenever the connection was lost and is tried again.
+        """Changes as they happen, for ever; "open" when the stream stands, None when it was lost and is tried again.
 
         Raises:
             Answered: the service refuses to tell.
@@ -108,6 +108,7 @@ class Client:
                 ) as source:
                     _refuse(source.response)
                     failures = 0
+                    yield ServerSentEvent("open", "")
                     for event in source.iter_sse():
                         last = event.id or last
                         yield event

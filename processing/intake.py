@@ -19,15 +19,20 @@ COLUMNS_WITHIN_S = 10.0  # a storage that hangs must not hold the events back
 
 
 class Intake:
-    """Takes events of all sources in; what it was told is in the store when :meth:`take` returns."""
+    """Takes events of all sources in; what it was told is in the store when :meth:`take` returns.
+
+    ``ready`` is set once the functions are known: a run records the version in force when its file arrived.
+    """
 
     def __init__(self, store: Store, library: Library, settings: Settings) -> None:
         self._store = store
         self._library = library
         self.settings = settings
+        self.ready = asyncio.Event()
 
     async def take(self, events: Sequence[FileEvent], position: Position | None = None) -> list[int]:
         """Decide and record; the ids of files that were new."""
+        await self.ready.wait()
         arrivals = [await self._arrival(event) for event in events]
         return await self._store.call(self._store.intake, arrivals, position)
 

@@ -65,8 +65,6 @@ async def serve(config: Path, url: str, prefix: str, hub: Any) -> None:
         store = await asyncio.to_thread(Store.open, settings.store)
         stack.callback(store.close)
         library = Library(settings.functions, config.parent.resolve() / ".functions")
-        await asyncio.to_thread(library.refresh)
-        _tell_mistakes(library)
         intake = Intake(store, library, settings)
         service = Service(settings, store, library, Feed(store), intake, hub)
         server = HTTPServer(application(service, prefix), max_body_size=2 * LARGEST)
@@ -127,6 +125,7 @@ async def _dispatch(service: Service, config: Path) -> None:
     try:
         for executor in executors.values():
             await executor.start()
+        await service.intake.ready.wait()
         log.info("functions can run")
         dispatcher = Dispatcher(
             service.store, executors, chooser(service), service.library, places(service.settings, config)
@@ -138,11 +137,13 @@ async def _dispatch(service: Service, config: Path) -> None:
 
 
 async def _refresh(service: Service) -> None:
+    """Look at the functions; the first look takes seconds, and what needs it waits for it."""
     while True:
-        await asyncio.sleep(LOOK_S)
         if await asyncio.to_thread(service.library.refresh):
             log.info("functions in force: %s", ", ".join(f.name for f in service.library.functions()) or "none")
             _tell_mistakes(service.library)
+        service.intake.ready.set()
+        await asyncio.sleep(LOOK_S)
 
 
 def _tell_mistakes(library: Library) -> None:

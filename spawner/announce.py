@@ -1,4 +1,4 @@
-"""Where a job says that it is up: ``POST /hub/api/beamhub/announce`` ``{port, addresses, nonce}`` with its server's token.
+"""Where a job says that it is up: ``POST /hub/api/beamhub/announce`` with ``{port, addresses, nonce}`` and its token.
 
 The Hub believes an address only after it asked there and got the answer that needs the start's secret.
 """
@@ -20,6 +20,8 @@ from jupyterhub.app import JupyterHub
 
 from beamhub.spawner.bootstrap import answer
 from beamhub.spawner.hublines import application
+from beamhub.spawner.sites.site import SiteMixin
+from beamhub.spawner.state import Phase, Start
 
 if TYPE_CHECKING:
     from beamhub.spawner.hybrid import HybridSpawner
@@ -53,7 +55,9 @@ def parse(body: bytes) -> Announcement:
         Unwanted: it is none (400).
     """
     try:
-        found = json.loads(body) if len(body) <= LARGEST else None
+        if len(body) > LARGEST:
+            raise ValueError(f"more than {LARGEST} bytes")
+        found = json.loads(body)
         nonce, port, addresses = found["nonce"], found["port"], found["addresses"]
         right = type(port) is int and 0 < port < 65536 and isinstance(nonce, str) and 0 < len(addresses) <= 32
         if not right or not isinstance(addresses, list):
@@ -79,6 +83,31 @@ def is_own(address: str, port: int, places: Iterable[tuple[str, int]]) -> bool:
     return any(
         port == own and (here.is_loopback or here.is_unspecified or address == host) for host, own in places
     )
+
+
+async def find(
+    said: Announcement, begun: Start, child: SiteMixin, secret: str, own: Iterable[tuple[str, int]]
+) -> str:
+    """The address at which a start's job gives the right answer.
+
+    Raises:
+        Unwanted: it is not this start's, not allowed there, or nothing right answers there.
+    """
+    if not hmac.compare_digest(said.nonce.encode(), begun.nonce.encode()):
+        raise Unwanted(404, "there is no such start")
+    if begun.phase is Phase.RUNNING:
+        raise Unwanted(403, "this server runs already")
+    allowed = [
+        one for one in said.addresses if child.may_be_at(one, said.port) and not is_own(one, said.port, own)
+    ]
+    if not allowed:
+        raise Unwanted(
+            403, f"a server of this site cannot be at {', '.join(said.addresses)} port {said.port}"
+        )
+    found = await first_right(said, allowed, secret, begun.job)
+    if found is None:
+        raise Unwanted(409, f"nothing at {', '.join(allowed)} port {said.port} gives the right answer")
+    return found
 
 
 async def first_right(announced: Announcement, addresses: Iterable[str], secret: str, job: str) -> str | None:
@@ -116,7 +145,7 @@ def _text(value: Any) -> str:
     return value
 
 
-class AnnounceHandler(APIHandler):
+class AnnounceHandler(APIHandler):  # type: ignore[misc]
     """The Hub's end of it; takes a server's own token only, no cookie, no scope."""
 
     async def post(self) -> None:

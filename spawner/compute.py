@@ -81,6 +81,10 @@ class Compute:
         """When a small server would start at each site that takes new ones."""
         return {name: self.sites[name].estimate(None) for name in self.catalogue.sites}
 
+    def title(self, site: str) -> str:
+        """What people call a site."""
+        return self.sites[site].config.title or site
+
     def keep(self, task: "asyncio.Future[Any]") -> None:
         """Hold on to a task until it is done: the loop itself does not."""
         self._tasks.add(task)

@@ -35,7 +35,7 @@ def configure(c: Any, catalogue: str | os.PathLike[str] = "compute.yaml", hub: s
     c.JupyterHub.spawner_class = type(
         "HybridSpawner", (HybridSpawner,), {"compute": compute, "__module__": __name__}
     )
-    c.JupyterHub.template_paths.append(str(pages.template_path()))
+    c.JupyterHub.template_paths.insert(0, str(pages.template_path()))
     set_scopes(c)
     set_handlers()
     with contextlib.suppress(RuntimeError):  # no loop: the configuration is only read, no Hub is started

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import fcntl
 import os
 import secrets
 import signal
@@ -14,9 +15,11 @@ import urllib.request
 from collections.abc import Iterator
 from ctypes import CDLL, c_int, c_ulong
 from pathlib import Path
+from typing import IO
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 READY_WITHIN = 90.0  # seconds; a cold start took 8 s on two cores
+PORTS = 4  # the proxy, and behind it the Hub, the processing service, the proxy's own interface
 STOP_WITHIN = 10.0  # seconds until what still runs is killed
 
 
@@ -60,15 +63,8 @@ def check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
             raise CannotStart(
-                f"port {port} on 127.0.0.1 cannot be used ({error}). Take another: make demo PORT={port + 1000}"
+                f"port {port} on 127.0.0.1 cannot be used ({error}). Take others: make demo PORT={port + 1000}"
             ) from error
-
-
-def free_port() -> int:
-    """A port that was free a moment ago, for what only the proxy talks to."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Demo:
@@ -87,10 +83,12 @@ class Demo:
         """
         if not self.config.exists():
             raise CannotStart(f"there is no {self.config.name} in {self.config.parent}. Start the demo in a checkout.")
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = self._only_one()
         if left := end_all(self.folder):
             say(f"ended {left} processes that an earlier run left behind")
-        check_port(self.port)
-        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for port in range(self.port, self.port + PORTS):
+            check_port(port)
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -98,7 +96,6 @@ class Demo:
             "BEAMHUB_FOLDER": str(self.folder),
             "BEAMHUB_PASSWORD": self.password,
             "BEAMHUB_PORT": str(self.port),
-            "BEAMHUB_SERVICE_PORT": str(free_port()),
         }
         command = [sys.executable, "-m", "jupyterhub", "-f", str(self.config)]
         with self.log.open("ab") as log:
@@ -106,6 +103,14 @@ class Demo:
                 command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=_die_with_parent,
             )  # fmt: skip
+
+    def _only_one(self) -> IO[str]:
+        lock = (self.folder / "hub/demo.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CannotStart(f"a demo runs already in {self.folder}. End it, or take another: FOLDER=…") from error
+        return lock
 
     def wait_ready(self) -> None:
         """Wait until the Hub and the processing service answer, and say which of them is awaited.

@@ -14,7 +14,8 @@ def spawn_exception(message: str, reason: str, status: int = 400) -> web.HTTPErr
     if LINE >= 6:
         from jupyterhub.spawner import SpawnException
 
-        return SpawnException(message, reason=reason, status_code=status)
+        refusal: web.HTTPError = SpawnException(message, reason=reason, status_code=status)
+        return refusal
     error = web.HTTPError(status, message, reason=reason)
     error.jupyterhub_message = message  # type: ignore[attr-defined]
     return error

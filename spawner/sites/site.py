@@ -123,6 +123,11 @@ class SiteMixin(LoggingConfigurable):
 
     site: ClassVar[Site]
     job = Unicode(help="unique name of this start: bh-<hub>-<spawner id>-<nonce>")
+    if TYPE_CHECKING:  # of the Spawner class that a site's class also has as its parent
+        cmd: list[str]
+
+        def get_args(self) -> list[str]: ...
+        def get_env(self) -> dict[str, Any]: ...
 
     @property
     def server(self) -> Any:

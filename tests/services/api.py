@@ -126,6 +126,7 @@ class Bench:
         self.library = Library(self.settings.functions, self.folder / "copies", describe)
         self.library.refresh()
         self.intake = Intake(self.store, self.library, self.settings)
+        self.intake.ready.set()
 
     def arrive(self, *paths: str, storage: str = "beamline") -> list[int]:
         """Files become complete; the ids of their runs."""

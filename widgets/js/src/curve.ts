@@ -41,8 +41,8 @@ function render(holder: HTMLElement, runs: Run[], plots: Plot[], signal: AbortSi
   const data = [xs, ...drawn.map(({ curve }) => spread(curve, curve.y, at, xs.length))] as uPlot.AlignedData;
   const errors = drawn.map(({ curve }) => (curve.error ? spread(curve, curve.error, at, xs.length) : null));
   if (!document.getElementById("beamhub-uplot")) document.head.append(h("style", { id: "beamhub-uplot" }, css));
-  const ink = getComputedStyle(holder).color, grid = { stroke: "color-mix(in srgb, currentColor 15%, transparent)", width: 1 };
-  const faint = ink.replace(/rgba?\(([^)]*?)(?:,\s*[\d.]+)?\)$/, (_, parts: string) => `rgba(${parts.split(",").slice(0, 3).join(",")}, 0.15)`);
+  const ink = getComputedStyle(holder).color, grid = { width: 1 };
+  const faint = `rgba(${(ink.match(/[\d.]+/g) ?? ["128", "128", "128"]).slice(0, 3).join(",")}, 0.12)`;
   const axis = (label: string, unit: string, log: boolean, scale: string): uPlot.Axis => ({
     scale, label: unit ? `${label} / ${unit}` : label, stroke: ink, grid: { ...grid, stroke: faint }, ticks: { stroke: faint },
     values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : log ? power(tick) : number(tick))),

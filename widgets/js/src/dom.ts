@@ -18,8 +18,8 @@ export function h<Name extends keyof HTMLElementTagNameMap>(
 }
 
 export function number(value: number): string {
-  if (value !== 0 && (Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3)) return value.toExponential(2);
-  return Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(4)));
+  if (value !== 0 && (Math.abs(value) >= 1e8 || Math.abs(value) < 1e-3)) return value.toExponential(2);
+  return Math.abs(value) >= 1e4 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(4)));
 }
 
 export function clock(time: string | null): string {

@@ -24,11 +24,11 @@ export class Table {
     this.head = h("div", { class: "bh-head", role: "row", "aria-rowindex": "1" });
     this.body = h("div", { class: "bh-rows", role: "rowgroup" });
     this.space = h("div", { class: "bh-space", role: "presentation" }, this.body);
-    this.scroll = h("div", { class: "bh-scroll", role: "presentation", onscroll: () => this.paint() }, this.space);
+    this.scroll = h("div", { class: "bh-scroll", role: "presentation", onscroll: () => this.paint() }, h("div", { class: "bh-sticky", role: "rowgroup" }, this.head), this.space);
     this.element = h("div", {
       class: "bh-grid", role: "grid", "aria-label": label, "aria-multiselectable": "true",
       onkeydown: (event: KeyboardEvent) => this.key(event),
-    }, h("div", { role: "rowgroup" }, this.head), this.scroll);
+    }, this.scroll);
   }
 
   get atTop(): boolean { return this.scroll.scrollTop < ROW; }
@@ -44,7 +44,7 @@ export class Table {
 
   private paintNow(): void {
     this.paintHead();
-    const total = this.rows.total, height = Math.min(total * ROW, TALLEST), visible = this.scroll.clientHeight || 10 * ROW;
+    const total = this.rows.total, height = Math.min(total * ROW, TALLEST), visible = (this.scroll.clientHeight || 11 * ROW) - ROW;
     this.space.style.height = `${height}px`;
     this.element.setAttribute("aria-rowcount", String(total + 1));
     const scale = total * ROW > TALLEST ? (total * ROW - visible) / (height - visible) : 1;
@@ -136,7 +136,7 @@ export class Table {
   private show(index: number): void {
     const top = index * ROW, view = this.scroll;
     if (top < view.scrollTop) view.scrollTop = top;
-    else if (top + ROW > view.scrollTop + view.clientHeight) view.scrollTop = top + ROW - view.clientHeight;
+    else if (top + 2 * ROW > view.scrollTop + view.clientHeight) view.scrollTop = top + 2 * ROW - view.clientHeight;
   }
 
   private focusRow(): void {

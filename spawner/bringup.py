@@ -1,0 +1,71 @@
+"""Waiting for one start: until its server answers, or until there is evidence that it will not."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from beamhub.spawner.errors import StartFailed
+from beamhub.spawner.progress import Progress
+from beamhub.spawner.reachable import speaks_http
+from beamhub.spawner.sites.site import SiteMixin, Truth
+
+LOOK = 0.5  # seconds between two looks at the snapshot's truth; news from the site come at once
+
+
+class Bringup:
+    """The wait for one start; ``give_up_at`` is seconds since 1970."""
+
+    def __init__(self, child: SiteMixin, title: str, give_up_at: float) -> None:
+        self.child, self.title, self.give_up_at = child, title, give_up_at
+        self.steps = Progress()
+        self._news = asyncio.Event()
+
+    def news(self) -> None:
+        """Something changed: look again now."""
+        self._news.set()
+
+    async def announcement(self, url: Callable[[], str]) -> str:
+        """Wait for the job's address.
+
+        Raises:
+            StartFailed: it ended, or took longer than the site allows.
+        """
+        self.steps.say(30, f"Waiting for {self.title} to bring it up")
+        while not url():
+            await self._wait(LOOK)
+        return url()
+
+    async def answer(self, url: Callable[[], str], path: str) -> None:
+        """Wait until the server answers; its address may change meanwhile, when its port was lost.
+
+        Raises:
+            StartFailed: it ended, or took longer than the site allows.
+        """
+        self.steps.say(70, "Your server is there, its programs are being loaded")
+        pause = 0.03
+        while not await speaks_http(url(), path):
+            await self._wait(pause)
+            pause = min(pause * 1.3, LOOK)
+        self.steps.say(100, "Your server answers")
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+        self._news.clear()
+        if self.child.truth() is Truth.DEAD:
+            raise StartFailed(await obituary(self.child, "Your server ended while it was starting."))
+        if time.time() > self.give_up_at:
+            late = f"Your server did not come up in time at {self.title}. Try again, or choose another place."
+            raise StartFailed(await obituary(self.child, late))
+
+
+async def obituary(child: SiteMixin, message: str) -> str:
+    """What happened, what to do, and the last lines of the server's log."""
+    if child.truth() is Truth.DEAD:
+        code = child.exit_code()
+        message += (
+            f" It ended with code {code}. Start it again; if it happens again, show this to the operator."
+        )
+    lines = await child.last_lines()
+    return f"{message} Its last lines:\n{lines}" if lines else message

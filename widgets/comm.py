@@ -1,0 +1,144 @@
+"""The way through the kernel, for pages that do not come from our notebook server.
+
+The page sends a custom message, the kernel answers with one of the same ``id``:
+
+* page: ``{"id": 7, "method": "GET", "path": "v1/runs", "query": [["limit", "100"]], "body": null, "headers": {}}``
+* kernel: ``{"id": 7, "status": 200, "type": "application/json"}``, the body's bytes as the one buffer.
+
+``path`` is named as the extension names it: ``v1/…`` goes to the service, ``chunk/NAME`` is a part of the bundle. With
+``{"listen": ["proposal", …]}`` the page asks for changes; from then on a thread sends ``{"event": "change" | "reset" |
+"proposals" | "status", "data": …}``, also while the kernel computes. No message holds a token.
+"""
+
+import contextlib
+import json
+import re
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from beamhub.catalog.client import Client, Service
+from beamhub.catalog.errors import CatalogError
+
+STATIC = Path(__file__).parent / "static"
+PASSED = re.compile(
+    r"runs|runs/count|runs/\d+|runs/\d+/(cancel|release)|files|files/explain|files/\d+|functions|rules"
+    r"|proposals|results/\d+/(plot|preview\.png)"
+)
+TIMEOUT_S = 30.0
+Send = Callable[[dict[str, Any], list[bytes]], None]
+
+
+class Relay:
+    """Answers a page's messages, and passes changes on from a thread of its own.
+
+    Args:
+        service: whom to ask; None where there is none, which every answer then says.
+        send: sends a custom message with buffers to the page.
+    """
+
+    def __init__(self, service: Service | None, send: Send) -> None:
+        self._service, self._send = service, send
+        self._follower: _Follower | None = None
+
+    def receive(self, message: Any) -> None:
+        """Answer one message of the page; what is not understood is not answered."""
+        if not isinstance(message, dict):
+            return
+        if "listen" in message:
+            self._listen(tuple(str(name) for name in message["listen"] or ()))
+        elif isinstance(message.get("id"), int) and isinstance(message.get("path"), str):
+            status, kind, body = self._answer(message)
+            self._send({"id": message["id"], "status": status, "type": kind}, [body])
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._follower is not None:
+            self._follower.ended.set()
+
+    def _listen(self, proposals: tuple[str, ...]) -> None:
+        self.close()
+        if self._service is None:
+            self._send({"event": "status", "data": {"live": False, "message": _NO_SERVICE}}, [])
+            return
+        self._follower = _Follower(self._service, proposals, self._send)
+        self._follower.start()
+
+    def _answer(self, message: dict[str, Any]) -> tuple[int, str, bytes]:
+        where, _, rest = message["path"].partition("/")
+        if where == "chunk":
+            return _chunk(rest)
+        if where != "v1" or not PASSED.fullmatch(rest):
+            return _problem(404, f"there is nothing at {message['path'][:100]}")
+        if self._service is None:
+            return _problem(503, _NO_SERVICE)
+        try:
+            answer = httpx.request(
+                "POST" if message.get("method") == "POST" else "GET",
+                self._service.api + rest,
+                params=[(str(name), str(value)) for name, value in message.get("query") or ()],
+                json=message.get("body"),
+                headers={**self._service.headers, **_key(message)},
+                timeout=TIMEOUT_S,
+            )
+        except (httpx.HTTPError, ValueError, TypeError) as error:
+            return _problem(503, f"the processing service does not answer ({type(error).__name__})")
+        return answer.status_code, answer.headers.get("Content-Type", ""), answer.content
+
+
+class _Follower(threading.Thread):
+    """Passes changes on until it is ended."""
+
+    def __init__(self, service: Service, proposals: tuple[str, ...], send: Send) -> None:
+        super().__init__(name="beamhub changes", daemon=True)
+        self._service, self._proposals, self._send = service, proposals, send
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        client = Client(self._service)
+        live = False
+        try:
+            for event in client.follow(self._proposals):
+                if self.ended.is_set():
+                    return
+                if live != (event is not None):
+                    live = event is not None
+                    message = "" if live else "the processing service does not answer"
+                    self._tell("status", {"live": live, "since": _now(), "message": message})
+                if event is not None and event.data:
+                    self._tell(event.event, json.loads(event.data))
+        except CatalogError as error:
+            self._tell("status", {"live": False, "since": _now(), "message": str(error)})
+        finally:
+            client.close()
+
+    def _tell(self, event: str, data: Any) -> None:
+        with contextlib.suppress(Exception):  # the page may be gone; nobody is left to tell
+            self._send({"event": event, "data": data}, [])
+
+
+_NO_SERVICE = "this server knows no processing service: start it from a BeamHub Hub"
+
+
+def _chunk(name: str) -> tuple[int, str, bytes]:
+    path = STATIC / name
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.(js|css)", name) or not path.is_file():
+        return _problem(404, "this part of the widget is not installed")
+    return 200, "text/javascript", path.read_bytes()
+
+
+def _key(message: dict[str, Any]) -> dict[str, str]:
+    key = (message.get("headers") or {}).get("Idempotency-Key")
+    return {"Idempotency-Key": str(key)} if key else {}
+
+
+def _problem(code: int, text: str) -> tuple[int, str, bytes]:
+    return code, "application/json", json.dumps({"message": text, "reason": "relay", "code": code}).encode()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
