@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
-AGAIN_S = 0.5  # before the service is started again
 LASTED_S = 30.0  # a service that ran as long failed anew, not again
-WAITS_S = (0.5, 1.0, 5.0, 30.0)  # after failures in a row
+WAITS_S = (0.5, 1.0, 5.0, 30.0)  # before it is started again, after failures in a row
 MISTAKE = 2  # exit code: what is written in the configuration must be mended first
 
 
@@ -21,32 +21,41 @@ def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
 
 
 def supervise(arguments: Sequence[str]) -> int:
-    """Run ``beamhub processing`` as a child, and again whenever it ends by itself; its code when it was told to end.
+    """Run ``beamhub processing`` as a child, and again whenever it ends by itself.
 
     Args:
         arguments: of the sub-command, without ``--supervise``.
+
+    Returns:
+        Its exit code when it was told to end, or when it said that something must be mended first.
     """
     parent = os.getppid()
     die_with_parent()
     if os.getppid() != parent:
         return 0
-    ended = False
-
-    def end(number: int, _frame: object) -> None:
-        nonlocal ended
-        ended = True
-        child.send_signal(number)
-
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
     failures = 0
     while True:
         begin = time.monotonic()
-        child = subprocess.Popen([sys.executable, "-m", "beamhub.config.command", "processing", *arguments])
-        signal.signal(signal.SIGTERM, end)
-        signal.signal(signal.SIGINT, end)
-        code = child.wait()
-        if ended or code == MISTAKE:
-            return code if code >= 0 else 0
-        failures = 0 if time.monotonic() - begin > LASTED_S else failures + 1
-        wait = AGAIN_S if failures == 0 else WAITS_S[min(failures, len(WAITS_S)) - 1]
+        code = _run([sys.executable, "-m", "beamhub.config.command", "processing", *arguments], told)
+        if told.is_set() or code == MISTAKE:
+            return max(code, 0)
+        failures = 1 if time.monotonic() - begin > LASTED_S else failures + 1
+        wait = WAITS_S[min(failures, len(WAITS_S)) - 1]
         sys.stderr.write(f"beamhub processing ended with code {code}; starting it again in {wait:g} s\n")
-        time.sleep(wait)
+        if told.wait(wait):
+            return 0
+
+
+def _run(command: Sequence[str], told: threading.Event) -> int:
+    """Run a child to its end, which it is asked for once this process is told; its exit code."""
+    child = subprocess.Popen(command)
+    while True:
+        try:
+            return child.wait(0.1)
+        except subprocess.TimeoutExpired:
+            if told.is_set():
+                child.terminate()
+                return child.wait()

@@ -172,7 +172,8 @@ class Bench:
     def ask(self, token: str, method: str, path: str, **more) -> httpx.Response:
         """One request, where no loop runs."""
         headers = {"Authorization": f"token {token}"} if token else {}
-        return httpx.request(method, self.url + path, headers=headers | more.pop("headers", {}), timeout=20, **more)
+        self.http = getattr(self, "http", None) or httpx.Client(timeout=20)
+        return self.http.request(method, self.url + path, headers=headers | more.pop("headers", {}), **more)
 
     def _newest_run(self) -> int:
         with self.store.reading() as connection:
@@ -215,6 +216,8 @@ def serving(bench: Bench) -> Iterator[Bench]:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
         bench.store.close()
+        if http := getattr(bench, "http", None):
+            http.close()
 
 
 def _silent(handler: HTTPServerRequest) -> None:
