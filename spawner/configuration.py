@@ -71,7 +71,7 @@ async def _accompany(compute: Compute) -> None:
 
 async def _until_configured(compute: Compute) -> None:
     """Wait until the Hub has read all of its configuration, then check what only then can be checked."""
-    while (hub := application()) is None or getattr(hub, "proxy", None) is None:
+    while (hub := application()) is None or getattr(hub, "proxy", None) is None:  # noqa: ASYNC110 - the Hub tells nobody
         await asyncio.sleep(0.01)
     for problem in [
         *problems(hub),

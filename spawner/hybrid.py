@@ -41,6 +41,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
     """Starts servers where compute.yaml says; ``configure()`` makes the subclass that knows the sites."""
 
     compute: ClassVar[Compute | None] = None
+    _spawn_future: Any = None  # the Hub's
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

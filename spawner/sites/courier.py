@@ -8,12 +8,13 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
-def deliver(folder, files):
+def deliver(folder: str, files: dict[str, str]) -> None:
     """Write files, 0600, into a new folder, 0700. Raises OSError; then nothing is left of it."""
     os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
     os.mkdir(folder, 0o700)
@@ -30,7 +31,7 @@ def deliver(folder, files):
         raise
 
 
-def last_lines(folder, count):
+def last_lines(folder: str, count: int) -> str:
     """The end of the log in a folder; "" when there is none."""
     try:
         number = os.open(os.path.join(folder, "server.log"), os.O_RDONLY | os.O_NOFOLLOW)
@@ -41,7 +42,7 @@ def last_lines(folder, count):
         return "\n".join(file.read().decode(errors="replace").splitlines()[-count:])
 
 
-def remove(folder):
+def remove(folder: str) -> None:
     """Remove a start's folder, its token first; the log stays beside it as that of the last server."""
     if os.path.islink(folder) or not os.path.isdir(folder):
         return
@@ -54,14 +55,14 @@ def remove(folder):
     shutil.rmtree(folder)
 
 
-VERBS = {"deliver": deliver, "last_lines": last_lines, "remove": remove}
+VERBS: dict[str, Callable[..., object]] = {"deliver": deliver, "last_lines": last_lines, "remove": remove}
 
 
-def main():
+def main() -> None:
     """One errand: JSON ``[verb, arguments]`` in, JSON ``{"result"}`` or ``{"error", "path"}`` out."""
     verb, arguments = json.load(sys.stdin)
     try:
-        reply = {"result": VERBS[verb](*arguments)}
+        reply: dict[str, object] = {"result": VERBS[verb](*arguments)}
     except OSError as error:
         reply = {"error": error.strerror, "number": error.errno, "path": str(error.filename or arguments[0])}
     json.dump(reply, sys.stdout)

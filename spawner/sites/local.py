@@ -38,7 +38,7 @@ class LocalConfig(SiteConfig):
     accounts: Literal["unix", "none"] = "unix"
     home: Path = Path("home")
     insecure_shared_account: bool = False
-    token_dir: str = "{home}/.beamhub"
+    token_dir: str = "{home}/.beamhub"  # noqa: S105 - a folder
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class LocalSite(Site):
         if one is not None and one.process is not None and not now:
             one.process.signal(signal.SIGTERM)
             until = time.monotonic() + GRACE
-            while one.look() is Truth.ALIVE and time.monotonic() < until:
+            while one.look() is Truth.ALIVE and time.monotonic() < until:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         await self.remove(job)
         if one is not None:
@@ -436,6 +436,6 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         uid = None
         with contextlib.suppress(CannotLaunch):  # the account is gone: then no process of it is found either
             uid = self.site.account(self.user.name).uid
-        one = Watched(Process(**known) if known else None, uid, ends_at=self.parent.ends_at)
+        one = Watched(Process(**known) if known else None, uid, ends_at=self.parent.ends_at)  # type: ignore[union-attr]
         one.look()
         self.site.watch(self.job, one)

@@ -13,7 +13,7 @@ MARK = "BEAMHUB_JOB"  # in the environment of a job and of all that it starts
 
 @dataclass(frozen=True)
 class Process:
-    """A process by its number, its start (clock ticks since boot) and the boot: numbers are used again, all three not."""
+    """A process by its number, its start (clock ticks since boot) and the boot; a number alone is used again."""
 
     pid: int
     started: int

@@ -135,7 +135,8 @@ class RunningHub:
         members = {name: {"users": list(who)} for name, who in (groups or {}).items()}
         config = CONFIG.format(
             port=self.port, base=base, hub_port=free_port(), proxy_port=free_port(), folder=folder, password=PASSWORD,
-            users=set(users), groups=members, proxy_password=secrets.token_hex(8), admin=self.admin, command=list(command), mark=self.mark,
+            users=set(users), groups=members, proxy_password=secrets.token_hex(8), admin=self.admin,
+            command=list(command), mark=self.mark,
         )  # fmt: skip
         (folder / "jupyterhub_config.py").write_text(config + extra)
         (folder / "jupyterhub_config.py").chmod(0o600)

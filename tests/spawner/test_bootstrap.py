@@ -1,0 +1,167 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from beamhub.spawner import bootstrap
+from beamhub.spawner.bootstrap import Listener, answer, listen, reserve
+from services.hub import free_port
+
+SECRET, TOKEN, JOB = "s" * 64, "t" * 32, "bh-hub-1-0123456789"
+SHOW = "import os,sys,json; json.dump(dict(os.environ), open('shown', 'w')); print('served')"
+
+
+class Hub(ThreadingHTTPServer):
+    """Answers each announcement with the next of ``answers``, and keeps what was said."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, *answers: int) -> None:
+        self.answers, self.said = list(answers), []
+        super().__init__(("127.0.0.1", port), Asked)
+        Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Asked(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.said.append((self.path, self.headers["Authorization"], body))
+        self.send_response(self.server.answers.pop(0))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    for name, text in (("token", TOKEN), ("secret", SECRET)):
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def start(folder: Path, hub_port: int, **changes: object) -> subprocess.Popen:
+    said = {
+        "job": JOB, "announce": f"http://127.0.0.1:{hub_port}/hub/api/beamhub/announce", "bind": "127.0.0.1",
+        "command": [sys.executable, "-c", SHOW], "ports": None, "addresses": ["127.0.0.1"], "ends_at": None,
+        "environment": {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/", "ONE": "1"}, **changes,
+    }  # fmt: skip
+    (folder / "start.json").write_text(json.dumps(said))
+    command = [sys.executable, "-I", "-S", bootstrap.__file__, str(folder)]
+    return subprocess.Popen(command, cwd=folder, env={"PATH": os.defpath})
+
+
+def test_it_announces_and_becomes_the_server_with_its_token(folder):
+    with Hub(0, 200) as hub:
+        assert start(folder, hub.server_port).wait(10) == 0
+        hub.shutdown()
+    ((path, authorization, body),) = hub.said
+    assert (path, authorization) == ("/hub/api/beamhub/announce", f"token {TOKEN}")
+    assert body == {"nonce": "0123456789", "port": body["port"], "addresses": ["127.0.0.1"]}
+    shown = json.loads((folder / "shown").read_text())
+    assert shown["JUPYTERHUB_API_TOKEN"] == TOKEN
+    assert shown["JUPYTERHUB_SERVICE_URL"] == f"http://127.0.0.1:{body['port']}/user/ada/"
+    assert shown["ONE"] == "1"
+    assert (folder / "server.log").read_text() == "served\n"
+
+
+def test_it_announces_again_until_the_hub_is_there_and_finds_it(folder):
+    port = free_port()
+    process = start(folder, port)
+    time.sleep(1)
+    with Hub(port, 409, 502, 200) as hub:
+        assert process.wait(20) == 0
+        hub.shutdown()
+    assert len(hub.said) == 3
+    assert "the Hub does not answer" in (folder / "server.log").read_text()
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_it_ends_when_the_hub_does_not_want_it(folder, status):
+    with Hub(0, status) as hub:
+        assert start(folder, hub.server_port).wait(10) == 1
+        hub.shutdown()
+    assert not (folder / "shown").exists()
+
+
+def test_it_ends_when_its_time_is_over_before_the_hub_was_reached(folder):
+    assert start(folder, free_port(), ends_at=time.time() - 1).wait(10) == 1
+    assert "the time of this server is over" in (folder / "server.log").read_text()
+
+
+def test_a_server_that_is_not_installed_is_said(folder):
+    with Hub(0, 200) as hub:
+        assert start(folder, hub.server_port, command=["no-such-server"]).wait(10) == 1
+        hub.shutdown()
+    assert "no-such-server cannot be started" in (folder / "server.log").read_text()
+
+
+def test_it_follows_no_link_to_its_token(folder):
+    (folder / "elsewhere").write_text(TOKEN)
+    (folder / "token").unlink()
+    (folder / "token").symlink_to("elsewhere")
+    assert start(folder, free_port()).wait(10) == 1
+
+
+@pytest.fixture
+def listeners() -> Iterator[list[Listener]]:
+    opened: list[Listener] = []
+    yield opened
+    for one in opened:
+        one.close()
+
+
+def test_a_free_port_of_the_range_is_taken(listeners):
+    first = free_port()
+    said = {"ports": [first, first + 1], "bind": "127.0.0.1", "job": JOB}
+    listeners += [listen(said, SECRET), listen(said, SECRET)]
+    assert {one.server_address[1] for one in listeners} == {first, first + 1}
+    with pytest.raises(SystemExit, match="no port between"):
+        listen(said, SECRET)
+
+
+def test_a_reserved_port_can_be_listened_at_by_a_server_and_is_given_to_nobody_else():
+    code = (
+        "import socket, sys; sys.path.insert(0, sys.argv[1]); import bootstrap\n"
+        "port = int(sys.argv[2]); bootstrap.reserve('127.0.0.1', port)\n"
+        "try: socket.socket().bind(('127.0.0.1', port)); print('given away')\n"
+        "except OSError: socket.create_server(('127.0.0.1', port)); print('served')\n"
+    )
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        code,
+        str(Path(bootstrap.__file__).parent),
+        str(free_port()),
+    ]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "served\n"
+
+
+def test_a_port_that_was_taken_meanwhile_is_noticed(listeners):
+    listeners.append(Listener(("127.0.0.1", 0), SECRET, JOB))
+    with pytest.raises(OSError, match="in use"):
+        reserve("127.0.0.1", listeners[0].server_address[1])
+
+
+def test_the_answer_depends_on_all_that_was_asked():
+    answers = {answer(*parts) for parts in [("a", "j", 1, "q"), ("b", "j", 1, "q"), ("a", "k", 1, "q"),
+                                            ("a", "j", 2, "q"), ("a", "j", 1, "r")]}  # fmt: skip
+    assert len(answers) == 5
+
+
+def test_it_needs_nothing_but_the_standard_library():
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", "import sys; sys.path.insert(0, sys.argv[1]); import bootstrap",
+         str(Path(bootstrap.__file__).parent)],
+        check=True,
+    )  # fmt: skip
+    assert loaded.returncode == 0

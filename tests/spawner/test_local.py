@@ -1,0 +1,327 @@
+import asyncio
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from beamhub.spawner.errors import CannotLaunch
+from beamhub.spawner.sites import courier, processes
+from beamhub.spawner.sites.local import LocalConfig, LocalSite, Watched, shared_account, unix_account
+from beamhub.spawner.sites.site import HubSettings, Truth
+from services.hub import LOCAL, STUB, RunningHub, wait_for
+
+SLEEP = ["sleep", "60"]
+
+
+# Processes
+
+
+def test_a_process_is_known_by_its_start_not_only_by_its_number():
+    with subprocess.Popen(SLEEP) as popen:
+        process = processes.identify(popen.pid)
+        assert process.alive
+        assert not processes.Process(process.pid, process.started + 1, process.boot).alive
+        assert not processes.Process(process.pid, process.started, "another boot").alive
+        processes.Process(process.pid, process.started + 1, process.boot).signal(9)
+        assert process.alive
+        process.signal(9)
+    assert not process.alive
+
+
+def test_a_process_that_ended_and_was_not_asked_for_is_not_alive():
+    popen = subprocess.Popen(["true"])
+    process = processes.identify(popen.pid)
+    wait_for(lambda: psutil.Process(popen.pid).status() == psutil.STATUS_ZOMBIE)
+    assert not process.alive
+    popen.wait()
+
+
+def test_processes_of_a_job_are_found_by_their_mark_the_oldest_first():
+    job = f"bh-{secrets.token_hex(4)}-1-{secrets.token_hex(5)}"
+    started = []
+    for _ in range(2):
+        started.append(subprocess.Popen(SLEEP, env={"BEAMHUB_JOB": job}))
+        time.sleep(0.03)
+    try:
+        found = processes.of_jobs(job.rpartition("-")[0])
+        assert [one.pid for one in found[job]] == [one.pid for one in started]
+        assert processes.owner(found[job][0]) == os.geteuid()
+    finally:
+        for popen in started:
+            popen.kill()
+            popen.wait()
+
+
+# The courier
+
+
+def test_files_are_private_and_new(tmp_path):
+    courier.deliver(str(tmp_path / "a/job"), {"token": "x"})
+    assert (tmp_path / "a/job/token").read_text() == "x"
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "a", tmp_path / "a/job", tmp_path / "a/job/token")] == [
+        0o700, 0o700, 0o600,
+    ]  # fmt: skip
+    with pytest.raises(FileExistsError):
+        courier.deliver(str(tmp_path / "a/job"), {"token": "y"})
+    assert (tmp_path / "a/job/token").read_text() == "x"
+
+
+def test_a_link_in_the_place_of_a_job_is_not_followed(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "job").symlink_to("other")
+    with pytest.raises(FileExistsError):
+        courier.deliver(str(tmp_path / "job"), {"token": "x"})
+    courier.remove(str(tmp_path / "job"))
+    assert list((tmp_path / "other").iterdir()) == []
+    (tmp_path / "other/server.log").symlink_to("/etc/passwd")
+    with pytest.raises(OSError, match="symbolic"):
+        courier.last_lines(str(tmp_path / "other"), 5)
+
+
+def test_the_end_of_the_log_is_read_and_stays_when_the_rest_goes(tmp_path):
+    courier.deliver(str(tmp_path / "job"), {"token": "x"})
+    assert courier.last_lines(str(tmp_path / "job"), 2) == ""
+    (tmp_path / "job/server.log").write_text("".join(f"line {number}\n" for number in range(9999)))
+    assert courier.last_lines(str(tmp_path / "job"), 2) == "line 9997\nline 9998"
+    courier.remove(str(tmp_path / "job"))
+    assert [path.name for path in tmp_path.iterdir()] == ["last-server.log"]
+    courier.remove(str(tmp_path / "job"))
+
+
+# Accounts
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"), [("ada", "ada"), ("..", "%2E."), ("a/b", "a%2Fb"), ("é", "%C3%A9")], ids=str
+)
+def test_everybody_has_a_private_folder_below_the_homes(tmp_path, name, folder):
+    account = shared_account(name, tmp_path / "homes")
+    assert account.home == tmp_path / "homes" / folder
+    assert account.home.stat().st_mode & 0o777 == 0o700
+    assert account.popen == {}
+
+
+def test_a_home_that_is_a_link_is_not_used(tmp_path):
+    (tmp_path / "ada").symlink_to(tmp_path)
+    with pytest.raises(CannotLaunch, match="is a link"):
+        shared_account("ada", tmp_path)
+
+
+def test_an_account_that_is_not_there_is_said():
+    with pytest.raises(CannotLaunch, match="there is no account 'nobody-of-this-name'"):
+        unix_account("nobody-of-this-name")
+
+
+def site(tmp_path: Path, **config: object) -> LocalSite:
+    settings = HubSettings("t" + secrets.token_hex(4), tmp_path)
+    return LocalSite("here", LocalConfig(kind="local", title="Here", **config), None, settings)
+
+
+def hub(users: set[str], url: str = "http://127.0.0.1:8000", *, everybody: bool = False) -> SimpleNamespace:
+    who = SimpleNamespace(allow_all=everybody, allowed_users=users, admin_users=set())
+    return SimpleNamespace(authenticator=who, bind_url=url)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [(hub({"ada", "bob"}), "more than one user"), (hub(set(), everybody=True), "more than one user"),
+     (hub({"ada"}, "http://:8000"), "listens at"), (hub({"ada"}, "http://0.0.0.0:8000"), "0.0.0.0")],
+    ids=["two", "all", "every address", "0.0.0.0"],
+)  # fmt: skip
+def test_the_hubs_own_account_is_not_shared_unless_it_is_said(tmp_path, found, reason):
+    (problem,) = site(tmp_path, accounts="none").problems(found)
+    assert reason in problem
+    assert "insecure_shared_account: true" in problem
+    assert site(tmp_path, accounts="none", insecure_shared_account=True).problems(found) == []
+    assert site(tmp_path, accounts="none").problems(hub({"ada"})) == []
+
+
+# Truth
+
+
+async def test_an_ended_process_is_noticed_at_once_and_said(tmp_path):
+    here, heard = site(tmp_path), []
+    popen = subprocess.Popen(["sh", "-c", "sleep 0.2; exit 5"])
+    here.listen("job", lambda: heard.append(here.watched["job"].truth))
+    here.watch("job", Watched(processes.identify(popen.pid), popen=popen, truth=Truth.ALIVE))
+    await asyncio.sleep(0.5)
+    assert heard == [Truth.DEAD]
+    assert here.watched["job"].code == 5
+
+
+async def test_a_job_is_dead_only_after_a_whole_look_did_not_show_it(tmp_path):
+    here = site(tmp_path)
+    here.watch("bh-x-1-0", Watched())
+    assert here.watched["bh-x-1-0"].look() is Truth.UNKNOWN
+    await here.snapshot()
+    assert here.watched["bh-x-1-0"].look() is Truth.DEAD
+
+
+async def test_a_job_without_a_number_is_found_by_its_mark(tmp_path):
+    here = site(tmp_path)
+    job = f"{here.prefix}1-0123456789"
+    popen = subprocess.Popen(SLEEP, env={"BEAMHUB_JOB": job})
+    here.watch(job, Watched())
+    await here.snapshot()
+    assert here.watched[job].process.pid == popen.pid
+    assert here.watched[job].truth is Truth.ALIVE
+    assert await here.jobs() == {job}
+    await here.end(job)
+    assert popen.wait(5) == -15
+    assert here.watched[job].truth is Truth.DEAD
+
+
+async def test_what_a_server_started_ends_with_it(tmp_path):
+    here = site(tmp_path)
+    job = f"{here.prefix}1-0123456789"
+    popen = subprocess.Popen(
+        ["sh", "-c", "setsid sleep 61 & echo $!; wait"], env={"BEAMHUB_JOB": job}, stdout=-1
+    )
+    child = processes.identify(int(popen.stdout.readline()))
+    here.watch(job, Watched(processes.identify(popen.pid), popen=popen))
+    await here.end(job)
+    popen.wait()
+    popen.stdout.close()
+    assert not child.alive
+
+
+# On a real Hub
+
+
+@pytest.mark.hub
+def test_a_server_ends_when_its_time_is_over(tmp_path):
+    compute = LOCAL.replace("choices: [1h, 4h], default: 1h", "choices: [3s], default: 3s")
+    with RunningHub(tmp_path, compute=compute) as running:
+        running.start_server("ada", options={"profile": "small"})
+        running.wait_gone("ada", within_s=10)
+        assert running.server("ada")["state"]["kept"]["ended"] == "Your server's time was over."
+
+
+@pytest.mark.hub
+def test_the_real_notebook_server_starts_and_stops(tmp_path):
+    extra = "c.Spawner.args = ['--allow-root']" if os.geteuid() == 0 else ""
+    with RunningHub(tmp_path, command=["jupyterhub-singleuser"], extra=extra) as running:
+        running.start_server("ada", options={"profile": "small"})
+        said = running.as_user("ada").get("user/ada/api/status").json()
+        assert said["kernels"] == 0
+        process = psutil.Process(running.server("ada")["state"]["start"]["child"]["process"]["pid"])
+        running.as_user("ada").post("user/ada/api/kernels", json={}).raise_for_status()
+        (kernel,) = wait_for(lambda: process.children())
+        running.stop_server("ada")
+        assert not process.is_running()
+        assert not kernel.is_running()
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes accounts, which needs root")
+UNIX = """
+sites:
+  here: {kind: local, title: This computer, accounts: unix, start_timeout: 20s}
+environments:
+  python: {title: Python, python: /usr/bin}
+profiles:
+  small: {title: Small, sites: [here], environments: [python]}
+"""
+
+
+@pytest.fixture(scope="module")
+def people() -> Iterator[list[str]]:
+    names = [f"bh{secrets.token_hex(4)}" for _ in range(2)]
+    for name in names:
+        subprocess.run(["useradd", "--create-home", name], check=True)
+    yield names
+    for name in names:
+        subprocess.run(["userdel", "--remove", name], check=True, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def unix_hub(people) -> Iterator[RunningHub]:
+    """The stub lies where every account can read it; the Hub's own files do not."""
+    shared = Path(tempfile.mkdtemp(prefix="beamhub-"))
+    shared.chmod(0o755)
+    stub = Path(shutil.copy(STUB[1], shared))
+    stub.chmod(0o644)
+    folder = Path(tempfile.mkdtemp(prefix="beamhub-hub-"))
+    command = ["/usr/bin/python3", str(stub)]
+    with RunningHub(folder, compute=UNIX, users=[*people, "stranger"], command=command) as running:
+        yield running
+    shutil.rmtree(shared)
+    shutil.rmtree(folder)
+
+
+def as_account(name: str, *command: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command, user=name, group=pwd.getpwnam(name).pw_gid, extra_groups=[], capture_output=True
+    )
+
+
+@needs_root
+@pytest.mark.hub
+def test_servers_of_two_accounts_cannot_look_into_each_other(unix_hub, people):
+    for name in people:
+        unix_hub.start_server(name, options={})
+    for name, other in (people, reversed(people)):
+        account = pwd.getpwnam(name)
+        said = unix_hub.as_user(name).get(f"user/{name}/api").json()
+        assert said["uid"] == account.pw_uid
+        assert said["environment"]["HOME"] == account.pw_dir
+        process = psutil.Process(said["pid"])
+        assert set(process.uids()) == {account.pw_uid}
+        assert (process.gids().real, process.cwd()) == (account.pw_gid, account.pw_dir)
+        (folder,) = (Path(account.pw_dir) / ".beamhub").iterdir()
+        assert {path.stat().st_uid for path in [folder, *folder.iterdir()]} == {account.pw_uid}
+        token = folder / "token"
+        assert (
+            as_account(name, "cat", str(token)).stdout.decode() == process.environ()["JUPYTERHUB_API_TOKEN"]
+        )
+        assert as_account(other, "cat", str(token)).returncode != 0
+        assert as_account(other, "cat", f"/proc/{process.pid}/environ").returncode != 0
+    for name in people:
+        unix_hub.stop_server(name)
+        wait_for(lambda name=name: not list((Path(pwd.getpwnam(name).pw_dir) / ".beamhub").glob("bh-*")))
+
+
+@needs_root
+@pytest.mark.hub
+def test_a_server_of_an_account_survives_kill_9_of_the_hub(unix_hub, people):
+    unix_hub.start_server(people[0], options={})
+    pid = unix_hub.as_user(people[0]).get(f"user/{people[0]}/api").json()["pid"]
+    unix_hub.kill()
+    unix_hub.start()
+    unix_hub.wait_ready(people[0])
+    assert unix_hub.as_user(people[0]).get(f"user/{people[0]}/api").json()["pid"] == pid
+    unix_hub.stop_server(people[0])
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@needs_root
+@pytest.mark.hub
+def test_who_has_no_account_reads_it(unix_hub):
+    answer = unix_hub.ask_server("stranger", options={})
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("there is no account 'stranger' on this computer.")
+
+
+@needs_root
+@pytest.mark.hub
+def test_a_folder_that_cannot_be_written_is_named_and_nothing_is_started(unix_hub, people):
+    folder = Path(pwd.getpwnam(people[1]).pw_dir) / ".beamhub"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)  # root's
+    try:
+        answer = unix_hub.ask_server(people[1], options={})
+    finally:
+        folder.rmdir()
+    assert answer.status_code == 400
+    assert f"{folder}" in answer.json()["message"]
+    assert "Permission denied" in answer.json()["message"]
+    assert processes.of_jobs(f"bh-{unix_hub.mark}-") == {}
+    unix_hub.start_server(people[1], options={})
+    unix_hub.stop_server(people[1])
