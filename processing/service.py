@@ -3,19 +3,16 @@
 import argparse
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from functools import partial
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from jupyterhub.services.auth import HubAuth
-from sqlalchemy.engine import make_url
 from tornado.httpserver import HTTPServer
 
 from beamhub.config.document import Document, read
@@ -23,7 +20,7 @@ from beamhub.config.mistakes import Mistakes
 from beamhub.config.watch import watch
 from beamhub.processing.account import OwnAccountRefused, refuse_own_account
 from beamhub.processing.api.events import LARGEST
-from beamhub.processing.api.handler import Service
+from beamhub.processing.api.handler import STORE_AWAY, Hub, Service
 from beamhub.processing.api.routes import application
 from beamhub.processing.dispatcher import Dispatcher, Places
 from beamhub.processing.executors.dask import DaskExecutor
@@ -31,21 +28,91 @@ from beamhub.processing.executors.executor import Executor
 from beamhub.processing.feed import Feed
 from beamhub.processing.intake import Intake
 from beamhub.processing.library import Library
-from beamhub.processing.settings import FilesystemSettings, Settings
-from beamhub.processing.sources.filesystem import FilesystemSource
-from beamhub.processing.sources.source import Source
-from beamhub.processing.storage import Storage
+from beamhub.processing.lock import lock_path, only_one
+from beamhub.processing.logs import configure_logs
+from beamhub.processing.settings import Settings
+from beamhub.processing.sources.running import RunningSources
+from beamhub.processing.storage import Storage, storages_of
 from beamhub.processing.store import Store
 from beamhub.processing.supervise import MISTAKE, die_with_parent, supervise
 from beamhub.processing.work import Claim
 
 log = logging.getLogger("beamhub.processing")
-GROUPS_S = 60  # how old the Hub's word on a token's groups may be
+GROUPS_S = 30  # how long the Hub's word on a token counts; with the streams' 20 s that is below a minute
 LOOK_S = 2.0  # between two looks at files that people edit
 AGAIN_S = 5.0  # before a part that failed is started again
+FIXED = ("store", "results", "executors", "functions", "single_user")  # a change of these takes a restart
 
 
-async def serve(config: Path, url: str, prefix: str, hub: Any) -> None:
+class Running:
+    """The parts of one running service that follow processing.yaml."""
+
+    def __init__(self, service: Service, config: Path) -> None:
+        self.service = service
+        self.config = config
+        self.sources = RunningSources(service.take)
+        self.storages: dict[str, Storage] = storages_of(service.settings)
+
+    async def follow(self) -> None:
+        """Take each right change of processing.yaml; a wrong one leaves the last good one in force."""
+        await self.sources.follow(self.service.settings)
+        changes: asyncio.Queue[Document[Settings]] = asyncio.Queue()
+        watching = asyncio.create_task(watch(self.config, Settings, changes.put_nowait, _complain, LOOK_S))
+        try:
+            while True:
+                await self._take(await changes.get())
+        finally:
+            watching.cancel()
+            await self.sources.close()
+
+    async def _take(self, document: Document[Settings]) -> None:
+        new, old = document.value, self.service.settings
+        if changed := [name for name in FIXED if getattr(new, name) != getattr(old, name)]:
+            log.warning("%s changed in %s: restart the service for that", ", ".join(changed), document.path)
+        settings = new.model_copy(update={name: getattr(old, name) for name in FIXED})
+        self.service.settings = self.service.intake.settings = settings
+        self.storages.update(found := storages_of(settings))
+        for gone in self.storages.keys() - found.keys():
+            del self.storages[gone]
+        await self.sources.follow(settings)
+        log.info("%s is in force", document.path)
+
+    async def dispatch(self) -> None:
+        """Start the executors and keep them busy."""
+        executors: dict[str, Executor] = {
+            name: DaskExecutor(executor.workers, executor.address)
+            for name, executor in self.service.settings.executors.items()
+        }
+        try:
+            for executor in executors.values():
+                await executor.start()
+            await self.service.intake.ready.wait()
+            log.info("functions can run")
+            places = Places(self.storages, self.service.settings.results, self.config.parent.resolve())
+            await Dispatcher(self.service.store, executors, self._choose, self.service.library, places).run()
+        finally:
+            for executor in executors.values():
+                await executor.close()
+
+    def _choose(self, claim: Claim) -> str:
+        """Which executor a claim goes to: its rule's, else the first."""
+        settings = self.service.settings
+        rule = settings.rules.get(claim.rule or "")
+        return rule.executor if rule and rule.executor in settings.executors else next(iter(settings.executors))
+
+    async def refresh(self) -> None:
+        """Look at the functions; the first look takes seconds, and what needs it waits for it."""
+        library = self.service.library
+        while True:
+            if await asyncio.to_thread(library.refresh):
+                log.info("functions in force: %s", ", ".join(f.name for f in library.functions()) or "none")
+                for where, mistake in library.mistakes.items():
+                    log.error("%s is not in force: %s", where, mistake)
+            self.service.intake.ready.set()
+            await asyncio.sleep(LOOK_S)
+
+
+async def serve(config: Path, url: str, prefix: str, hub: Hub) -> None:
     """Run the service until it is told to end.
 
     Args:
@@ -57,111 +124,25 @@ async def serve(config: Path, url: str, prefix: str, hub: Any) -> None:
     Raises:
         Mistakes: processing.yaml is not right.
         OwnAccountRefused: functions would run with too many rights.
+        OSError: the address cannot be listened at.
     """
     settings = read(config, Settings).value
-    refuse_own_account(settings.single_user)
+    if any(not executor.address for executor in settings.executors.values()):
+        refuse_own_account(settings.single_user)
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(_only_one(_lock_path(settings, config)))
+        await stack.enter_async_context(only_one(lock_path(settings)))
         store = await asyncio.to_thread(Store.open, settings.store)
         stack.callback(store.close)
         library = Library(settings.functions, config.parent.resolve() / ".functions")
-        intake = Intake(store, library, settings)
-        service = Service(settings, store, library, Feed(store), intake, hub)
+        service = Service(settings, store, library, Feed(store), Intake(store, library, settings), hub)
         server = HTTPServer(application(service, prefix), max_body_size=2 * LARGEST)
         where = urlsplit(url)
         server.listen(where.port or 80, where.hostname or "127.0.0.1")
         stack.push_async_callback(_close, server)
         log.info("listening on %s%s", url, prefix)
-        parts = [
-            _kept("dispatcher", lambda: _dispatch(service, config)),
-            _kept("library", lambda: _refresh(service)),
-            watch(config, Settings, _taker(service), _complain, LOOK_S),
-            *(_kept(f"source {source.name}", partial(source.run, intake.take)) for source in sources(settings)),
-        ]
-        await _until_told([asyncio.create_task(part) for part in parts])
-
-
-def sources(settings: Settings) -> list[Source]:
-    """The sources that run by themselves; those that are posted to are routes."""
-    return [
-        FilesystemSource(
-            name,
-            source.storage,
-            settings.storages[source.storage].instance or source.storage,
-            settings.storages[source.storage].root,
-            source.settle,
-            tuple(source.ignore),
-        )
-        for name, source in settings.sources.items()
-        if isinstance(source, FilesystemSettings)
-    ]
-
-
-def places(settings: Settings, config: Path) -> Places:
-    """Where the dispatcher finds files."""
-    settle = {s.storage: s.settle for s in settings.sources.values() if isinstance(s, FilesystemSettings)}
-    storages = {
-        name: Storage(storage.root, storage.layout, settle.get(name, 2.0))
-        for name, storage in settings.storages.items()
-    }
-    return Places(storages, settings.results, config.parent.resolve())
-
-
-def chooser(service: Service) -> Callable[[Claim], str]:
-    """Which executor a claim goes to: its rule's, else the first."""
-
-    def choose(claim: Claim) -> str:
-        rule = service.settings.rules.get(claim.rule or "")
-        first = next(iter(service.settings.executors))
-        return rule.executor if rule and rule.executor in service.settings.executors else first
-
-    return choose
-
-
-async def _dispatch(service: Service, config: Path) -> None:
-    executors: dict[str, Executor] = {
-        name: DaskExecutor(executor.workers, executor.address) for name, executor in service.settings.executors.items()
-    }
-    try:
-        for executor in executors.values():
-            await executor.start()
-        await service.intake.ready.wait()
-        log.info("functions can run")
-        dispatcher = Dispatcher(
-            service.store, executors, chooser(service), service.library, places(service.settings, config)
-        )
-        await dispatcher.run()
-    finally:
-        for executor in executors.values():
-            await executor.close()
-
-
-async def _refresh(service: Service) -> None:
-    """Look at the functions; the first look takes seconds, and what needs it waits for it."""
-    while True:
-        if await asyncio.to_thread(service.library.refresh):
-            log.info("functions in force: %s", ", ".join(f.name for f in service.library.functions()) or "none")
-            _tell_mistakes(service.library)
-        service.intake.ready.set()
-        await asyncio.sleep(LOOK_S)
-
-
-def _tell_mistakes(library: Library) -> None:
-    for where, mistake in library.mistakes.items():
-        log.error("%s is not in force: %s", where, mistake)
-
-
-def _taker(service: Service) -> Callable[[Document[Settings]], None]:
-    def take(document: Document[Settings]) -> None:
-        new, old = document.value, service.settings
-        fixed = ("store", "results", "sources", "executors", "functions", "single_user")
-        if changed := [name for name in fixed if getattr(new, name) != getattr(old, name)]:
-            log.warning("%s changed in %s: restart the service for that", ", ".join(changed), document.path)
-        kept = {name: getattr(old, name) for name in fixed}
-        service.settings = service.intake.settings = new.model_copy(update=kept)
-        log.info("%s is in force", document.path)
-
-    return take
+        running = Running(service, config)
+        parts = {"dispatcher": running.dispatch, "library": running.refresh, "settings": running.follow}
+        await _until_told([asyncio.create_task(_kept(name, part)) for name, part in parts.items()])
 
 
 def _complain(error: Mistakes) -> None:
@@ -198,30 +179,6 @@ async def _close(server: HTTPServer) -> None:
             await server.close_all_connections()
 
 
-def _lock_path(settings: Settings, config: Path) -> Path:
-    url = make_url(settings.store)
-    if url.get_backend_name() == "sqlite" and url.database:
-        return Path(url.database + ".lock")
-    return config.resolve().with_suffix(".lock")
-
-
-@contextlib.asynccontextmanager
-async def _only_one(path: Path) -> AsyncIterator[None]:
-    """Hold the lock beside the store; a second copy of the service waits for it and opens nothing."""
-    with path.open("w") as file:
-        told = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not told:
-                    log.warning("another copy of the service holds %s; waiting for it to end", path)
-                    told = True
-                await asyncio.sleep(0.2)
-        yield
-
-
 class ProcessingCommand:
     """The sub-command: ``beamhub processing``."""
 
@@ -231,22 +188,19 @@ class ProcessingCommand:
         """What the sub-command can be told."""
         parser.add_argument("--config", type=Path, default=Path("processing.yaml"), help="default: %(default)s")
         parser.add_argument("--supervise", action="store_true", help="start it again whenever it ends by itself")
+        parser.add_argument("--log", choices=["text", "json"], help="default: text at a terminal, else json")
         parser.add_argument("--verbose", action="store_true", help="log more")
 
     def run(self, options: argparse.Namespace) -> int:
         """Until it is told to end; 2 where something must be mended first."""
         if options.supervise:
             words = ["--config", str(options.config)] + (["--verbose"] if options.verbose else [])
-            return supervise(words)
+            return supervise(words + (["--log", options.log] if options.log else []))
         die_with_parent()
-        level = logging.DEBUG if options.verbose else logging.INFO
-        logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-        for noisy in ("distributed", "alembic", "tornado.access"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+        configure_logs(options.log, options.verbose)
         if "JUPYTERHUB_SERVICE_URL" not in os.environ:
-            sys.stderr.write(
-                "beamhub processing is a service of the Hub: name it in c.JupyterHub.services with a url\n"
-            )
+            told = "beamhub processing is a service of the Hub: name it in c.JupyterHub.services with a url"
+            sys.stderr.write(f"{told}\n")
             return MISTAKE
         url, prefix = os.environ["JUPYTERHUB_SERVICE_URL"], os.environ["JUPYTERHUB_SERVICE_PREFIX"]
         try:
@@ -254,6 +208,12 @@ class ProcessingCommand:
         except (Mistakes, OwnAccountRefused) as error:
             sys.stderr.write(f"{error}\n")
             return MISTAKE
+        except STORE_AWAY as error:
+            log.error("the store cannot be opened: %s", error)
+            return 1
+        except OSError as error:
+            log.error("the service cannot start: %s", error)
+            return 1
         return 0
 
 

@@ -51,7 +51,7 @@ def supervise(arguments: Sequence[str]) -> int:
 
 def _run(command: Sequence[str], told: threading.Event) -> int:
     """Run a child to its end, which it is asked for once this process is told; its exit code."""
-    child = subprocess.Popen(command)
+    child = subprocess.Popen(command, preexec_fn=die_with_parent)  # this process has no threads
     while True:
         try:
             return child.wait(0.1)

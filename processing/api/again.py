@@ -1,8 +1,7 @@
 """Runs done again: which ones, and what each of them gets."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from jsonschema import Draft202012Validator
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from beamhub.catalog.records import Run, RunState
@@ -10,6 +9,9 @@ from beamhub.processing.errors import BadRequest
 from beamhub.processing.library import Library, UnknownFunction, Version
 from beamhub.processing.query import RunQuery
 from beamhub.processing.work import PlannedRun
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 MOST_IDS = 1000  # in one query
 MOST_AGAIN = 10_000  # runs of one request
@@ -80,8 +82,12 @@ class Change:
         for name in self._asked.parameters:
             if name in version.path_parameters():
                 raise BadRequest(f"parameters.{name}: names a file; only a rule can set it")
-        name = version.record.name
-        validator = self._validators.setdefault(name, Draft202012Validator(version.record.parameters))
-        for error in validator.iter_errors(parameters):
+        for error in self._validator(version).iter_errors(parameters):
             where = ".".join(["parameters", *(str(part) for part in error.absolute_path)])
             raise BadRequest(f"{where}: {error.message[:300]}")
+
+    def _validator(self, version: Version) -> "Draft202012Validator":
+        from jsonschema import Draft202012Validator  # takes 1.7 s; the service starts without it
+
+        name = version.record.name
+        return self._validators.setdefault(name, Draft202012Validator(version.record.parameters))

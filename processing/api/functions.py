@@ -20,6 +20,7 @@ class Functions(ApiHandler):
 
     async def get(self) -> None:
         """Every function in force, with its parameters' schema; ``mistake`` says why a newer version is not."""
+        self.need_functions()
         self.answer({"items": [function.model_dump(mode="json") for function in self.service.library.functions()]})
 
 

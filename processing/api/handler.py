@@ -124,6 +124,11 @@ class ApiHandler(RequestHandler):
         if not self.identity.has(scope):
             raise NotAllowed(f"the token lacks the scope {scope}; ask who runs this Hub", "scope")
 
+    def need_functions(self) -> None:
+        """Refuse while the functions are not known, in the first seconds."""
+        if not self.service.intake.ready.is_set():
+            raise Away("the service has just started and reads the functions; try again", "starting")
+
     async def visible(self) -> frozenset[str]:
         """The proposals that the asker may see."""
         return await self.service.register.visible(self.service.settings, self.identity)

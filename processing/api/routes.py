@@ -1,11 +1,12 @@
 """The routes: what tornado serves and what openapi.json describes are made from this one table."""
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
-from tornado.web import Application
+from tornado.web import Application, RequestHandler
 
 from beamhub.catalog import records
 from beamhub.processing.access import INGEST, READ, WRITE
@@ -13,6 +14,7 @@ from beamhub.processing.api import again, changes, events, files, functions, hea
 from beamhub.processing.api.handler import ApiHandler, Service, Unknown
 from beamhub.processing.sources.http import CloudEvent
 
+log = logging.getLogger(__name__)
 Answer = type[BaseModel] | str | None
 
 
@@ -91,9 +93,22 @@ def application(service: Service, prefix: str, **settings: Any) -> Application:
         table,
         default_handler_class=Unknown,
         default_handler_args={"service": service},
+        log_function=_log,
         compress_response=False,
         **settings,
     )
+
+
+def _log(handler: RequestHandler) -> None:
+    """Count a request, and tell of those that change something or fail."""
+    request, status = handler.request, handler.get_status()
+    if isinstance(handler, ApiHandler) and not isinstance(handler, changes.Changes):
+        name = type(handler).__name__
+        handler.service.metrics.requests.labels(request.method, name, status).observe(request.request_time())
+    told = {"method": request.method, "path": request.path, "status": status, "ms": round(request.request_time() * 1e3)}
+    told["user"] = getattr(getattr(handler, "identity", None), "name", "")
+    level = logging.WARNING if status >= 500 else logging.INFO if request.method == "POST" else logging.DEBUG
+    log.log(level, "%s %s: %d", request.method, request.path, status, extra=told)
 
 
 def _pattern(path: str) -> str:

@@ -95,6 +95,7 @@ class Runs(RunHandler):
     async def post(self) -> None:
         """Runs again, with other parameters or another function."""
         self.require(WRITE)
+        self.need_functions()
         asked = self.body(Again)
         if (asked.ids is None) == (asked.filter is None):
             raise BadRequest("give either ids or filter: the runs to do again")

@@ -15,7 +15,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from watchdog.events import FileClosedEvent, FileDeletedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    FileClosedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 
 from beamhub.processing.event import FileEvent, identity
@@ -55,6 +62,7 @@ class FilesystemSource:
         self._settle, self._ignore, self._rescan = settle, ignore, rescan
         self._news: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._told: dict[str, tuple[int, int, int]] = {}
+        self._young: dict[str, float] = {}  # folders whose first files the kernel may not tell of, and when to look
 
     async def run(self, sink: Sink) -> None:
         """Watch, scan and tell until cancelled; an outage of store or storage is waited for."""
@@ -69,13 +77,15 @@ class FilesystemSource:
         try:
             while True:
                 if loop.time() >= next_scan:
-                    pending = await self._scan(sink)
+                    pending = await self._scan(sink, self._root)
                     next_scan = loop.time() + (self._settle if pending else self._rescan)
                 await self._drain(sink)
+                await self._scan_young(sink)
                 woken.clear()
                 if self._news.empty():
                     try:
-                        async with asyncio.timeout(max(0.01, next_scan - loop.time())):
+                        next_look = min([next_scan, *self._young.values()])
+                        async with asyncio.timeout(max(0.01, next_look - loop.time())):
                             await woken.wait()
                     except TimeoutError:
                         continue
@@ -89,20 +99,32 @@ class FilesystemSource:
         while not self._news.empty():
             batch: dict[tuple[str, str], None] = {}
             while not self._news.empty() and len(batch) < BATCH:
-                batch[self._news.get()] = None
+                kind, path = self._news.get()
+                if kind == "folder":
+                    self._young[path] = asyncio.get_running_loop().time() + self._settle
+                else:
+                    batch[kind, path] = None
             events = await asyncio.to_thread(self._events, tuple(batch))
             await self._tell(sink, events)
 
-    async def _scan(self, sink: Sink) -> bool:
-        """Tell of complete files that were not told of; True if some were still changing."""
-        events, pending = await asyncio.to_thread(self._look)
+    async def _scan_young(self, sink: Sink) -> None:
+        """Look into new folders: files closed before the kernel watched a folder were not told of."""
+        now = asyncio.get_running_loop().time()
+        for folder in [folder for folder, when in self._young.items() if now >= when]:
+            del self._young[folder]
+            if await self._scan(sink, Path(folder)):
+                self._young[folder] = now + self._settle
+
+    async def _scan(self, sink: Sink, folder: Path) -> bool:
+        """Tell of complete files below a folder that were not told of; True if some were still changing."""
+        events, pending = await asyncio.to_thread(self._look, folder)
         for begin in range(0, len(events), BATCH):
             await self._tell(sink, events[begin : begin + BATCH])
         return pending
 
-    def _look(self) -> tuple[list[FileEvent], bool]:
+    def _look(self, folder: Path) -> tuple[list[FileEvent], bool]:
         found, pending, now = [], False, datetime.now(UTC).timestamp()
-        for path in self._walk(self._root):
+        for path in self._walk(folder):
             event = self._event("closed", path)
             if event is None or event.file_id in self._told_ids(path):
                 continue
@@ -195,6 +217,8 @@ class _Handler(FileSystemEventHandler):
         self._news, self._wake = news, wake
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        if isinstance(event, DirCreatedEvent):
+            self._pass("folder", event.src_path)
         if event.is_directory and not isinstance(event, FileMovedEvent):
             return
         if isinstance(event, FileClosedEvent):

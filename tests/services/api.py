@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPServerRequest
 from tornado.testing import bind_unused_port
 from tornado.web import HTTPError
 
@@ -184,7 +183,7 @@ class Bench:
 async def listening(bench: Bench) -> AsyncIterator[Bench]:
     """The bench's API on a free port, in this loop."""
     service = bench.service()
-    server = HTTPServer(application(service, PREFIX, log_function=_silent), max_body_size=8 * 2**20)
+    server = HTTPServer(application(service, PREFIX), max_body_size=8 * 2**20)
     socket, port = bind_unused_port()
     server.add_socket(socket)
     bench.running, bench.url = service, f"http://127.0.0.1:{port}{PREFIX}api/v1/"
@@ -218,10 +217,6 @@ def serving(bench: Bench) -> Iterator[Bench]:
         bench.store.close()
         if http := getattr(bench, "http", None):
             http.close()
-
-
-def _silent(handler: HTTPServerRequest) -> None:
-    """Requests are not logged."""
 
 
 def _picture() -> bytes:
