@@ -42,6 +42,7 @@ c.TraefikProxy.traefik_api_username = "hub"
 c.TraefikProxy.traefik_api_password = secrets.token_hex(16)
 c.TraefikFileProviderProxy.static_config_file = str(folder / "proxy/traefik.toml")
 c.TraefikFileProviderProxy.dynamic_config_file = str(folder / "proxy/rules.toml")
+(folder / "proxy/rules.toml").unlink(missing_ok=True)  # one that was left holds the password of that run
 c.TraefikProxy.extra_static_config = {"global": {"checkNewVersion": False, "sendAnonymousUsage": False}}
 
 # demo: one user with a password made for this run; a facility puts its identity provider here

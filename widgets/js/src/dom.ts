@@ -17,6 +17,11 @@ export function h<Name extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** Keeps plain keys from the notebook's shortcuts; with Ctrl or the like they are meant for it (save, …). */
+export function keep(event: KeyboardEvent): void {
+  if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+}
+
 export function number(value: number): string {
   if (value !== 0 && (Math.abs(value) >= 1e8 || Math.abs(value) < 1e-3)) return value.toExponential(2);
   return Math.abs(value) >= 1e4 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(4)));

@@ -1,7 +1,7 @@
 // ProcessedData: the bar above, the table, and below it the panel of what is selected.
 import { Comm, type Model } from "./comm.js";
 import { direct } from "./direct.js";
-import { clock, h } from "./dom.js";
+import { clock, h, keep } from "./dom.js";
 import type { Proposal, Run } from "./records.js";
 import { Rows, type Filter } from "./rows.js";
 import { Table, type Selection } from "./table.js";
@@ -16,7 +16,7 @@ interface ViewState { filter: Filter; selection: Selection; scrollTop: number; t
 const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
 
 export async function processed(model: Model, el: HTMLElement, signal: AbortSignal): Promise<void> {
-  const root = h("div", { class: "bh-root", "data-lm-suppress-shortcuts": "true" }, h("div", { class: "bh-empty" }, "looking for processed data …"));
+  const root = h("div", { class: "bh-root" }, h("div", { class: "bh-empty" }, "looking for processed data …"));
   el.append(root);
   const transport = (await direct(model.get("server_id"))) ?? new Comm(model, signal);
   if (signal.aborted) return;
@@ -50,7 +50,7 @@ class View {
     this.chooser = h("select", { "aria-label": "proposal", onchange: () => this.change({ proposal: this.chooser.value }) });
     this.search = h("input", {
       type: "search", class: "bh-search", placeholder: "search: a name, state:failed …", "aria-label": "search", value: this.state.filter.search,
-      oninput: debounce(() => this.change({ search: this.search.value }), 200), onkeydown: (event: Event) => event.stopPropagation(),
+      oninput: debounce(() => this.change({ search: this.search.value }), 200), onkeydown: keep,
     });
   }
 
@@ -143,7 +143,18 @@ class View {
     this.note.textContent = error || this.emptiness();
     this.note.classList.toggle("bh-error", Boolean(error));
     this.table.paint();
+    this.refreshPanel();
   }
+
+  /** A selected run that changed (it is done now) is shown anew. */
+  private refreshPanel(): void {
+    const now = this.state.selection.ids.map((id) => `${id}:${this.rows.byId(id)?.state ?? ""}`).join();
+    if (now === this.shown) return;
+    const known = this.shown !== "";
+    this.shown = now;
+    if (known && this.panel) void this.panel.then((panel) => panel.refresh()).catch(() => undefined);
+  }
+  private shown = "";
 
   private emptiness(): string {
     if (!this.proposals.length) return "You are in no proposal that has files yet. As soon as a file arrives, it appears here.";

@@ -1,6 +1,6 @@
 // The table: a window of rows over all that match, moved with keyboard and mouse.
 import { Column, columnsFor } from "./columns.js";
-import { h } from "./dom.js";
+import { h, keep } from "./dom.js";
 import type { Run } from "./records.js";
 import type { Rows } from "./rows.js";
 
@@ -66,6 +66,8 @@ export class Table {
     if (same && this.head.dataset.sort === sort) return;
     this.columns = columns;
     this.head.dataset.sort = sort;
+    const least = columns.reduce((sum, column) => sum + Number(column.width.match(/\d+/)![0]), 0);
+    this.element.style.setProperty("--bh-least", `${least}px`);
     this.element.style.setProperty("--bh-columns", columns.map((column) => column.width).join(" "));
     this.element.setAttribute("aria-colcount", String(columns.length));
     this.head.replaceChildren(...columns.map((column) => this.title(column, sort)));
@@ -116,7 +118,7 @@ export class Table {
   }
 
   private key(event: KeyboardEvent): void {
-    event.stopPropagation(); // the notebook's own shortcuts are not meant
+    keep(event);
     if (!this.body.contains(event.target as Node)) return;
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
     const step = steps[event.key];

@@ -1,6 +1,6 @@
 // The second chunk: what is shown of the selected rows.
 import { curveTab } from "./curve.js";
-import { h } from "./dom.js";
+import { h, keep } from "./dom.js";
 import { imageTab } from "./image.js";
 import { againTab } from "./again.js";
 import { provenanceTab } from "./provenance.js";
@@ -32,7 +32,7 @@ export class Panel {
     this.tabs = h("div", { class: "bh-tabs", role: "tablist", "aria-label": "selected runs", onkeydown: (event: KeyboardEvent) => this.key(event) });
     const copy = h("button", { type: "button", class: "bh-copy", title: "copy the line that loads this", onclick: () => void this.copy(copy) }, "copy code");
     this.element = h("div", { class: "bh-panel" }, h("div", { class: "bh-tabbar" }, this.tabs, copy), this.body);
-    this.body.addEventListener("keydown", (event) => event.stopPropagation());
+    this.body.addEventListener("keydown", keep);
     this.paintTabs();
   }
 
@@ -40,6 +40,11 @@ export class Panel {
     this.ids = ids;
     this.focus = focus;
     void this.paint();
+  }
+
+  /** Something of what is shown changed; a form that somebody fills in stays. */
+  refresh(): void {
+    if (this.context.tab !== "Again") void this.paint();
   }
 
   private async paint(): Promise<void> {
@@ -76,7 +81,7 @@ export class Panel {
   }
 
   private key(event: KeyboardEvent): void {
-    event.stopPropagation();
+    keep(event);
     const names = Object.keys(TABS), step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     if (!step) return;
     event.preventDefault();

@@ -1,0 +1,72 @@
+"""The demo's promises: ready with one line, and nothing left when it ends, however it ends."""
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from services.demo import RunningDemo, free_ports
+
+pytestmark = [pytest.mark.hub, pytest.mark.timeout(300)]
+
+
+def wait_gone(demo: RunningDemo, within: float = 30) -> list[int]:
+    until = time.monotonic() + within
+    while demo.processes() and time.monotonic() < until:
+        time.sleep(0.2)
+    return demo.processes()
+
+
+def test_ctrl_c_stops_everything(tmp_path):
+    demo = RunningDemo(tmp_path / "demo").wait_ready()
+    assert httpx.get(f"{demo.url}/services/beamhub/api/v1/health").json()["status"] == "ok"
+    assert len(demo.processes()) > 3
+    assert demo.interrupt() == 0
+    assert demo.processes() == []
+
+
+def test_nothing_is_left_after_a_kill_and_a_second_start_works(tmp_path):
+    demo = RunningDemo(tmp_path / "demo").wait_ready()
+    demo.process.send_signal(signal.SIGKILL)
+    demo.process.wait()
+    again = RunningDemo(tmp_path / "demo", free_ports()).wait_ready()
+    try:
+        assert httpx.get(f"{again.url}/hub/health").status_code == 200
+        assert again.password != demo.password
+    finally:
+        again.interrupt()
+    assert wait_gone(again) == []
+
+
+def test_a_killed_hub_ends_the_demo_with_its_last_lines(tmp_path):
+    demo = RunningDemo(tmp_path / "demo").wait_ready()
+    command = {number: Path(f"/proc/{number}/cmdline").read_bytes() for number in demo.processes()}
+    os.kill(next(number for number, words in command.items() if b"-m\0jupyterhub\0" in words), signal.SIGKILL)
+    assert demo.process.wait(60) == 1
+    assert "the Hub ended" in demo.text()
+    assert wait_gone(demo) == []
+
+
+def test_a_port_in_use_is_said_in_one_sentence(tmp_path):
+    port = free_ports()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        demo = RunningDemo(tmp_path / "demo", port)
+        assert demo.process.wait(30) == 1
+    assert f"port {port} on 127.0.0.1 cannot be used" in demo.text()
+    assert "Traceback" not in demo.text()
+
+
+def test_a_second_demo_in_the_same_folder_says_so(tmp_path):
+    demo = RunningDemo(tmp_path / "demo").wait_ready()
+    try:
+        second = RunningDemo(tmp_path / "demo", free_ports())
+        assert second.process.wait(30) == 1
+        assert "runs already" in second.text()
+        assert httpx.get(f"{demo.url}/hub/health").status_code == 200
+    finally:
+        demo.interrupt()
