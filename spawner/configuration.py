@@ -73,6 +73,8 @@ async def _until_configured(compute: Compute) -> None:
     """Wait until the Hub has read all of its configuration, then check what only then can be checked."""
     while (hub := application()) is None or getattr(hub, "proxy", None) is None:  # noqa: ASYNC110 - the Hub tells nobody
         await asyncio.sleep(0.01)
+    log.parent = hub.log  # what we say is said where and how the Hub says it
+    log.setLevel(hub.log.level)
     for problem in [
         *problems(hub),
         *(line for site in compute.sites.values() for line in site.problems(hub)),

@@ -1,3 +1,4 @@
+# ruff: noqa: S104 - addresses that are refused
 import json
 import socket
 import threading
@@ -6,9 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from services.hub import RunningHub, free_port
+
 from beamhub.spawner.announce import Announcement, Unwanted, first_right, is_own, parse
 from beamhub.spawner.bootstrap import Listener
-from services.hub import RunningHub, free_port
 
 SECRET, JOB = "s" * 64, "bh-hub-1-0123456789"
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from services.hub import free_port
+
 from beamhub.spawner import bootstrap
 from beamhub.spawner.bootstrap import Listener, answer, listen, reserve
-from services.hub import free_port
 
 SECRET, TOKEN, JOB = "s" * 64, "t" * 32, "bh-hub-1-0123456789"
 SHOW = "import os,sys,json; json.dump(dict(os.environ), open('shown', 'w')); print('served')"

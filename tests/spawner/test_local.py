@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC220, S104 - short programs, and addresses that are refused
 import asyncio
 import os
 import pwd
@@ -12,11 +13,12 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from services.hub import LOCAL, STUB, RunningHub, wait_for
+
 from beamhub.spawner.errors import CannotLaunch
 from beamhub.spawner.sites import courier, processes
 from beamhub.spawner.sites.local import LocalConfig, LocalSite, Watched, shared_account, unix_account
 from beamhub.spawner.sites.site import HubSettings, Truth
-from services.hub import LOCAL, STUB, RunningHub, wait_for
 
 SLEEP = ["sleep", "60"]
 

@@ -1,0 +1,75 @@
+import asyncio
+import time
+
+import pytest
+
+from beamhub.spawner.bringup import Bringup, obituary
+from beamhub.spawner.errors import StartFailed
+from beamhub.spawner.sites.site import Truth
+from beamhub.spawner.testing import FakeServer, FakeSite
+
+
+@pytest.fixture
+def server() -> FakeServer:
+    site = FakeSite()
+    site.truths["job"] = Truth.ALIVE
+    return site.child_class()(job="job")
+
+
+def waiting(server: FakeServer, seconds: float = 60) -> Bringup:
+    return Bringup(server, "the cluster", time.time() + seconds)
+
+
+async def speaking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readline()
+    writer.write(b"HTTP/1.0 404 Not Found\r\n\r\n")
+    writer.close()
+
+
+async def test_the_announcement_is_seen_at_once(server):
+    bringup, urls = waiting(server), [""]
+    task = asyncio.ensure_future(bringup.announcement(lambda: urls[-1]))
+    await asyncio.sleep(0.01)
+    urls.append("http://127.0.0.1:1")
+    begun = time.monotonic()
+    bringup.news()
+    assert await task == "http://127.0.0.1:1"
+    assert time.monotonic() - begun < 0.1
+
+
+async def test_any_answer_in_http_is_one_and_what_only_listens_gives_none(server):
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.close()
+
+    silent = await asyncio.start_server(mute, "127.0.0.1", 0)
+    speaker = await asyncio.start_server(speaking, "127.0.0.1", 0)
+    urls = [f"http://127.0.0.1:{one.sockets[0].getsockname()[1]}" for one in (silent, speaker)]
+    async with silent, speaker:
+        task = asyncio.ensure_future(waiting(server).answer(lambda: urls[0], "/"))
+        await asyncio.sleep(0.2)
+        assert not task.done()
+        del urls[0]
+        await asyncio.wait_for(task, 5)
+
+
+async def test_a_job_that_is_dead_ends_the_wait_with_its_last_lines(server):
+    server.log_text = "no such module: numpy"
+    bringup = waiting(server)
+    task = asyncio.ensure_future(bringup.announcement(str))
+    await asyncio.sleep(0.01)
+    server.site.truths["job"] = Truth.DEAD
+    bringup.news()
+    with pytest.raises(StartFailed, match=r"ended while it was starting\. It ended with code 3(.|\n)*numpy"):
+        await task
+
+
+async def test_not_knowing_ends_no_wait_but_time_does(server):
+    server.site.truths["job"] = Truth.UNKNOWN
+    with pytest.raises(StartFailed, match="did not come up in time at the cluster") as failed:
+        await waiting(server, seconds=0.6).announcement(str)
+    assert "code" not in str(failed.value)
+
+
+async def test_without_a_log_nothing_is_said_of_it(server):
+    assert await obituary(server, "It is late.") == "It is late."
