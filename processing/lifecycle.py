@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from beamhub.catalog.records import Run, Scalar
 from beamhub.processing import queries
@@ -14,11 +14,11 @@ from beamhub.processing.event import Position
 from beamhub.processing.schema import (
     file,
     position,
+    proposal,
     rule_state,
     run,
     run_detail,
     scalar,
-    sequence,
 )
 from beamhub.processing.schema import (
     request as request_table,
@@ -54,7 +54,7 @@ def take_in(transaction: "Transaction", arrivals: Sequence[Arrival], at: Positio
 
 
 def _take_in(transaction: "Transaction", arrival: Arrival) -> int | None:
-    event = arrival.event
+    event, arrived = arrival.event, now()
     if event.kind != "closed":
         _changed_kind(transaction, arrival)
         return None
@@ -67,7 +67,7 @@ def _take_in(transaction: "Transaction", arrival: Arrival) -> int | None:
         "path": event.path,
         "size": event.size,
         "time": to_micros(event.time),
-        "arrived": now(),
+        "arrived": arrived,
         "source": event.source,
         "kind": event.kind,
         "columns": to_json(arrival.columns),
@@ -75,8 +75,10 @@ def _take_in(transaction: "Transaction", arrival: Arrival) -> int | None:
     }
     number = transaction.insert_new(file, values)
     if number is None:
+        _again(transaction, arrival)
         return None
     transaction.touch_file(number)
+    transaction.count_file(arrival.proposal, arrived)
     for planned in arrival.runs:
         name = event.path.rpartition("/")[2]
         _queue(
@@ -85,16 +87,29 @@ def _take_in(transaction: "Transaction", arrival: Arrival) -> int | None:
     return number
 
 
-def _changed_kind(transaction: "Transaction", arrival: Arrival) -> None:
-    """A file was removed or came back: its versions say so; where nothing is known of it there is nothing to say."""
+def _again(transaction: "Transaction", arrival: Arrival) -> None:
+    """A known version was told of again: it is there, also if it had been removed."""
     event = arrival.event
-    matches = (file.c.storage == event.storage) & (file.c.path == event.path)
+    same = (file.c.instance == event.instance) & (file.c.file_id == event.file_id)
+    _set_kind(transaction, same & (file.c.kind == "removed"), "restored")
+
+
+def _changed_kind(transaction: "Transaction", arrival: Arrival) -> None:
+    """A file was removed or came back: its versions say so; where nothing is known of it there is nothing to say.
+
+    The path may be that of a folder: then all below it was.
+    """
+    event = arrival.event
+    below = (file.c.path >= f"{event.path}/") & (file.c.path < f"{event.path}0")  # "0" is what follows "/"
+    matches = (file.c.storage == event.storage) & ((file.c.path == event.path) | below)
     if event.file_id:
         matches = (file.c.instance == event.instance) & (file.c.file_id == event.file_id)
-    found = (
-        transaction.execute(update(file).where(matches).values(kind=event.kind).returning(file.c.id)).scalars().all()
-    )
-    for number in found:
+    _set_kind(transaction, matches & (file.c.kind != event.kind), event.kind)
+
+
+def _set_kind(transaction: "Transaction", matches: ColumnElement[bool], kind: str) -> None:
+    changed = update(file).where(matches).values(kind=kind).returning(file.c.id)
+    for number in transaction.execute(changed).scalars().all():
         transaction.touch_file(number)
 
 
@@ -102,14 +117,15 @@ def _queue(
     transaction: "Transaction",
     file_number: int,
     name: str,
-    proposal: str,
+    name_of_proposal: str,
     planned: PlannedRun,
     words: str,
     **more: Any,
 ) -> int | None:
+    moment = now()
     values = {
         "seq": 0,
-        "proposal": proposal,
+        "proposal": name_of_proposal,
         "state": "queued",
         "cause": AUTOMATIC,
         "file": file_number,
@@ -119,23 +135,27 @@ def _queue(
         "version": planned.version,
         "digest": planned.digest,
         "parameters": to_json(planned.parameters),
-        "queued": now(),
+        "queued": moment,
+        "due": moment,
         "words": words,
     } | more
     number = transaction.insert_new(run, values)
     if number is not None:
         transaction.touch_run(number)
-        transaction.count(proposal, planned.function, "queued", 1)
+        transaction.count(name_of_proposal, planned.function, "queued", 1)
     return number
 
 
 def claim(transaction: "Transaction", limit: int) -> list[Claim]:
-    """Hand out runs that are due."""
-    claims = []
+    """Hand out runs that are due, and note the turns, so that no proposal waits for another's flood to end."""
+    claims, turns = [], {}
     for row in queries.due(transaction.connection, limit):
-        values = {"attempts": row.attempts + 1, "started": now(), "finished": None, "next_try": None}
+        values = {"attempts": row.attempts + 1, "started": now(), "finished": None, "due": None}
         if _move(transaction, row, "running", **values):
             claims.append(_claim(transaction, row))
+            turns[row.proposal] = now() + len(claims)
+    for name, turn in sorted(turns.items()):
+        transaction.execute(update(proposal).where(proposal.c.name == name).values(served=turn))
     return claims
 
 
@@ -171,7 +191,8 @@ def publish(transaction: "Transaction", number: int, attempt: int, outcome: Outc
         finished=now(), where=outcome.where, folder=folder,
         output=outcome.output, preview=outcome.preview, plot=outcome.plot,
         scalars=to_json({name: value.model_dump() for name, value in scalars.items()}),
-        sparkline=to_json([_finite(y) for y in outcome.sparkline]) if outcome.sparkline else None,
+        sparkline=to_json(outcome.sparkline) if outcome.sparkline else None,
+        words=" ".join([row.words, *scalars]).lower(),
         error_kind=None, error_type=None, error_message=None,
     )  # fmt: skip
     transaction.execute(delete(scalar).where(scalar.c.run == number))
@@ -201,7 +222,7 @@ def fail(transaction: "Transaction", number: int, attempt: int, failure: Failure
     if row.cancelling:
         _move(transaction, row, "cancelled", finished=now(), cancelling=False)
     elif retry.at is not None:
-        _move(transaction, row, "queued", next_try=to_micros(retry.at), **told)
+        _move(transaction, row, "queued", due=to_micros(retry.at), **told)
     else:
         _move(transaction, row, "failed", finished=now(), quarantined=retry.quarantined, **told)
     _detail(transaction, number, to_json(list(failure.traceback)), failure.log_tail)
@@ -217,7 +238,7 @@ def requeue(transaction: "Transaction", runs: Collection[int] | None) -> None:
         if row.cancelling:
             _move(transaction, row, "cancelled", finished=now(), cancelling=False)
         else:
-            _move(transaction, row, "queued", started=None)
+            _move(transaction, row, "queued", started=None, due=row.queued)
 
 
 def request(
@@ -229,14 +250,8 @@ def request(
     change: Callable[[Run], PlannedRun],
 ) -> list[int]:
     """Queue runs again on the same files, once for each key."""
-    transaction.execute(update(sequence).values(value=sequence.c.value))  # two repeats of one key wait for each other
-    known = transaction.execute(select(request_table.c.body).where(request_table.c.id == key)).scalar_one_or_none()
-    if known is not None:
-        if known != body:
-            raise OtherRequest("this Idempotency-Key was used for another request; make a new key")
-        like = run.c.request.startswith(f"{key}|", autoescape=True)
-        return list(transaction.execute(select(run.c.id).where(like).order_by(run.c.id)).scalars())
-    transaction.execute(insert(request_table).values(id=key, body=body))
+    if transaction.insert_new(request_table, {"id": key, "body": body, "runs": "[]"}) is None:  # waits for a repeat
+        return _asked_before(transaction, key, body)
     new = []
     for number in runs:
         before = queries.run_in_full(transaction.connection, number)
@@ -249,13 +264,21 @@ def request(
             cause=REQUESTED, request=f"{key}|{planned.rule}|{planned.function}", requested_by=user,
         )  # fmt: skip
         new += [made] if made is not None else []
+    transaction.execute(update(request_table).where(request_table.c.id == key).values(runs=to_json(new)))
     return new
+
+
+def _asked_before(transaction: "Transaction", key: str, body: str) -> list[int]:
+    known = transaction.execute(select(request_table).where(request_table.c.id == key)).one()
+    if known.body != body:
+        raise OtherRequest("this Idempotency-Key was used for another request; make a new key")
+    return list(json.loads(known.runs))
 
 
 def cancel(transaction: "Transaction", number: int) -> None:
     """Cancel a queued run at once; tell the dispatcher of a running one."""
     row = _row(transaction, number)
-    if row.state == "queued" and _move(transaction, row, "cancelled", finished=now(), next_try=None):
+    if row.state == "queued" and _move(transaction, row, "cancelled", finished=now(), due=None):
         return
     if row.state == "running":
         transaction.execute(update(run).where(run.c.id == number).values(cancelling=True))
@@ -270,7 +293,8 @@ def release(transaction: "Transaction", number: int) -> None:
     if not row.quarantined:
         raise NotPossible(f"run {number} is {row.state} and not in quarantine", row.state)
     transaction.execute(update(run).where(run.c.file == row.file).values(resource_failures=0))
-    _move(transaction, row, "queued", quarantined=False, finished=None, data_failures=0)
+    told = {"error_kind": None, "error_type": None, "error_message": None}
+    _move(transaction, row, "queued", quarantined=False, finished=None, data_failures=0, due=row.queued, **told)
 
 
 def pause(transaction: "Transaction", rule: str, paused: bool) -> None:
@@ -297,7 +321,7 @@ def _finite(value: Any) -> Any:
         return {str(key): _finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(part) for part in value]
-    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+    return value
 
 
 def _move(transaction: "Transaction", row: Any, state: str, **values: Any) -> bool:
@@ -324,7 +348,7 @@ def _in_force(transaction: "Transaction", number: int, attempt: int) -> Any:
 
 
 def _detail(transaction: "Transaction", number: int, traceback: str, log_tail: str) -> None:
-    values = {"traceback": traceback, "log_tail": _finite(log_tail[-MAX_LOG:])}
+    values = {"traceback": traceback, "log_tail": log_tail[-MAX_LOG:]}
     transaction.put(run_detail, {"run": number, **values}, **values)
 
 

@@ -2,31 +2,20 @@
 
 import json
 from collections.abc import Collection, Sequence
-from heapq import merge
-from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
+from sqlalchemy import Connection, Table, func, or_, select
 
 from beamhub.catalog.records import Change, Count, File, FileRef, Page, Proposal, Run, RunError, Scalar
 from beamhub.processing import schema
-from beamhub.processing.clock import from_micros, now, to_micros
+from beamhub.processing.clock import from_micros, now
+from beamhub.processing.order import Order, matches
 from beamhub.processing.query import RunQuery
-from beamhub.processing.schema import counter, file, rule_state, run, run_detail, scalar, sequence
+from beamhub.processing.schema import counter, file, proposal, rule_state, run, run_detail, sequence
 
-Item = TypeVar("Item")
 COUNTED_TO = 10_000
-NEWEST = 50  # runs that a mean duration is taken over
-COLUMNS: dict[str, Any] = {
-    "queued": run.c.queued,
-    "started": run.c.started,
-    "finished": run.c.finished,
-    "file": run.c.file_name,
-    "function": run.c.function,
-    "state": run.c.state,
-    "rule": run.c.rule,
-}
-NULLABLE = ("started", "finished", "rule")
+NEWEST = 50  # runs that a mean duration is taken over,
+RECENT = 20_000  # of so many of all functions
 SHOWN = select(
     *run.c,
     file.c.path,
@@ -53,20 +42,39 @@ def paused(connection: Connection) -> set[str]:
     return set(connection.execute(select(rule_state.c.rule).where(rule_state.c.paused)).scalars())
 
 
+def known(connection: Connection, versions: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """File versions that were taken in and not removed since."""
+    by_instance: dict[str, list[str]] = {}
+    for instance, file_id in versions:
+        by_instance.setdefault(instance, []).append(file_id)
+    found: set[tuple[str, str]] = set()
+    for instance, ids in by_instance.items():
+        there = select(file.c.file_id).where(
+            file.c.instance == instance, file.c.file_id.in_(ids), file.c.kind != "removed"
+        )
+        found |= {(instance, file_id) for file_id in connection.execute(there).scalars()}
+    return found
+
+
 def due(connection: Connection, limit: int) -> list[Any]:
-    """Queued runs that may start now, the oldest of each proposal in turn."""
+    """Queued runs that may start now: the oldest of each proposal in turn, who waited longest for a turn first.
+
+    PostgreSQL locks them, so that two who ask at one time get different runs.
+    """
     held = paused(connection)
-    waiting = select(counter.c.proposal).where(counter.c.state == "queued", counter.c.n > 0).distinct()
-    ready = [run.c.state == "queued", or_(run.c.next_try.is_(None), run.c.next_try <= now())]
+    waiting = select(counter.c.proposal).where(counter.c.state == "queued", counter.c.n > 0)
+    turn = select(proposal.c.name).where(proposal.c.name.in_(waiting)).order_by(proposal.c.served, proposal.c.name)
+    ready = [run.c.due <= now(), run.c.due.is_not(None)]
     if held:
         ready.append(or_(run.c.rule.is_(None), run.c.rule.not_in(held), run.c.cause == "requested"))
-    each = [
-        connection.execute(
-            select(run).where(run.c.proposal == name, *ready).order_by(run.c.queued, run.c.id).limit(limit)
-        ).all()
-        for name in sorted(connection.execute(waiting).scalars())
-    ]
-    turns = [row for turn in range(limit) for rows in each if turn < len(rows) for row in [rows[turn]]]
+    each: list[Sequence[Any]] = []
+    for name in connection.execute(turn).scalars().all():
+        oldest = select(run).where(run.c.proposal == name, *ready).order_by(run.c.due, run.c.id).limit(limit)
+        rows = connection.execute(oldest.with_for_update(skip_locked=True)).all()
+        each += [rows] if rows else []
+        if len(each) == limit:
+            break
+    turns = [rows[number] for number in range(limit) for rows in each if number < len(rows)]
     return turns[:limit]
 
 
@@ -81,33 +89,28 @@ def named_outputs(connection: Connection) -> set[str]:
 
 
 def runs(connection: Connection, query: RunQuery) -> Page[Run]:
-    """One page: from each proposal as many rows as the page holds, merged."""
+    """One page: from each proposal the keys of as many rows as the page holds, merged; then those rows."""
     backward = query.before is not None
     start = query.before if backward else query.after
     cursor = query.read_cursor(start) if start is not None else None
-    order = _Order(query, backward)
-    wanted = query.limit + 1
-    skip = query.at or 0
-    if skip and len(query.proposals) == 1:
-        rows, skip = order.rows(connection, query.proposals[0], None, wanted, skip), 0
-    else:
-        each = [order.rows(connection, name, cursor, wanted + skip) for name in query.proposals]
-        rows = list(islice(merge(*each, key=order.rank), skip, skip + wanted))
-    more, rows = len(rows) > query.limit, rows[: query.limit]
+    order = Order(query, backward)
+    keys = order.keys_at(connection, query.at) if query.at else order.keys(connection, cursor)
+    more, keys = len(keys) > query.limit, keys[: query.limit]
     if backward:
-        rows.reverse()
+        keys.reverse()
     first, last = (more, True) if backward else (bool(cursor or query.at), more)
+    rows = {row.id: row for row in connection.execute(SHOWN.where(run.c.id.in_([key.id for key in keys])))}
     return Page[Run](
-        items=[_run(row) for row in rows],
-        before=query.cursor(rows[0].sorted, rows[0].id) if rows and first else None,
-        after=query.cursor(rows[-1].sorted, rows[-1].id) if rows and last else None,
+        items=[_run(rows[key.id]) for key in keys],
+        before=query.cursor(keys[0].value, keys[0].id) if keys and first else None,
+        after=query.cursor(keys[-1].value, keys[-1].id) if keys and last else None,
         seq=head(connection),
     )
 
 
 def run_ids(connection: Connection, query: RunQuery, limit: int) -> list[int]:
     """Ids of all that a filter matches, newest first."""
-    found = select(run.c.id).where(run.c.proposal.in_(query.proposals), *_filter(query))
+    found = select(run.c.id).where(run.c.proposal.in_(query.proposals), *matches(query))
     return list(connection.execute(found.order_by(run.c.queued.desc(), run.c.id.desc()).limit(limit)).scalars())
 
 
@@ -120,7 +123,7 @@ def count(connection: Connection, query: RunQuery) -> tuple[Count, dict[str, int
     if not (query.words or query.since or query.until or query.ids is not None or query.file or query.rule):
         total = states.get(query.state, 0) if query.state else sum(states.values())
         return Count(count=total), states
-    some = select(run.c.id).where(run.c.proposal.in_(query.proposals), *_filter(query)).limit(COUNTED_TO + 1)
+    some = select(run.c.id).where(run.c.proposal.in_(query.proposals), *matches(query)).limit(COUNTED_TO + 1)
     found = int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())
     return Count(count=min(found, COUNTED_TO), exact=found <= COUNTED_TO), states
 
@@ -144,12 +147,16 @@ def run_in_full(connection: Connection, number: int) -> Run | None:
 
 def files(connection: Connection, proposals: Sequence[str], limit: int, before: int | None) -> Page[File]:
     """The newest files of some proposals."""
-    query = select(file).where(file.c.proposal.in_(proposals)).order_by(file.c.id.desc()).limit(limit + 1)
-    if before is not None:
-        query = query.where(file.c.id < before)
-    rows = connection.execute(query).all()
-    after = str(rows[limit - 1].id) if len(rows) > limit else None
-    return Page[File](items=[_file(row) for row in rows[:limit]], after=after, seq=head(connection))
+    numbers: list[int] = []
+    for name in proposals:
+        query = select(file.c.id).where(file.c.proposal == name).order_by(file.c.id.desc()).limit(limit + 1)
+        if before is not None:
+            query = query.where(file.c.id < before)
+        numbers += connection.execute(query).scalars()
+    newest = sorted(numbers, reverse=True)[: limit + 1]
+    shown = select(file).where(file.c.id.in_(newest[:limit])).order_by(file.c.id.desc())
+    after = str(newest[limit - 1]) if len(newest) > limit else None
+    return Page[File](items=[_file(row) for row in connection.execute(shown)], after=after, seq=head(connection))
 
 
 def file_in_full(connection: Connection, number: int) -> File | None:
@@ -169,12 +176,11 @@ def files_at(connection: Connection, path: str) -> list[File]:
 
 def proposals(connection: Connection) -> list[Proposal]:
     """Every proposal that has a file, with its numbers."""
-    of_files = select(file.c.proposal, func.count(), func.max(file.c.arrived)).group_by(file.c.proposal)
     of_runs = select(counter.c.proposal, func.sum(counter.c.n)).group_by(counter.c.proposal)
     numbers = {name: int(n) for name, n in connection.execute(of_runs)}
     return [
-        Proposal(name=name, files=n, runs=numbers.get(name, 0), last=from_micros(last))
-        for name, n, last in connection.execute(of_files.order_by(file.c.proposal))
+        Proposal(name=row.name, files=row.files, runs=numbers.get(row.name, 0), last=from_micros(row.last))
+        for row in connection.execute(select(proposal).order_by(proposal.c.name))
     ]
 
 
@@ -206,110 +212,12 @@ def changes(connection: Connection, names: Collection[str] | None, after: int, l
 
 def mean_seconds(connection: Connection, function: str) -> float | None:
     """The mean duration of a function's newest runs, seconds."""
-    done = select(run.c.finished - run.c.started).where(run.c.function == function, run.c.state == "done")
+    recent = func.coalesce(select(func.max(run.c.id)).scalar_subquery(), 0) - RECENT
+    done = select(run.c.finished - run.c.started).where(
+        run.c.id > recent, run.c.function == function, run.c.state == "done"
+    )
     newest = list(connection.execute(done.order_by(run.c.id.desc()).limit(NEWEST)).scalars())
     return sum(newest) / len(newest) / 1e6 if newest else None
-
-
-class _Order:
-    """How a page is sorted: rows with a value first, by it and the id; then those without one, by id."""
-
-    def __init__(self, query: RunQuery, backward: bool) -> None:
-        self.query = query
-        self.backward = backward
-        self.falling = query.descending != backward
-        self.value: ColumnElement[Any] = scalar.c.value if query.scalar else COLUMNS[query.column]
-        self.nullable = bool(query.scalar) or query.column in NULLABLE
-
-    def rows(
-        self, connection: Connection, proposal: str, cursor: tuple[Any, int] | None, limit: int, skip: int = 0
-    ) -> list[Any]:
-        """Up to ``limit`` rows of one proposal beyond the cursor, in the order of the page (or backward)."""
-        parts = [True, False] if self.nullable else [True]
-        if self.backward:
-            parts.reverse()
-        found: list[Any] = []
-        for valued in parts:
-            if len(found) < limit and (query := self._part(proposal, cursor, valued)) is not None:
-                if skip:
-                    total = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
-                    if total <= skip:
-                        skip -= total
-                        continue
-                found += connection.execute(query.limit(limit - len(found)).offset(skip)).all()
-                skip = 0
-        return found
-
-    def rank(self, row: Any) -> Any:
-        """A key that merges rows of several proposals in the order of the page."""
-        empty = row.sorted is None
-        value = _Falling(row.sorted) if self.falling and not empty else row.sorted
-        return (not empty if self.backward else empty, 0 if empty else value, -row.id if self.falling else row.id)
-
-    def _part(self, proposal: str, cursor: tuple[Any, int] | None, valued: bool) -> Select[Any] | None:
-        """The rows with a value, or those without, beyond the cursor; None if the cursor lies beyond all of them."""
-        query = self._valued(proposal) if valued else self._empty(proposal)
-        query = query.where(*_filter(self.query))
-        if cursor is not None:
-            value, number = cursor
-            beyond_id = run.c.id < number if self.falling else run.c.id > number
-            if value is None and not valued:
-                query = query.where(beyond_id)
-            elif value is not None and valued:
-                further = self.value < value if self.falling else self.value > value
-                query = query.where(or_(further, and_(self.value == value, beyond_id)))
-            elif valued != self.backward:
-                return None
-        order = [self.value, run.c.id] if valued else [run.c.id]
-        return query.order_by(*(part.desc() if self.falling else part.asc() for part in order))
-
-    def _valued(self, proposal: str) -> Select[Any]:
-        query = SHOWN.add_columns(self.value.label("sorted")).where(run.c.proposal == proposal)
-        if self.query.scalar:
-            joined = and_(scalar.c.run == run.c.id, scalar.c.proposal == proposal, scalar.c.name == self.query.scalar)
-            return query.join(scalar, joined).where(scalar.c.value.is_not(None))
-        return query.where(self.value.is_not(None)) if self.nullable else query
-
-    def _empty(self, proposal: str) -> Select[Any]:
-        query = SHOWN.add_columns(func.nullif(1, 1).label("sorted")).where(run.c.proposal == proposal)
-        if self.query.scalar:
-            has = select(scalar.c.run).where(
-                scalar.c.run == run.c.id, scalar.c.name == self.query.scalar, scalar.c.value.is_not(None)
-            )
-            return query.where(~has.exists())
-        return query.where(self.value.is_(None))
-
-
-class _Falling:
-    """A value that sorts the other way round."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __lt__(self, other: "_Falling") -> bool:
-        return bool(other.value < self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Falling) and bool(other.value == self.value)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def _filter(query: RunQuery) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    for column, value in ((run.c.function, query.function), (run.c.rule, query.rule), (run.c.state, query.state)):
-        if value is not None:
-            found.append(column == value)
-    if query.file is not None:
-        found.append(run.c.file == query.file)
-    if query.ids is not None:
-        found.append(run.c.id.in_(query.ids))
-    if query.since is not None:
-        found.append(run.c.queued >= to_micros(query.since))
-    if query.until is not None:
-        found.append(run.c.queued < to_micros(query.until))
-    found += [run.c.words.contains(word, autoescape=True) for word in query.words]
-    return found
 
 
 def _run(row: Any) -> Run:
@@ -343,7 +251,7 @@ def _run(row: Any) -> Run:
         queued=from_micros(row.queued),
         started=_time(row.started),
         finished=_time(row.finished),
-        next_try=_time(row.next_try),
+        next_try=_time(row.due) if row.due is not None and row.due > row.queued else None,
         executor=row.executor,
         where=row.where,
         requested_by=row.requested_by,

@@ -4,21 +4,37 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Float,
+    Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
     MetaData,
-    String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 
+
+class Storable(TypeDecorator[str]):
+    """Text in which what no database can hold (NUL, half characters) is replaced.
+
+    A function's message or a file's name may hold any bytes, and must not keep its run from ending.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Replace what cannot be stored."""
+        return value and value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
 metadata = MetaData()
-Id = BigInteger().with_variant(Integer, "sqlite")
 # Sorted by code points on both databases, so that pages agree.
-Word = Text().with_variant(Text(collation="C"), "postgresql")
+Words = Storable().with_variant(Storable(collation="C"), "postgresql")
+Id = BigInteger().with_variant(Integer, "sqlite")
 
 sequence = Table(
     "sequence",
@@ -30,48 +46,56 @@ sequence = Table(
 position = Table(
     "position",
     metadata,
-    Column("source", String(200), primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("source", Words, primary_key=True),
+    Column("value", Words, nullable=False),
+)
+proposal = Table(
+    "proposal",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("files", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False, comment="when its newest file arrived"),
+    Column("served", BigInteger, nullable=False, default=0, comment="when a run of it was claimed last"),
 )
 file = Table(
     "file",
     metadata,
     Column("id", Id, primary_key=True),
     Column("seq", BigInteger, nullable=False),
-    Column("proposal", Word, nullable=False),
-    Column("instance", String(200), nullable=False),
-    Column("file_id", Text, nullable=False),
-    Column("storage", String(200), nullable=False),
-    Column("path", Text, nullable=False),
+    Column("proposal", Words, nullable=False),
+    Column("instance", Words, nullable=False),
+    Column("file_id", Words, nullable=False),
+    Column("storage", Words, nullable=False),
+    Column("path", Words, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("arrived", BigInteger, nullable=False),
-    Column("source", String(200), nullable=False),
-    Column("kind", String(20), nullable=False),
-    Column("columns", Text, nullable=False),
-    Column("raw", Text, nullable=False),
+    Column("source", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("columns", Words, nullable=False),
+    Column("raw", Words, nullable=False),
     UniqueConstraint("instance", "file_id", name="one_file_version"),
-    Index("file_in_proposal", "proposal", "arrived", "id"),
+    Index("file_in_proposal", "proposal", "id"),
     Index("file_changes", "proposal", "seq"),
-    Index("file_by_path", "storage", "path"),
+    Index("file_by_path", "path", "storage"),
 )
 run = Table(
     "run",
     metadata,
     Column("id", Id, primary_key=True),
     Column("seq", BigInteger, nullable=False),
-    Column("proposal", Word, nullable=False),
-    Column("state", String(20), nullable=False),
-    Column("cause", String(20), nullable=False),
+    Column("proposal", Words, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("cause", Words, nullable=False),
     Column("file", Id, ForeignKey("file.id"), nullable=False),
-    Column("file_name", Word, nullable=False),
-    Column("rule", Word),
-    Column("automatic_rule", Text, comment="the rule of an automatic run, for its unique key"),
-    Column("request", Text, comment="request, source rule and function of a requested run, for its unique key"),
-    Column("function", Word, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("parameters", Text, nullable=False),
+    Column("file_name", Words, nullable=False),
+    Column("rule", Words),
+    Column("automatic_rule", Words, comment="the rule of an automatic run, for its unique key"),
+    Column("request", Words, comment="request, source rule and function of a requested run, for its unique key"),
+    Column("function", Words, nullable=False),
+    Column("version", Words, nullable=False),
+    Column("digest", Words, nullable=False),
+    Column("parameters", Words, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("data_failures", Integer, nullable=False, default=0),
     Column("resource_failures", Integer, nullable=False, default=0),
@@ -80,22 +104,23 @@ run = Table(
     Column("queued", BigInteger, nullable=False),
     Column("started", BigInteger),
     Column("finished", BigInteger),
-    Column("next_try", BigInteger),
-    Column("executor", Text, nullable=False, default=""),
-    Column("where", Text, nullable=False, default=""),
-    Column("requested_by", Text, nullable=False, default=""),
-    Column("error_kind", String(20)),
-    Column("error_type", Text),
-    Column("error_message", Text),
-    Column("scalars", Text, nullable=False, default="{}"),
-    Column("sparkline", Text),
-    Column("folder", Text, nullable=False, default=""),
-    Column("output", Text, nullable=False, default=""),
-    Column("preview", Text, nullable=False, default=""),
-    Column("plot", Text, nullable=False, default=""),
-    Column("words", Text, nullable=False, comment="what text search looks in, in lower case"),
+    Column("due", BigInteger, comment="when a queued run may start; NULL for all others"),
+    Column("executor", Words, nullable=False, default=""),
+    Column("where", Words, nullable=False, default=""),
+    Column("requested_by", Words, nullable=False, default=""),
+    Column("error_kind", Words),
+    Column("error_type", Words),
+    Column("error_message", Words),
+    Column("scalars", Words, nullable=False, default="{}"),
+    Column("sparkline", Words),
+    Column("folder", Words, nullable=False, default=""),
+    Column("output", Words, nullable=False, default=""),
+    Column("preview", Words, nullable=False, default=""),
+    Column("plot", Words, nullable=False, default=""),
+    Column("words", Words, nullable=False, comment="what text search looks in, in lower case"),
     UniqueConstraint("file", "automatic_rule", name="one_automatic_run"),
     UniqueConstraint("file", "request", name="one_requested_run"),
+    Index("run_in_proposal", "proposal", "id"),
     Index("run_changes", "proposal", "seq"),
     Index("run_by_queued", "proposal", "queued", "id"),
     Index("run_by_started", "proposal", "started", "id"),
@@ -105,40 +130,45 @@ run = Table(
     Index("run_by_function", "proposal", "function", "queued", "id"),
     Index("run_by_rule", "proposal", "rule", "queued", "id"),
 )
+Index(
+    "run_due", run.c.proposal, run.c.due, run.c.id,
+    sqlite_where=run.c.due.is_not(None), postgresql_where=run.c.due.is_not(None),
+)  # fmt: skip
 run_detail = Table(
     "run_detail",
     metadata,
     Column("run", Id, ForeignKey("run.id"), primary_key=True),
-    Column("traceback", Text, nullable=False, default="[]"),
-    Column("log_tail", Text, nullable=False, default=""),
+    Column("traceback", Words, nullable=False, default="[]"),
+    Column("log_tail", Words, nullable=False, default=""),
 )
 scalar = Table(
     "scalar",
     metadata,
     Column("run", Id, ForeignKey("run.id"), primary_key=True),
-    Column("name", Word, primary_key=True),
-    Column("proposal", Word, nullable=False),
-    Column("value", Float),
+    Column("name", Words, primary_key=True),
+    Column("proposal", Words, nullable=False),
+    Column("value", Double),
     Index("scalar_by_value", "proposal", "name", "value", "run"),
 )
 counter = Table(
     "counter",
     metadata,
-    Column("proposal", Word, primary_key=True),
-    Column("function", Word, primary_key=True),
-    Column("state", String(20), primary_key=True),
+    Column("proposal", Words, primary_key=True),
+    Column("function", Words, primary_key=True),
+    Column("state", Words, primary_key=True),
     Column("n", BigInteger, nullable=False),
     comment="how many runs there are, kept in the transactions that change them",
 )
 request = Table(
     "request",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("body", Text, nullable=False, comment="digest of what was asked, to tell a repeat from a mistake"),
+    Column("id", Words, primary_key=True),
+    Column("body", Words, nullable=False, comment="digest of what was asked, to tell a repeat from a mistake"),
+    Column("runs", Words, nullable=False, comment="the ids that were answered, as JSON"),
 )
 rule_state = Table(
     "rule_state",
     metadata,
-    Column("rule", Word, primary_key=True),
+    Column("rule", Words, primary_key=True),
     Column("paused", Boolean, nullable=False),
 )

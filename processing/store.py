@@ -1,6 +1,7 @@
 """The store: files, runs and results in SQLite or PostgreSQL, with every change numbered in commit order."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,8 @@ from typing import Any, TypeVar
 
 from alembic import command as alembic
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
@@ -18,12 +20,21 @@ from beamhub.catalog.records import Change, Count, File, Page, Proposal, Run
 from beamhub.processing import lifecycle, queries
 from beamhub.processing.event import Position
 from beamhub.processing.query import RunQuery
-from beamhub.processing.schema import counter, file, run, sequence
+from beamhub.processing.schema import counter, file, proposal, run, sequence
 from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun, Retry
 
+log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 READERS = 4
 BUSY_S = 30  # how long SQLite waits for another process's lock
+WRITES = {
+    "intake", "claim", "publish", "fail", "lost", "recover", "request", "cancel", "release", "pause",
+}  # fmt: skip
+ONE_AT_A_TIME = 0x6265616D  # PostgreSQL's lock while a schema is made
+
+
+class OtherVersion(Exception):
+    """The store was made by a version of BeamHub that this one does not know."""
 
 
 class Transaction:
@@ -34,6 +45,7 @@ class Transaction:
         self.execute = connection.execute
         self._changed: dict[str, set[int]] = {"run": set(), "file": set()}
         self._counts: dict[tuple[str, str, str], int] = {}
+        self._files: dict[str, tuple[int, int]] = {}
 
     def touch_run(self, number: int) -> None:
         """This run changed."""
@@ -48,6 +60,11 @@ class Transaction:
         key = (proposal, function, state)
         self._counts[key] = self._counts.get(key, 0) + change
 
+    def count_file(self, proposal: str, arrived: int) -> None:
+        """There is one more file."""
+        files, _ = self._files.get(proposal, (0, 0))
+        self._files[proposal] = (files + 1, arrived)
+
     def insert_new(self, table: Any, values: dict[str, Any]) -> int | None:
         """Insert a row unless one with its key is there; its id, or None."""
         statement = self._dialect_insert(table).values(values).on_conflict_do_nothing()
@@ -60,10 +77,16 @@ class Transaction:
         self.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
 
     def finish(self) -> int | None:
-        """Move counters, take the next number, and give it to what changed; None if nothing did."""
-        for (proposal, function, state), change in sorted(self._counts.items()):
+        """Move counters, take the next number, and give it to what changed; None if nothing did.
+
+        All transactions take their locks in the same order: rows, proposals, counters, sequence.
+        """
+        for name, (more, arrived) in sorted(self._files.items()):
+            row = {"name": name, "files": more, "last": arrived, "served": 0}
+            self.put(proposal, row, files=proposal.c.files + more, last=arrived)
+        for (name, function, state), change in sorted(self._counts.items()):
             if change:
-                row = {"proposal": proposal, "function": function, "state": state, "n": change}
+                row = {"proposal": name, "function": function, "state": state, "n": change}
                 self.put(counter, row, n=counter.c.n + change)
         if not any(self._changed.values()):
             return None
@@ -86,31 +109,46 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writing = threading.Lock()
-        self._pool = ThreadPoolExecutor(READERS, "store")
+        self._readers = ThreadPoolExecutor(READERS, "store")
+        self._writer = ThreadPoolExecutor(1, "store-writer")  # so that writes that wait do not keep readers waiting
         self._listeners: list[Callable[[int], object]] = []
 
     @classmethod
     def open(cls, url: str) -> "Store":
-        """Open a store, made or brought to this version's schema where needed."""
+        """Open a store, made or brought to this version's schema where needed.
+
+        Raises:
+            OtherVersion: its schema is none that this version knows.
+        """
         engine = _engine(url)
-        with engine.begin() as connection:
-            _migrate(connection)
-            if connection.execute(select(sequence.c.value)).scalar_one_or_none() is None:
-                connection.execute(insert(sequence).values(id=1, value=0))
+        try:
+            with engine.begin() as connection:
+                _migrate(connection)
+        except BaseException:
+            engine.dispose()
+            raise
         return cls(engine)
 
     def close(self) -> None:
         """Let go of the database; calls under way come to their end."""
-        self._pool.shutdown()
+        self._readers.shutdown()
+        self._writer.shutdown()
         self._engine.dispose()
 
     async def call(self, method: Callable[..., Answer], *args: Any) -> Answer:
         """Run one of the store's methods beside the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: method(*args))
+        pool = self._writer if getattr(method, "__name__", "") in WRITES else self._readers
+        return await asyncio.get_running_loop().run_in_executor(pool, lambda: method(*args))
 
-    def on_commit(self, callback: Callable[[int], object]) -> None:
-        """Have ``callback`` called, in any thread, with the feed's head after each commit that changed something."""
-        self._listeners.append(callback)
+    def on_commit(self, callback: Callable[[int], object]) -> Callable[[], None]:
+        """Have ``callback`` called, in any thread, with the feed's head after each commit that changed something.
+
+        Returns:
+            What ends that.
+        """
+        listeners = self._listeners
+        listeners.append(callback)
+        return lambda: listeners.remove(callback) if callback in listeners else None
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
@@ -121,8 +159,14 @@ class Store:
             yield transaction
             head = transaction.finish()
         if head is not None:
-            for listener in self._listeners:
+            self._tell(head)
+
+    def _tell(self, head: int) -> None:
+        for listener in tuple(self._listeners):
+            try:
                 listener(head)
+            except Exception:  # the write is committed; who fails to hear of it must not make it look failed
+                log.debug("a listener could not be told of change %d", head, exc_info=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -137,10 +181,15 @@ class Store:
     def intake(self, arrivals: Sequence[Arrival], position: Position | None = None) -> list[int]:
         """Take events in with their runs, and move the source on, in one transaction; the ids of new files.
 
-        An event that is known already changes nothing.
+        An event that is known already changes nothing, but that a file that was removed is there again.
         """
         with self.writing() as transaction:
             return lifecycle.take_in(transaction, arrivals, position)
+
+    def known(self, versions: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these file versions, (instance, file id), that were taken in and not removed since."""
+        with self.reading() as connection:
+            return queries.known(connection, versions)
 
     def position(self, source: str) -> str | None:
         """How far a source was read."""
@@ -149,9 +198,6 @@ class Store:
 
     def claim(self, limit: int) -> list[Claim]:
         """Hand out up to ``limit`` queued runs that are due, in turn over the proposals; each to one caller only."""
-        with self.reading() as connection:
-            if not queries.due(connection, 1):
-                return []
         with self.writing() as transaction:
             return lifecycle.claim(transaction, limit)
 
@@ -296,6 +342,8 @@ class Store:
 
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_size=READERS + 1, pool_pre_ping=True)
     engine = create_engine(parsed, pool_size=READERS + 1, connect_args={"timeout": BUSY_S, "check_same_thread": False})
@@ -315,10 +363,19 @@ def _engine(url: str) -> Engine:
 
 
 def _migrate(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
     config = Config()
     config.set_main_option("script_location", str(files("beamhub.processing.migrations")).replace("%", "%%"))
     config.attributes["connection"] = connection
-    alembic.upgrade(config, "head")
+    try:
+        alembic.upgrade(config, "head")
+    except CommandError as error:
+        raise OtherVersion(
+            f"the store was made by another version of BeamHub ({error}); use that version, or move the store away"
+        ) from error
+    if connection.execute(select(sequence.c.value)).scalar_one_or_none() is None:
+        connection.execute(insert(sequence).values(id=1, value=0))
 
 
 def _parts(ids: list[int], size: int = 5000) -> Iterator[list[int]]:

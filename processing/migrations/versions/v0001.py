@@ -3,60 +3,69 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "1"
 down_revision = None
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Words = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
     """Make all tables."""
     op.create_table(
         "counter",
-        sa.Column("proposal", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("function", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("proposal", Words, nullable=False),
+        sa.Column("function", Words, nullable=False),
+        sa.Column("state", Words, nullable=False),
         sa.Column("n", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("proposal", "function", "state"),
         comment="how many runs there are, kept in the transactions that change them",
     )
     op.create_table(
         "file",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Id, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("proposal", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("instance", sa.String(length=200), nullable=False),
-        sa.Column("file_id", sa.Text(), nullable=False),
-        sa.Column("storage", sa.String(length=200), nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("proposal", Words, nullable=False),
+        sa.Column("instance", Words, nullable=False),
+        sa.Column("file_id", Words, nullable=False),
+        sa.Column("storage", Words, nullable=False),
+        sa.Column("path", Words, nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("time", sa.BigInteger(), nullable=False),
         sa.Column("arrived", sa.BigInteger(), nullable=False),
-        sa.Column("source", sa.String(length=200), nullable=False),
-        sa.Column("kind", sa.String(length=20), nullable=False),
-        sa.Column("columns", sa.Text(), nullable=False),
-        sa.Column("raw", sa.Text(), nullable=False),
+        sa.Column("source", Words, nullable=False),
+        sa.Column("kind", Words, nullable=False),
+        sa.Column("columns", Words, nullable=False),
+        sa.Column("raw", Words, nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("instance", "file_id", name="one_file_version"),
     )
-    op.create_index("file_by_path", "file", ["storage", "path"], unique=False)
-    op.create_index("file_changes", "file", ["proposal", "seq"], unique=False)
-    op.create_index("file_in_proposal", "file", ["proposal", "arrived", "id"], unique=False)
+    op.create_index("file_by_path", "file", ["path", "storage"])
+    op.create_index("file_changes", "file", ["proposal", "seq"])
+    op.create_index("file_in_proposal", "file", ["proposal", "id"])
+    op.create_table(
+        "proposal",
+        sa.Column("name", Words, nullable=False),
+        sa.Column("files", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False, comment="when its newest file arrived"),
+        sa.Column("served", sa.BigInteger(), nullable=False, comment="when a run of it was claimed last"),
+        sa.PrimaryKeyConstraint("name"),
+    )
     op.create_table(
         "position",
-        sa.Column("source", sa.String(length=200), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("source", Words, nullable=False),
+        sa.Column("value", Words, nullable=False),
         sa.PrimaryKeyConstraint("source"),
     )
     op.create_table(
         "request",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column(
-            "body", sa.Text(), nullable=False, comment="digest of what was asked, to tell a repeat from a mistake"
-        ),
+        sa.Column("id", Words, nullable=False),
+        sa.Column("body", Words, nullable=False, comment="digest of what was asked, to tell a repeat from a mistake"),
+        sa.Column("runs", Words, nullable=False, comment="the ids that were answered, as JSON"),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "rule_state",
-        sa.Column("rule", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("rule", Words, nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("rule"),
     )
@@ -69,27 +78,25 @@ def upgrade() -> None:
     )
     op.create_table(
         "run",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", Id, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("proposal", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
-        sa.Column("cause", sa.String(length=20), nullable=False),
-        sa.Column("file", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("file_name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("rule", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
-        sa.Column(
-            "automatic_rule", sa.Text(), nullable=True, comment="the rule of an automatic run, for its unique key"
-        ),
+        sa.Column("proposal", Words, nullable=False),
+        sa.Column("state", Words, nullable=False),
+        sa.Column("cause", Words, nullable=False),
+        sa.Column("file", Id, nullable=False),
+        sa.Column("file_name", Words, nullable=False),
+        sa.Column("rule", Words, nullable=True),
+        sa.Column("automatic_rule", Words, nullable=True, comment="the rule of an automatic run, for its unique key"),
         sa.Column(
             "request",
-            sa.Text(),
+            Words,
             nullable=True,
             comment="request, source rule and function of a requested run, for its unique key",
         ),
-        sa.Column("function", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("parameters", sa.Text(), nullable=False),
+        sa.Column("function", Words, nullable=False),
+        sa.Column("version", Words, nullable=False),
+        sa.Column("digest", Words, nullable=False),
+        sa.Column("parameters", Words, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("data_failures", sa.Integer(), nullable=False),
         sa.Column("resource_failures", sa.Integer(), nullable=False),
@@ -98,20 +105,20 @@ def upgrade() -> None:
         sa.Column("queued", sa.BigInteger(), nullable=False),
         sa.Column("started", sa.BigInteger(), nullable=True),
         sa.Column("finished", sa.BigInteger(), nullable=True),
-        sa.Column("next_try", sa.BigInteger(), nullable=True),
-        sa.Column("executor", sa.Text(), nullable=False),
-        sa.Column("where", sa.Text(), nullable=False),
-        sa.Column("requested_by", sa.Text(), nullable=False),
-        sa.Column("error_kind", sa.String(length=20), nullable=True),
-        sa.Column("error_type", sa.Text(), nullable=True),
-        sa.Column("error_message", sa.Text(), nullable=True),
-        sa.Column("scalars", sa.Text(), nullable=False),
-        sa.Column("sparkline", sa.Text(), nullable=True),
-        sa.Column("folder", sa.Text(), nullable=False),
-        sa.Column("output", sa.Text(), nullable=False),
-        sa.Column("preview", sa.Text(), nullable=False),
-        sa.Column("plot", sa.Text(), nullable=False),
-        sa.Column("words", sa.Text(), nullable=False, comment="what text search looks in, in lower case"),
+        sa.Column("due", sa.BigInteger(), nullable=True, comment="when a queued run may start; NULL for all others"),
+        sa.Column("executor", Words, nullable=False),
+        sa.Column("where", Words, nullable=False),
+        sa.Column("requested_by", Words, nullable=False),
+        sa.Column("error_kind", Words, nullable=True),
+        sa.Column("error_type", Words, nullable=True),
+        sa.Column("error_message", Words, nullable=True),
+        sa.Column("scalars", Words, nullable=False),
+        sa.Column("sparkline", Words, nullable=True),
+        sa.Column("folder", Words, nullable=False),
+        sa.Column("output", Words, nullable=False),
+        sa.Column("preview", Words, nullable=False),
+        sa.Column("plot", Words, nullable=False),
+        sa.Column("words", Words, nullable=False, comment="what text search looks in, in lower case"),
         sa.ForeignKeyConstraint(
             ["file"],
             ["file.id"],
@@ -120,19 +127,27 @@ def upgrade() -> None:
         sa.UniqueConstraint("file", "automatic_rule", name="one_automatic_run"),
         sa.UniqueConstraint("file", "request", name="one_requested_run"),
     )
-    op.create_index("run_by_finished", "run", ["proposal", "finished", "id"], unique=False)
-    op.create_index("run_by_function", "run", ["proposal", "function", "queued", "id"], unique=False)
-    op.create_index("run_by_name", "run", ["proposal", "file_name", "id"], unique=False)
-    op.create_index("run_by_queued", "run", ["proposal", "queued", "id"], unique=False)
-    op.create_index("run_by_rule", "run", ["proposal", "rule", "queued", "id"], unique=False)
-    op.create_index("run_by_started", "run", ["proposal", "started", "id"], unique=False)
-    op.create_index("run_by_state", "run", ["proposal", "state", "queued", "id"], unique=False)
-    op.create_index("run_changes", "run", ["proposal", "seq"], unique=False)
+    op.create_index("run_by_finished", "run", ["proposal", "finished", "id"])
+    op.create_index("run_by_function", "run", ["proposal", "function", "queued", "id"])
+    op.create_index("run_by_name", "run", ["proposal", "file_name", "id"])
+    op.create_index("run_by_queued", "run", ["proposal", "queued", "id"])
+    op.create_index("run_by_rule", "run", ["proposal", "rule", "queued", "id"])
+    op.create_index("run_by_started", "run", ["proposal", "started", "id"])
+    op.create_index("run_by_state", "run", ["proposal", "state", "queued", "id"])
+    op.create_index(
+        "run_due",
+        "run",
+        ["proposal", "due", "id"],
+        sqlite_where=sa.text("due IS NOT NULL"),
+        postgresql_where=sa.text("due IS NOT NULL"),
+    )
+    op.create_index("run_in_proposal", "run", ["proposal", "id"])
+    op.create_index("run_changes", "run", ["proposal", "seq"])
     op.create_table(
         "run_detail",
-        sa.Column("run", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("traceback", sa.Text(), nullable=False),
-        sa.Column("log_tail", sa.Text(), nullable=False),
+        sa.Column("run", Id, nullable=False),
+        sa.Column("traceback", Words, nullable=False),
+        sa.Column("log_tail", Words, nullable=False),
         sa.ForeignKeyConstraint(
             ["run"],
             ["run.id"],
@@ -141,14 +156,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "scalar",
-        sa.Column("run", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("proposal", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("value", sa.Float(), nullable=True),
+        sa.Column("run", Id, nullable=False),
+        sa.Column("name", Words, nullable=False),
+        sa.Column("proposal", Words, nullable=False),
+        sa.Column("value", sa.Double(), nullable=True),
         sa.ForeignKeyConstraint(
             ["run"],
             ["run.id"],
         ),
         sa.PrimaryKeyConstraint("run", "name"),
     )
-    op.create_index("scalar_by_value", "scalar", ["proposal", "name", "value", "run"], unique=False)
+    op.create_index("scalar_by_value", "scalar", ["proposal", "name", "value", "run"])

@@ -1,0 +1,36 @@
+"""A fresh store for each test, in SQLite and (rung postgres) in PostgreSQL."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from services.postgres import Postgres, postgres
+
+from beamhub.processing.store import Store
+
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A server whose databases hold an empty store."""
+    with postgres(lambda url: Store.open(url).close()) as server:
+        yield server
+
+
+@pytest.fixture(params=BOTH)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a store can be opened."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/store.db"
+        return
+    with request.getfixturevalue("postgres_server").database() as url:
+        yield url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An open store."""
+    opened = Store.open(store_url)
+    yield opened
+    opened.close()
