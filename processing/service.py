@@ -33,7 +33,7 @@ from beamhub.processing.logs import configure_logs
 from beamhub.processing.settings import Settings
 from beamhub.processing.sources.running import RunningSources
 from beamhub.processing.storage import Storage, storages_of
-from beamhub.processing.store import Store
+from beamhub.processing.store import OtherVersion, Store
 from beamhub.processing.supervise import MISTAKE, die_with_parent, supervise
 from beamhub.processing.work import Claim
 
@@ -124,6 +124,7 @@ async def serve(config: Path, url: str, prefix: str, hub: Hub) -> None:
     Raises:
         Mistakes: processing.yaml is not right.
         OwnAccountRefused: functions would run with too many rights.
+        OtherVersion: the store is of a newer BeamHub.
         OSError: the address cannot be listened at.
     """
     settings = read(config, Settings).value
@@ -205,7 +206,7 @@ class ProcessingCommand:
         url, prefix = os.environ["JUPYTERHUB_SERVICE_URL"], os.environ["JUPYTERHUB_SERVICE_PREFIX"]
         try:
             asyncio.run(serve(options.config, url, prefix, HubAuth(cache_max_age=GROUPS_S)))
-        except (Mistakes, OwnAccountRefused) as error:
+        except (Mistakes, OwnAccountRefused, OtherVersion) as error:
             sys.stderr.write(f"{error}\n")
             return MISTAKE
         except STORE_AWAY as error:

@@ -28,6 +28,16 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module", params=BOTH)
+def module_store_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a store of all tests of a module can be opened."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+        return
+    with request.getfixturevalue("postgres_server").database() as url:
+        yield url
+
+
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
     """An open store."""

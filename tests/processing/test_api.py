@@ -7,8 +7,8 @@ from sqlalchemy.exc import OperationalError
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    made = Bench(tmp_path_factory.mktemp("api"))
+def bench(tmp_path_factory, module_store_url):
+    made = Bench(tmp_path_factory.mktemp("api"), module_store_url)
     made.done, made.failed, made.queued = made.arrive("red/scan1/a.nxs", "red/scan1/b.nxs", "red/scan2/c.nxs")
     (made.blue,) = made.arrive("blue/scan1/a.nxs")
     made.finish(made.done, {"total": 5.0})

@@ -11,8 +11,8 @@ BATCH = "application/cloudevents-batch+json; charset=UTF-8"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    made = Bench(tmp_path_factory.mktemp("events"))
+def bench(tmp_path_factory, module_store_url):
+    made = Bench(tmp_path_factory.mktemp("events"), module_store_url)
     with serving(made):
         yield made
 

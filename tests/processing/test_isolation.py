@@ -15,8 +15,8 @@ STREAM = "/changes"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    made = Bench(tmp_path_factory.mktemp("isolation"))
+def bench(tmp_path_factory, module_store_url):
+    made = Bench(tmp_path_factory.mktemp("isolation"), module_store_url)
     made.hub.tokens["alice"]["groups"] = [SECRET]
     made.done, made.failed, made.queued = alices(made)
     (made.bobs,) = made.arrive("blue/scan1/a.nxs")

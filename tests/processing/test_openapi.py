@@ -57,8 +57,8 @@ def test_every_query_parameter_of_a_handler_is_described():
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    made = Bench(tmp_path_factory.mktemp("openapi"))
+def bench(tmp_path_factory, module_store_url):
+    made = Bench(tmp_path_factory.mktemp("openapi"), module_store_url)
     done, failed, _ = made.arrive("red/scan1/a.nxs", "red/scan1/b.nxs", "red/scan1/c.nxs")
     made.finish(done, {"total": 5.0})
     made.fail(failed, quarantined=True)

@@ -86,6 +86,7 @@ class Bench:
     """A service with two proposals: red, which Alice sees, and blue, which Bob sees."""
 
     folder: Path
+    store_url: str = "sqlite:///beamhub.db"
     hub: FakeHub = field(default_factory=FakeHub)
     url: str = ""
 
@@ -96,7 +97,7 @@ class Bench:
         (functions / "sums.py").write_text("")
         self.settings = Settings.model_validate(
             {
-                "store": "sqlite:///beamhub.db",
+                "store": self.store_url,
                 "storages": {
                     "beamline": {"root": "raw", "layout": "{proposal}/{scan}", "staff": "p03-staff"},
                     "other": {"root": "raw", "layout": "{proposal}"},
