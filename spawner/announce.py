@@ -80,14 +80,10 @@ def own_places(hub: JupyterHub | None) -> set[tuple[str, int]]:
 def is_own(address: str, port: int, places: Iterable[tuple[str, int]]) -> bool:
     """Whether an address is one of the Hub's: the same port, on this computer or at the same address."""
     here = ipaddress.ip_address(address)
-    return any(
-        port == own and (here.is_loopback or here.is_unspecified or address == host) for host, own in places
-    )
+    return any(port == own and (here.is_loopback or here.is_unspecified or address == host) for host, own in places)
 
 
-async def find(
-    said: Announcement, begun: Start, child: SiteMixin, secret: str, own: Iterable[tuple[str, int]]
-) -> str:
+async def find(said: Announcement, begun: Start, child: SiteMixin, secret: str, own: Iterable[tuple[str, int]]) -> str:
     """The address at which a start's job gives the right answer.
 
     Raises:
@@ -97,13 +93,9 @@ async def find(
         raise Unwanted(404, "there is no such start")
     if begun.phase is Phase.RUNNING:
         raise Unwanted(403, "this server runs already")
-    allowed = [
-        one for one in said.addresses if child.may_be_at(one, said.port) and not is_own(one, said.port, own)
-    ]
+    allowed = [one for one in said.addresses if child.may_be_at(one, said.port) and not is_own(one, said.port, own)]
     if not allowed:
-        raise Unwanted(
-            403, f"a server of this site cannot be at {', '.join(said.addresses)} port {said.port}"
-        )
+        raise Unwanted(403, f"a server of this site cannot be at {', '.join(said.addresses)} port {said.port}")
     found = await first_right(said, allowed, secret, begun.job)
     if found is None:
         raise Unwanted(409, f"nothing at {', '.join(allowed)} port {said.port} gives the right answer")

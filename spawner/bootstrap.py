@@ -94,10 +94,7 @@ def own_addresses(hub_host: str) -> list[str]:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect(where)  # sends nothing
             found.append(str(probe.getsockname()[0]))
-        found += [
-            str(entry[4][0])
-            for entry in socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
-        ]
+        found += [str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)]
     except OSError as error:
         say(f"looking up addresses: {error}")
     return list(dict.fromkeys(found))

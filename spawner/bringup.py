@@ -64,8 +64,6 @@ async def obituary(child: SiteMixin, message: str) -> str:
     """What happened, what to do, and the last lines of the server's log."""
     if child.truth() is Truth.DEAD:
         code = child.exit_code()
-        message += (
-            f" It ended with code {code}. Start it again; if it happens again, show this to the operator."
-        )
+        message += f" It ended with code {code}. Start it again; if it happens again, show this to the operator."
     lines = await child.last_lines()
     return f"{message} Its last lines:\n{lines}" if lines else message

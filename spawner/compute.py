@@ -31,9 +31,7 @@ class Compute:
 
     def __init__(self, document: Document[Catalogue], hub: str = "") -> None:
         if hub and not re.fullmatch(r"[a-z0-9]{1,16}", hub):
-            raise ValueError(
-                f"the Hub's name {hub!r} should be 1 to 16 of a-z and 0-9: it is part of job names"
-            )
+            raise ValueError(f"the Hub's name {hub!r} should be 1 to 16 of a-z and 0-9: it is part of job names")
         self.path = document.path
         self.settings = HubSettings(hub or hub_name(document.path), document.path.resolve().parent)
         self.sites: dict[str, Site] = {}

@@ -32,9 +32,7 @@ def configure(c: Any, catalogue: str | os.PathLike[str] = "compute.yaml", hub: s
         Mistakes: all that is wrong with the file; raised from the configuration it ends the Hub's start.
     """
     compute = Compute.read(Path(catalogue).resolve(), hub)
-    c.JupyterHub.spawner_class = type(
-        "HybridSpawner", (HybridSpawner,), {"compute": compute, "__module__": __name__}
-    )
+    c.JupyterHub.spawner_class = type("HybridSpawner", (HybridSpawner,), {"compute": compute, "__module__": __name__})
     c.JupyterHub.template_paths.insert(0, str(pages.template_path()))
     set_scopes(c)
     set_handlers()
@@ -50,9 +48,7 @@ def set_handlers() -> None:
         import batchspawner.api  # noqa: F401 - adds its route when it is imported: before we look, not after
     ours = [(announce.PATH, announce.AnnounceHandler), *pages.handlers()]
     unwanted = {"/api/batchspawner", *(route[0] for route in ours)}
-    apihandlers.default_handlers[:] = [
-        route for route in apihandlers.default_handlers if route[0] not in unwanted
-    ]
+    apihandlers.default_handlers[:] = [route for route in apihandlers.default_handlers if route[0] not in unwanted]
     apihandlers.default_handlers.extend(ours)
 
 
@@ -75,11 +71,10 @@ async def _until_configured(compute: Compute) -> None:
         await asyncio.sleep(0.01)
     log.parent = hub.log  # what we say is said where and how the Hub says it
     log.setLevel(hub.log.level)
-    for problem in [
-        *problems(hub),
-        *(line for site in compute.sites.values() for line in site.problems(hub)),
-    ]:
+    found = [*problems(hub), *(line for site in compute.sites.values() for line in site.problems(hub))]
+    for problem in found:
         log.critical("%s", problem)
+    if found:
         hub.exit(1)
 
 
@@ -87,9 +82,7 @@ def problems(hub: JupyterHub) -> list[str]:
     """What in the Hub's own configuration BeamHub cannot work with."""
     found = []
     if hub.internal_ssl:
-        found.append(
-            "internal_ssl is not supported by BeamHub's sites yet. Take the line out of the configuration."
-        )
+        found.append("internal_ssl is not supported by BeamHub's sites yet. Take the line out of the configuration.")
     return found
 
 

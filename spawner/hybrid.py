@@ -75,9 +75,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         """The start page's form, filled in with these options, else with those of last time."""
         sites, last = self._sites(), self.kept.accepted
         told = form.in_short(sites.catalogue, last)
-        return form.render(
-            sites.catalogue, self._groups(), sites.estimates(), last if filled is None else filled, told
-        )
+        return form.render(sites.catalogue, self._groups(), sites.estimates(), last if filled is None else filled, told)
 
     async def _run_apply_user_options(self, user_options: dict[str, Any]) -> None:
         """Decide the plan; the one path for the form, the query, the API and saved options."""
@@ -137,9 +135,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         if self.begun is None:
             return
         if self.begun.site not in self._sites().sites:
-            self.log.error(
-                "%s runs at site %s, which is not in compute.yaml.", self._log_name, self.begun.site
-            )
+            self.log.error("%s runs at site %s, which is not in compute.yaml.", self._log_name, self.begun.site)
             return
         self._make_child().load_state(self.begun.child)
 
@@ -199,9 +195,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         plan, now, sites = self._planned(), time.time(), self._sites()
         token = orm.APIToken.find(self._session(), self.api_token)
         if lost := missing(token.scopes):
-            self.log.error(
-                "The server of %s gets no %s: its user does not hold it.", self._log_name, ", ".join(lost)
-            )
+            self.log.error("The server of %s gets no %s: its user does not hold it.", self._log_name, ", ".join(lost))
         self.begun = Start(
             site=plan.site,
             profile=plan.profile,
@@ -216,12 +210,10 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         """A fresh child of this start's site, and the wait for it."""
         begun, sites = self._started(), self._sites()
         given = {name: value for name in OF_THE_HUB if (value := getattr(self, name, None)) is not None}
-        changed = {
-            name: getattr(self, name)
-            for name, value in self._at_first.items()
-            if getattr(self, name) != value
-        }
+        changed = {name: getattr(self, name) for name, value in self._at_first.items() if getattr(self, name) != value}
         own = {name: getattr(self, name) for name in passed_on() if name in self.config.HybridSpawner}
+        if hub_url := sites.sites[begun.site].config.hub_url:
+            own["hub_connect_url"] = hub_url
         child = sites.child_class(begun.site)(parent=self, job=begun.job, **given, **{**own, **changed})
         child.site.listen(begun.job, self._news)
         self.child = child
@@ -285,14 +277,14 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
     async def _say_end(self, child: SiteMixin) -> None:
         """Keep for the person, and say in the log, how a server ended by itself."""
         over = self.ends_at is not None and time.time() >= self.ends_at
-        message = (
-            "Your server's time was over." if over else await obituary(child, "Your server ended by itself.")
-        )
+        message = "Your server's time was over." if over else await obituary(child, "Your server ended by itself.")
         self.log.warning("%s: %s", self._log_name, message)
         self.kept = replace(self.kept, ended=message)
 
     def _news(self) -> None:
-        """The job changed: whoever waits looks, and a server that ended is said at once."""
+        """The job changed: it is written down, whoever waits looks, and a server that ended is said at once."""
+        if self.begun is not None and self.child is not None and self.child.get_state() != self.begun.child:
+            self._record(child=self.child.get_state())
         if self.bringup is not None:
             self.bringup.news()
         if self.ready and self.child is not None and self.child.truth() is Truth.DEAD:

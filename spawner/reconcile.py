@@ -42,9 +42,7 @@ async def orphans(site: Site, known: Callable[[], set[str] | None]) -> set[str]:
     return set() if named is None else there - named
 
 
-async def keep_clean(
-    site: Site, known: Callable[[], set[str] | None] = known_jobs, every: float = EVERY
-) -> None:
+async def keep_clean(site: Site, known: Callable[[], set[str] | None] = known_jobs, every: float = EVERY) -> None:
     """End what belongs to nobody, when it was seen twice; runs until cancelled, also in a Hub without users."""
     before: set[str] = set()
     while True:

@@ -13,9 +13,7 @@ class FakeSite(Site):
 
     Config = SiteConfig
 
-    def __init__(
-        self, name: str = "fake", config: Any = None, catalogue: Any = None, settings: Any = None
-    ) -> None:
+    def __init__(self, name: str = "fake", config: Any = None, catalogue: Any = None, settings: Any = None) -> None:
         super().__init__(
             name,
             config or SiteConfig(kind="fake", title="Fake"),

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from jupyterhub.app import JupyterHub
 from jupyterhub.spawner import LocalProcessSpawner
+from traitlets.config import Config
 
 from beamhub.spawner import bootstrap
 from beamhub.spawner.catalogue import SiteConfig
@@ -73,9 +74,7 @@ def unix_account(name: str) -> Account:
             f"there is no account '{name}' on this computer. Ask those who run this service for one."
         ) from error
     if os.geteuid() != 0 and found.pw_uid != os.geteuid():
-        raise CannotLaunch(
-            f"the Hub may not start programs as '{name}': it has to run as root for accounts: unix."
-        )
+        raise CannotLaunch(f"the Hub may not start programs as '{name}': it has to run as root for accounts: unix.")
     if os.geteuid() != 0:
         return Account(name, Path(found.pw_dir), found.pw_shell)
     groups = tuple(os.getgrouplist(name, found.pw_gid))
@@ -93,14 +92,10 @@ def shared_account(name: str, homes: Path) -> Account:
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if home.is_symlink() or home.stat().st_uid != os.geteuid():
-            raise CannotLaunch(
-                f"the folder {home} is a link or belongs to another account. Ask the operator."
-            )
+            raise CannotLaunch(f"the folder {home} is a link or belongs to another account. Ask the operator.")
         home.chmod(0o700)
     except OSError as error:
-        raise CannotLaunch(
-            f"the folder {home} cannot be made: {error.strerror}. Ask the operator."
-        ) from error
+        raise CannotLaunch(f"the folder {home} cannot be made: {error.strerror}. Ask the operator.") from error
     return Account(name, home, "/bin/bash")
 
 
@@ -164,6 +159,7 @@ class LocalSite(Site):
                 own = [process for process in found.get(job, []) if processes.owner(process) == uid]
                 if own:
                     one.process = own[0]
+                    self.watch(job, one)
                 elif one.popen is None and one.truth is Truth.UNKNOWN:
                     one.truth = Truth.DEAD
                     self._tell(job)
@@ -238,11 +234,12 @@ class LocalSite(Site):
 
     def problems(self, hub: JupyterHub) -> list[str]:
         """Accounts that the Hub cannot use, or that more people would share than they know."""
+        return [*refused_traits(hub.config, self.child_class()), *self._account_problems(hub)]
+
+    def _account_problems(self, hub: JupyterHub) -> list[str]:
         at = f"site {self.name} in compute.yaml"
         if self.config.accounts == "unix":
-            needs = (
-                f"{at}: accounts: unix starts servers as their users, for which the Hub has to run as root."
-            )
+            needs = f"{at}: accounts: unix starts servers as their users, for which the Hub has to run as root."
             return [] if os.geteuid() == 0 else [needs]
         if self.config.insecure_shared_account:
             return []
@@ -259,18 +256,36 @@ class LocalSite(Site):
         return shared_account(user, self.settings.folder / self.config.home)
 
 
+REFUSED = {
+    "shell_cmd": "name the environment's folder of programs (python:) in compute.yaml instead.",
+    "popen_kwargs": "leave it out.",
+    "ip": "servers of a local site listen on this computer only, leave it out.",
+    "port": "write ports: at the site in compute.yaml.",
+    "interrupt_timeout": "leave it out, a server has 10 s to end.",
+    "term_timeout": "leave it out, a server has 10 s to end.",
+    "kill_timeout": "leave it out, a server has 10 s to end.",
+}
+
+
+def refused_traits(config: Config, kind: type[SiteMixin]) -> list[str]:
+    """Settings of the parent's class that were written and would be passed over, with what to write instead."""
+    sections = [one.__name__ for one in kind.__mro__ if one.__name__ in config]
+    return [
+        f"c.{section}.{name} has no effect: {remedy}"
+        for section in sections
+        for name, remedy in REFUSED.items()
+        if name in config[section]
+    ]
+
+
 def _shared(hub: JupyterHub) -> list[str]:
     """Why the Hub's own account would be shared by people who do not know of each other."""
     found, who = [], hub.authenticator
     if getattr(who, "allow_all", False) or len(set(who.allowed_users) | set(who.admin_users)) > 1:
-        found.append(
-            "accounts: none gives everybody the Hub's own account, and more than one user may log in."
-        )
+        found.append("accounts: none gives everybody the Hub's own account, and more than one user may log in.")
     host = urlsplit(hub.bind_url).hostname or ""
     if host != "localhost" and not (_is_ip(host) and ipaddress.ip_address(host).is_loopback):
-        found.append(
-            f"accounts: none gives everybody the Hub's own account, and the Hub listens at {host or '*'}."
-        )
+        found.append(f"accounts: none gives everybody the Hub's own account, and the Hub listens at {host or '*'}.")
     return found
 
 
@@ -366,9 +381,7 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         except (OSError, subprocess.SubprocessError) as error:
             where = getattr(error, "filename", None) or arguments[0]
             what = getattr(error, "strerror", None) or str(error)
-            raise CannotLaunch(
-                f"{where}: {what}. Make room or ask the operator, then start again."
-            ) from error
+            raise CannotLaunch(f"{where}: {what}. Make room or ask the operator, then start again.") from error
 
     def _as_account(self, account: Account, verb: str, arguments: tuple[Any, ...]) -> Any:
         text = Path(courier.__file__).read_text(encoding="utf-8")
@@ -377,9 +390,7 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
             capture_output=True, cwd="/", env={}, timeout=ERRAND, check=False, **account.popen,
         )  # fmt: skip
         if done.returncode:
-            raise OSError(
-                done.returncode, (done.stderr.strip().splitlines() or ["it ended with an error"])[-1]
-            )
+            raise OSError(done.returncode, (done.stderr.strip().splitlines() or ["it ended with an error"])[-1])
         reply = json.loads(done.stdout)
         if "error" in reply:
             raise OSError(reply["number"], reply["error"], reply["path"])
@@ -411,9 +422,7 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
     async def last_lines(self, count: int = 15) -> str:
         """The end of the server's log."""
         try:
-            return str(
-                await self._errand("last_lines", self.folder(self.site.account(self.user.name)), count)
-            )
+            return str(await self._errand("last_lines", self.folder(self.site.account(self.user.name)), count))
         except CannotLaunch as error:
             self.log.warning("The log of %s cannot be read: %s", self.job, error)
             return ""

@@ -58,9 +58,7 @@ async def test_the_first_right_answer_wins(listener):
     assert await first_right(said, ["127.0.0.3", "127.0.0.1"], SECRET, JOB) == "127.0.0.1"
 
 
-@pytest.mark.parametrize(
-    ("secret", "job"), [("t" * 64, JOB), (SECRET, "bh-hub-1-9876543210")], ids=["secret", "job"]
-)
+@pytest.mark.parametrize(("secret", "job"), [("t" * 64, JOB), (SECRET, "bh-hub-1-9876543210")], ids=["secret", "job"])
 async def test_an_answer_made_with_another_secret_or_for_another_start_is_wrong(listener, secret, job):
     said = Announcement("n", listener.server_address[1], ())
     assert await first_right(said, ["127.0.0.1"], secret, job) is None
@@ -83,9 +81,7 @@ async def test_an_answer_passed_on_from_another_port_is_wrong(listener):
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory) -> Iterator[RunningHub]:
-    extra = (
-        'c.Spawner.environment = {"STUB_SLEEP": lambda spawner: "60" if spawner.name == "slow" else "0"}\n'
-    )
+    extra = 'c.Spawner.environment = {"STUB_SLEEP": lambda spawner: "60" if spawner.name == "slow" else "0"}\n'
     extra += 'c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 1}\n'
     with RunningHub(tmp_path_factory.mktemp("hub"), extra=extra) as hub:
         yield hub
@@ -150,19 +146,14 @@ def test_the_ports_of_hub_and_proxy_are_no_server(job, hub):
 @pytest.mark.hub
 def test_an_announcement_that_is_said_again_later_is_refused(hub):
     hub.start_server("ada", options={"profile": "small"})
-    (folder,) = [
-        one for one in (hub.folder / "home/ada/.beamhub").glob("bh-*") if one.name in str(hub.server("ada"))
-    ]
+    (folder,) = [one for one in (hub.folder / "home/ada/.beamhub").glob("bh-*") if one.name in str(hub.server("ada"))]
     headers = {"Authorization": f"token {(folder / 'token').read_text()}"}
     port = int(hub.server("ada")["state"]["start"]["url"].rpartition(":")[2])
     said = {"nonce": folder.name.rpartition("-")[2], "port": port, "addresses": ["127.0.0.1"]}
     answer = httpx.post(f"{hub.url}hub/api/beamhub/announce", json=said, headers=headers, timeout=30)
     assert (answer.status_code, answer.json()["message"]) == (403, "this server runs already")
     hub.stop_server("ada")
-    assert (
-        httpx.post(f"{hub.url}hub/api/beamhub/announce", json=said, headers=headers, timeout=30).status_code
-        == 403
-    )
+    assert httpx.post(f"{hub.url}hub/api/beamhub/announce", json=said, headers=headers, timeout=30).status_code == 403
 
 
 @pytest.mark.hub

@@ -1,5 +1,7 @@
 import contextlib
 import subprocess
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
@@ -71,9 +73,7 @@ def ended(hub: RunningHub) -> str:
 
 @pytest.mark.hub
 def test_all_mistakes_of_the_catalogue_end_the_hubs_start(tmp_path):
-    wrong = LOCAL.replace("sites: [here]", "sites: [there]", 1).replace(
-        "groups: [imaging]", "grups: [imaging]"
-    )
+    wrong = LOCAL.replace("sites: [here]", "sites: [there]", 1).replace("groups: [imaging]", "grups: [imaging]")
     log = ended(RunningHub(tmp_path, compute=wrong))
     assert "unknown key 'grups'" in log
     wrong = wrong.replace("grups", "groups").replace("environments: [python]", "environments: [pyton]", 1)
@@ -87,6 +87,14 @@ def test_a_hub_whose_account_would_be_shared_unknowingly_does_not_start(tmp_path
     log = ended(RunningHub(tmp_path, compute=ALONE, users=["ada", "bob"]))
     assert "more than one user may log in. To accept that, write insecure_shared_account: true." in log
     assert "Traceback" not in log
+
+
+@pytest.mark.hub
+def test_settings_that_a_site_cannot_follow_are_refused_with_what_to_write_instead(tmp_path):
+    extra = "c.LocalProcessSpawner.shell_cmd = ['bash', '-l', '-c']\nc.Spawner.port = 8888\n"
+    log = ended(RunningHub(tmp_path, extra=extra))
+    assert "c.LocalProcessSpawner.shell_cmd has no effect" in log
+    assert "c.Spawner.port has no effect: write ports: at the site in compute.yaml." in log
 
 
 @pytest.mark.hub
@@ -144,6 +152,16 @@ def test_the_hubs_base_path_is_kept(tmp_path):
         assert hub.as_user("ada").get("user/ada/api").json()["pid"] == said["pid"]
 
 
+class Nothing(BaseHTTPRequestHandler):
+    """A service that has no pages."""
+
+    def do_GET(self):
+        self.send_error(404)
+
+    def log_message(self, *_):
+        pass
+
+
 @pytest.mark.hub
 def test_hooks_and_groups_reach_the_server(tmp_path):
     extra = """
@@ -152,9 +170,12 @@ def hook(spawner):
 c.Spawner.pre_spawn_hook = hook
 c.Spawner.group_overrides = {"1": {"groups": ["imaging"], "spawner_override": {"environment": {"FROM_GROUP": "yes"}}}}
 c.Site_here.environment = {"FROM_SITE": "1"}
-c.JupyterHub.services.append({"name": "beamhub", "url": "http://127.0.0.1:9"})
+c.JupyterHub.services.append({"name": "beamhub", "url": "http://127.0.0.1:PORT"})
 """
-    with RunningHub(tmp_path, groups={"imaging": ["ada"]}, extra=extra) as hub:
+    service = ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
+    Thread(target=service.serve_forever, daemon=True).start()
+    extra = extra.replace("PORT", str(service.server_port))
+    with service, RunningHub(tmp_path, groups={"imaging": ["ada"]}, extra=extra) as hub:
         hub.start_server("ada", options={"profile": "small"})
         shown = hub.as_user("ada").get("user/ada/api").json()["environment"]
         assert (shown["FROM_HOOK"], shown["FROM_GROUP"]) == ("ada", "yes")
@@ -162,6 +183,7 @@ c.JupyterHub.services.append({"name": "beamhub", "url": "http://127.0.0.1:9"})
         hub.start_server("bob", options={"profile": "small"})
         shown = hub.as_user("bob").get("user/bob/api").json()["environment"]
         assert (shown["FROM_HOOK"], shown.get("FROM_GROUP")) == ("bob", None)
+        service.shutdown()
 
 
 def test_the_hubs_name_in_job_names_is_the_same_after_each_start(tmp_path):

@@ -11,6 +11,8 @@ import psutil
 import pytest
 from services.hub import RunningHub, wait_for
 
+from beamhub.spawner.sites import processes
+
 pytestmark = pytest.mark.hub
 
 # what a server's name says is what happens to it
@@ -28,6 +30,25 @@ c.Spawner.environment = {
     "CRASH": crash_once,
 }
 c.JupyterHub.init_spawners_timeout = 1
+
+# kill -9 of the Hub when a process was started and nobody wrote its number down; when a job announces itself
+from beamhub.spawner.hybrid import HybridSpawner
+from beamhub.spawner.sites.local import LocalServer
+def crash(name):
+    mark = pathlib.Path(f"crashed-{name}")
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), 9)
+def popen(self, *args, real=LocalServer._start):
+    found = real(self, *args)
+    if self.name == "popen":
+        crash("popen")
+    return found
+async def announced(self, *args, real=HybridSpawner.announced):
+    if self.name == "announce":
+        crash("announce")
+    return await real(self, *args)
+LocalServer._start, HybridSpawner.announced = popen, announced
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 1}
 """
 
@@ -107,8 +128,7 @@ def test_named_servers_run_side_by_side(hub):
     assert len(set(places.values())) == 3
     client = hub.as_user("ada")
     assert {
-        client.get(f"user/ada/{name}/api").json()["environment"]["JUPYTERHUB_SERVER_NAME"]
-        for name in ("one", "two")
+        client.get(f"user/ada/{name}/api").json()["environment"]["JUPYTERHUB_SERVER_NAME"] for name in ("one", "two")
     } == {"one", "two"}
     hub.stop_server("ada", "one")
     assert client.get("user/ada/two/api").status_code == 200
@@ -160,6 +180,23 @@ def test_a_start_survives_kill_9_of_the_hub_with_progress_to_see(hub):
     assert process_of(hub, "ada", "slower1") == process
     assert hub.as_user("ada").get("user/ada/slower1/api").json()["pid"] == process.pid
     hub.stop_server("ada", "slower1")
+    assert tokens(hub, "ada") == []
+
+
+@pytest.mark.parametrize("moment", ["popen", "announce"])
+def test_a_start_survives_kill_9_of_the_hub_at_any_moment(hub, moment):
+    with contextlib.suppress(httpx.HTTPError):
+        hub.ask_server("ada", moment, {"profile": "small"})
+    wait_for(lambda: hub.process.poll() is not None)
+    hub.kill()
+    assert len(processes.of_jobs(f"bh-{hub.mark}-")) == 1
+    hub.start()
+    hub.wait_ready("ada", moment)
+    wait_for(lambda: start_of(hub, "ada", moment)["child"].get("process"))
+    process = process_of(hub, "ada", moment)
+    assert hub.as_user("ada").get(f"user/ada/{moment}/api").json()["pid"] == process.pid
+    hub.stop_server("ada", moment)
+    assert gone(process)
     assert tokens(hub, "ada") == []
 
 
