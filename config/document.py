@@ -127,7 +127,8 @@ def _mistake(detail: ErrorDetails, tree: CommentedMap, model: type[BaseModel]) -
     if detail["type"] == "extra_forbidden":
         where = detail["loc"]
         what = f"unknown key {detail['loc'][-1]!r}"
-        suggestion = did_you_mean(detail["loc"][-1], _keys(model, detail["loc"][:-1]))
+        known = detail.get("ctx", {}).get("known") or _keys(model, detail["loc"][:-1])
+        suggestion = did_you_mean(detail["loc"][-1], known)
     elif detail["type"] == "missing":
         where = (*where, detail["loc"][-1])
         what = f"{detail['loc'][-1]!r} is missing"

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from beamhub.config.kinds import each_of
 from beamhub.config.mistakes import did_you_mean
 from beamhub.config.quantities import Duration
 
@@ -165,8 +166,8 @@ class Settings(Part):
 
     @field_validator("sources", mode="before")
     @classmethod
-    def _sources(cls, sources: Any) -> Any:
-        return {name: _source(value) for name, value in sources.items()} if isinstance(sources, dict) else sources
+    def _sources(cls, sources: Any, info: ValidationInfo) -> Any:
+        return each_of(sources, _source_kind, info.context) if isinstance(sources, dict) else sources
 
     def mistakes(self) -> Iterable[tuple[Where, str, str]]:
         """What does not fit together."""
@@ -216,7 +217,7 @@ class Settings(Part):
                 )
 
 
-def _source(value: Any) -> Any:
+def _source_kind(value: Any) -> type[SourceSettings]:
     if not isinstance(value, dict):
         raise PydanticCustomError("source", "a source is a mapping; write {{kind: filesystem, storage: NAME}}")
     kinds: dict[str, type[SourceSettings]] = {"filesystem": FilesystemSettings, "http": HttpSettings}
@@ -225,7 +226,7 @@ def _source(value: Any) -> Any:
         raise PydanticCustomError(
             "source", "unknown kind {kind}; possible: filesystem, http", {"kind": repr(value.get("kind"))}
         )
-    return kind.model_validate(value)
+    return kind
 
 
 def _named(where: str, parts: Iterable[str]) -> Iterable[tuple[Where, str, str]]:

@@ -46,7 +46,7 @@ class Shared:
     selections: dict[str, dict[str, Any]]
 
 
-class Handler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc]
+class Handler(ExtensionHandlerMixin, APIHandler):
     """Base: acts with the owner's token, so for the owner only."""
 
     auth_resource = RESOURCE
@@ -58,9 +58,9 @@ class Handler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc]
         shared: Shared = self.settings["beamhub"]
         return shared
 
-    async def prepare(self) -> None:
+    async def prepare(self, *, _redirect_to_login: bool = True) -> None:
         """Refuse everybody but the owner of this server; jupyter-server finds out first who asks."""
-        await super().prepare()
+        await super().prepare(_redirect_to_login=_redirect_to_login)  # type: ignore[call-arg]
         owner, user = self.shared.owner, self.current_user
         if owner and user is not None and getattr(user, "username", "") != owner:
             self.refuse(

@@ -75,30 +75,42 @@ def _keep(content: bytes) -> Path:
     return Path(name)
 
 
-def _read(path: Path, what: str, asked: dict[str, str | None]) -> tuple[Any, dict[str, str]]:
-    """What h5grove makes of one place in a file."""
-    from h5grove.content import DatasetContent, ResolvedEntityContent, get_content_from_file, get_list_of_paths
+def _read(path: Path, what: str, asked: dict[str, str | None]) -> tuple[bytes, dict[str, str]]:
+    """What h5grove makes of one place in a file, with the headers that say what it is."""
+    from h5grove.content import get_content_from_file, get_list_of_paths
     from h5grove.encoders import encode
 
     where = asked["path"] or "/"
     if what == "paths":
         with get_list_of_paths(str(path), where, _not_there) as paths:
-            return encode(paths, "json")  # type: ignore[no-any-return]
+            return _sent(encode(paths, "json"))
     with get_content_from_file(str(path), where, _not_there) as content:
         if what == "meta":
-            return encode(content.metadata(), "json")  # type: ignore[no-any-return]
-        if not isinstance(content, ResolvedEntityContent):
-            raise ValueError("is a link that leads nowhere")
-        if what == "attr":
-            return encode(content.attributes(), "json")  # type: ignore[no-any-return]
-        if not isinstance(content, DatasetContent):
-            raise TypeError("is no dataset")
-        if what == "stats":
-            return encode(content.data_stats(asked["selection"]), "json")  # type: ignore[no-any-return]
-        data = content.data(asked["selection"], asked["flatten"] == "true", asked["dtype"] or "origin")
-        if getattr(data, "nbytes", 0) > LARGEST:
-            raise ValueError(f"is larger than {LARGEST} bytes; select a part of it")
-        return encode(data, asked["format"] or "json")  # type: ignore[no-any-return]
+            return _sent(encode(content.metadata(), "json"))
+        return _sent(_of_data(content, what, asked))
+
+
+def _of_data(content: Any, what: str, asked: dict[str, str | None]) -> Any:
+    """Attributes, statistics or values of what a path leads to."""
+    from h5grove.content import DatasetContent, ResolvedEntityContent
+    from h5grove.encoders import encode
+
+    if not isinstance(content, ResolvedEntityContent):
+        raise ValueError("is a link that leads nowhere")
+    if what == "attr":
+        return encode(content.attributes(), "json")
+    if not isinstance(content, DatasetContent):
+        raise TypeError("is no dataset")
+    if what == "stats":
+        return encode(content.data_stats(asked["selection"]), "json")
+    data = content.data(asked["selection"], asked["flatten"] == "true", asked["dtype"] or "origin")
+    if getattr(data, "nbytes", 0) > LARGEST:
+        raise ValueError(f"is larger than {LARGEST} bytes; select a part of it")
+    return encode(data, asked["format"] or "json")
+
+
+def _sent(response: Any) -> tuple[bytes, dict[str, str]]:
+    return response.content, response.headers
 
 
 def _not_there(code: int, message: str) -> Exception:

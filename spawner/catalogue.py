@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from beamhub.config.kinds import each_of
 from beamhub.config.mistakes import did_you_mean
 from beamhub.config.quantities import Duration, Size
 
@@ -159,7 +160,7 @@ class Catalogue(Part):
     @classmethod
     def _kinds(cls, sites: dict[str, Any], info: ValidationInfo) -> dict[str, SiteConfig]:
         kinds = (info.context or {}).get("kinds") or site_kinds()
-        return {name: _site(value, kinds, info.context) for name, value in sites.items()}
+        return each_of(sites, lambda value: _kind(value, kinds), info.context)
 
     def mistakes(self) -> Iterable[tuple[Where, str, str]]:
         """What does not fit together."""
@@ -181,9 +182,14 @@ def site_kinds() -> dict[str, Any]:
     return {point.name: point.load().Config for point in entry_points(group=GROUP)}
 
 
-def _site(value: Any, kinds: dict[str, Any], context: Any) -> SiteConfig:
+def _kind(value: Any, kinds: dict[str, type[SiteConfig]]) -> type[SiteConfig]:
+    """The model of one site.
+
+    Raises:
+        PydanticCustomError: its kind is none that is installed.
+    """
     if isinstance(value, SiteConfig):
-        return value
+        return type(value)
     if not isinstance(value, dict):
         raise PydanticCustomError("site", "a site is a mapping; write {{kind: local, title: This computer}}")
     kind = str(value.get("kind", ""))
@@ -191,8 +197,7 @@ def _site(value: Any, kinds: dict[str, Any], context: Any) -> SiteConfig:
         raise PydanticCustomError(
             "site", "unknown kind of site {kind}; {remedy}", {"kind": repr(kind), "remedy": did_you_mean(kind, kinds)}
         )
-    found: SiteConfig = kinds[kind].model_validate(value, context=context)
-    return found
+    return kinds[kind]
 
 
 def _is_loopback(host: str) -> bool:

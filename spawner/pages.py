@@ -12,7 +12,7 @@ from beamhub.spawner import form
 RESERVED = ("next", "display_name", "_xsrf")
 
 
-class StartHandler(SpawnHandler):
+class StartHandler(SpawnHandler):  # type: ignore[misc]
     """The start page."""
 
     filled: dict[str, Any] | None = None
@@ -40,7 +40,7 @@ class StartHandler(SpawnHandler):
         """The progress page, without the form's token in its address."""
         parts = urlsplit(super()._get_pending_url(user, server_name))
         kept = [(name, value) for name, value in parse_qsl(parts.query) if name != "_xsrf"]
-        return urlunsplit(parts._replace(query=urlencode(kept)))
+        return str(urlunsplit(parts._replace(query=urlencode(kept))))
 
     async def _render_form(
         self, for_user: Any, spawner_options_form: str, message: str = "", html_message: str = ""

@@ -68,8 +68,12 @@ class Entry:
     def _attributes(self) -> dict[str, Any]:
         run = self.run
         told = {
-            "run": run.id, "file": run.file.path, "function": run.function, "version": run.version, "proposal": run.proposal,
-        }  # fmt: skip
+            "run": run.id,
+            "file": run.file.path,
+            "function": run.function,
+            "version": run.version,
+            "proposal": run.proposal,
+        }
         scalars = {name: s.value for name, s in run.scalars.items() if s.value is not None}
         return told | {f"parameter_{k}": v for k, v in run.parameters.items()} | scalars
 

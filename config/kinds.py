@@ -1,0 +1,49 @@
+"""Mappings whose values are of several kinds, each with a model of its own."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def each_of(
+    values: Mapping[str, Any], model_of: Callable[[Any], type[Model]], context: Mapping[str, Any] | None = None
+) -> dict[str, Model]:
+    """Build each value with its own model; the mistakes of all are raised together, each under its name.
+
+    Args:
+        values: as they stand in the file.
+        model_of: the model of one value; raises PydanticCustomError where it has none.
+        context: passed to the validators.
+
+    Raises:
+        ValidationError: the mistakes of all values, for use in a field's validator.
+    """
+    found: dict[str, Model] = {}
+    errors: list[InitErrorDetails] = []
+    for name, value in values.items():
+        try:
+            model = model_of(value)
+        except PydanticCustomError as error:
+            errors.append({"type": error, "loc": (name,), "input": value})
+            continue
+        try:
+            found[name] = model.model_validate(value, context=dict(context or {}))
+        except ValidationError as error:
+            errors += [_under(name, detail, model) for detail in error.errors()]
+    if errors:
+        raise ValidationError.from_exception_data("values", errors)
+    return found
+
+
+def _under(name: str, detail: ErrorDetails, model: type[BaseModel]) -> InitErrorDetails:
+    """One finding, with the name of the value before its path, and the model's keys for suggestions."""
+    told = {**detail.get("ctx", {}), "said": detail["msg"], "known": list(model.model_fields)}
+    return {
+        "type": PydanticCustomError(detail["type"], "{said}", told),
+        "loc": (name, *detail["loc"]),
+        "input": detail["input"],
+    }

@@ -1,0 +1,217 @@
+"""The extension in a real Jupyter server, against the service's real API."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import httpx
+import pytest
+from services.api import Bench, serving
+from services.demo import free_ports
+
+pytestmark = pytest.mark.timeout(180)
+OURS = "page-token"
+
+
+@contextlib.contextmanager
+def jupyter(folder: Path, **environment: str) -> Iterator[httpx.Client]:
+    """A Jupyter server with the extension; the client asks it as its owner's page would."""
+    port = free_ports(1)
+    dirs = {name: str(folder / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
+    command = [
+        sys.executable, "-m", "jupyter_server", f"--ServerApp.port={port}", f"--IdentityProvider.token={OURS}",
+        "--allow-root",
+        "--ServerApp.open_browser=False", "--ServerApp.jpserver_extensions={'beamhub.server_extension': True}",
+        "--BeamHubExtension.silence=2",
+    ]  # fmt: skip
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTERHUB", "BEAMHUB"))}
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env={**clean, **dirs, **environment}, stdout=log, stderr=log)
+    client = httpx.Client(
+        base_url=f"http://127.0.0.1:{port}/beamhub/api/", headers={"Authorization": f"token {OURS}"}, timeout=20
+    )
+    try:
+        for _ in range(300):
+            with contextlib.suppress(httpx.HTTPError):
+                if client.get("hello").status_code != 404:
+                    break
+            assert process.poll() is None, (folder / "server.log").read_text()
+            time.sleep(0.1)
+        client.log = lambda: (folder / "server.log").read_text()
+        yield client
+    finally:
+        client.close()
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    with serving(Bench(folder)) as running:
+        running.runs = running.arrive("red/scan1/a.nxs", "red/scan1/b.nxs", "blue/scan1/c.nxs")
+        with h5py.File(folder / "out.h5", "w") as file:
+            file["entry/data"] = [1.0, 2.0, 3.0]
+        running.finish(running.runs[0], {"counts": 5.0}, (folder / "out.h5").read_bytes())
+        running.service_url = running.url.removesuffix("api/v1/")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(bench, tmp_path_factory):
+    with jupyter(
+        tmp_path_factory.mktemp("server"), BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="alice"
+    ) as client:
+        yield client
+
+
+def events(client: httpx.Client, query: str, until: int, within: float = 20) -> list[tuple[str, dict]]:
+    """What a stream says, up to a number of events."""
+    found: list[tuple[str, dict]] = []
+    with client.stream("GET", f"changes?{query}", timeout=httpx.Timeout(5, read=within)) as answer:
+        text = ""
+        for part in answer.iter_text():
+            text += part
+            *whole, text = text.split("\n\n")
+            for one in whole:
+                found.append((re.search("event: (.*)", one)[1], json.loads(re.search("data: (.*)", one)[1])))
+            if len(found) >= until:
+                return found
+    return found
+
+
+def test_hello_says_which_extension_this_is_and_what_can_be_seen(server):
+    hello = server.get("hello").json()
+    assert len(hello["id"]) == 16
+    assert (hello["service"], [one["name"] for one in hello["proposals"]]) == ("ok", ["red"])
+
+
+def test_requests_are_passed_on_with_the_servers_token_and_answers_as_they_are(server, bench):
+    assert [run["file"]["name"] for run in server.get("v1/runs?sort=file").json()["items"]] == ["a.nxs", "b.nxs"]
+    assert server.get("v1/runs?proposal=blue").status_code == 404
+    assert server.get("v1/runs?sort=nonsense").json()["reason"] == "bad-request"
+    picture = server.get(f"v1/results/{bench.runs[0]}/preview.png?width=16")
+    assert (picture.headers["Content-Type"], picture.content[:4]) == ("image/png", b"\x89PNG")
+    part = server.get(f"v1/results/{bench.runs[0]}/file", headers={"Range": "bytes=1-3"})
+    assert (part.status_code, part.content) == (206, b"HDF")
+    made = server.post("v1/runs", json={"ids": bench.runs[:1], "dry_run": True})
+    assert made.json()["count"] == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["v1/events", "v1/metrics", "v1/../hello2", "v1/openapi.json", "chunk/..%2fentry.py", "chunk/none.js"]
+)
+def test_nothing_else_is_passed_on(server, path):
+    assert server.get(path).status_code == 404
+
+
+def test_nobody_without_the_servers_own_login_is_answered(server):
+    for path in ("hello", "v1/runs", "changes", "selection/x", "chunk/widget.js"):
+        assert httpx.get(f"{server.base_url}{path}", follow_redirects=False).status_code in (302, 403)
+
+
+def test_the_bundle_is_served_by_its_parts(server):
+    name = next(path.name for path in (Path(__file__).parents[2] / "widgets/static").glob("view-*.js"))
+    answer = server.get(f"chunk/{name}")
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["Cache-Control"]
+
+
+def test_what_is_selected_is_kept_for_each_view(server):
+    assert server.get("selection/view1").json() == {"proposal": "", "ids": []}
+    assert server.put("selection/view1", json={"proposal": "red", "ids": [1, 2]}).status_code == 204
+    assert server.get("selection/view1").json()["ids"] == [1, 2]
+    assert server.put("selection/view1", json={"ids": ["x"]}).status_code == 400
+    assert server.get("selection/view2").json()["ids"] == []
+
+
+def test_an_output_is_looked_into(server, bench):
+    run = bench.runs[0]
+    assert server.get(f"hdf5/{run}/data?path=/entry/data&selection=1:").json() == [2.0, 3.0]
+    assert server.get(f"hdf5/{run}/meta?path=/entry").json()["children"][0]["name"] == "data"
+    assert server.get(f"hdf5/{run}/data?path=/nothing").status_code == 400
+    assert server.get("hdf5/999999/meta?path=/").status_code == 404
+
+
+def test_a_change_reaches_every_page_that_watches_its_proposal(server, bench):
+    heard: dict[int, list] = {}
+    pages = [threading.Thread(target=lambda n=n: heard.update({n: events(server, "proposal=red", 4)})) for n in (0, 1)]
+    for page in pages:
+        page.start()
+    time.sleep(1)
+    bench.arrive("red/scan1/live.nxs", "blue/scan1/hidden.nxs")
+    for page in pages:
+        page.join(20)
+    for told in heard.values():
+        assert told[0][0] == "status"
+        changes = [data for event, data in told if event == "change"]
+        assert changes
+        assert {change["proposal"] for change in changes} == {"red"}
+
+
+def test_a_page_hears_nothing_while_nothing_changes(server):
+    with pytest.raises(httpx.ReadTimeout):
+        events(server, "proposal=red", 3, within=1.5)
+
+
+def test_a_service_that_is_away_is_503_with_a_sentence(tmp_path):
+    with jupyter(tmp_path, BEAMHUB_SERVICE_URL="http://127.0.0.1:9/", JUPYTERHUB_API_TOKEN="alice") as server:
+        answer = server.get("v1/runs")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert "does not answer" in answer.json()["message"]
+        assert server.get("hello").json()["service"] == "down"
+        status = events(server, "proposal=red", 2)
+        assert status[-1][1]["live"] is False
+
+
+def test_a_plain_server_says_that_there_is_no_service(tmp_path):
+    with jupyter(tmp_path) as server:
+        assert server.get("hello").json()["service"] == "not configured"
+        assert "BeamHub Hub" in server.get("v1/runs").json()["message"]
+
+
+def test_a_token_without_scopes_is_said_to_the_page_and_in_the_log(bench, tmp_path):
+    with jupyter(tmp_path, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="stranger") as server:
+        hello = server.get("hello").json()
+        assert hello["service"] == "forbidden"
+        assert "scope" in hello["message"]
+        assert "scope" in server.log()
+        assert "stranger" not in server.log()
+
+
+def test_an_expired_token_says_to_restart_the_server(bench, tmp_path):
+    with jupyter(tmp_path, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="gone") as server:
+        answer = server.get("v1/runs")
+        assert answer.status_code == 401
+        assert "restart your server" in answer.json()["message"]
+
+
+def test_somebody_else_on_a_shared_server_gets_nothing_of_its_owner(bench, tmp_path):
+    with jupyter(
+        tmp_path, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="alice", JUPYTERHUB_USER="alice"
+    ) as server:
+        for path in (
+            "hello",
+            "v1/runs",
+            "v1/proposals",
+            "changes?proposal=red",
+            "selection/x",
+            f"hdf5/{bench.runs[0]}/meta",
+        ):
+            answer = server.get(path)
+            assert answer.status_code == 403
+            assert "belongs to alice" in answer.json()["message"]
+
+
+def test_the_extension_is_light_to_import():
+    code = "import sys, beamhub.server_extension; print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"h5py", "numpy", "httpx", "h5grove"} & set(loaded)
