@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -249,6 +250,24 @@ def test_an_address_that_is_taken_is_said_in_one_line(running):
     (line,) = [line for line in running.log() if line["level"] == "error"]
     assert "the service cannot start" in line["message"]
     assert "error" not in line
+
+
+def test_a_service_that_cannot_start_is_tried_again_until_the_supervising_parent_is_told_to_end(running):
+    other = ThreadingHTTPServer(("127.0.0.1", running.port), HubApi)
+    copy = running.start("--supervise")
+    wait_for(lambda: running.logged("starting it again in 1 s"))
+    copy.terminate()
+    assert copy.wait(15) == 0
+    other.server_close()
+
+
+def test_a_store_of_another_version_is_said(running):
+    with contextlib.closing(sqlite3.connect(running.folder / "beamhub.db")) as connection:
+        connection.executescript(
+            "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('x')"
+        )
+    assert running.start("--supervise").wait(20) == 2
+    assert running.logged("another version of BeamHub")
 
 
 def test_without_a_hub_it_says_how_it_is_started(tmp_path):
