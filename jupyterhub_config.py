@@ -73,7 +73,7 @@ def with_tutorial(spawner):
 
 c.Spawner.pre_spawn_hook = with_tutorial
 
-# Processing, the demo's beamline, and the end of idle servers
+# Processing, and the end of idle servers
 c.JupyterHub.services.extend([
     {
         "name": "beamhub",
@@ -83,20 +83,22 @@ c.JupyterHub.services.extend([
         "environment": marker,
     },
     {
-        "name": "beamline",
-        "command": [sys.executable, str(here / "examples/demo/beamline/replay.py"), str(folder / "raw")],
-        "environment": marker,
-    },
-    {
         "name": "idle-culler",
         "command": [sys.executable, "-m", "jupyterhub_idle_culler", "--timeout=7200"],
         "environment": marker,
     },
 ])  # fmt: skip
-c.JupyterHub.load_roles.extend([
-    {
-        "name": "idle-culler",
-        "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
-        "services": ["idle-culler"],
-    },
-])
+c.JupyterHub.load_roles.extend(
+    [
+        {
+            "name": "idle-culler",
+            "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+            "services": ["idle-culler"],
+        },
+    ]
+)
+
+# demo: the beamline; BEAMHUB_BEAMLINE=off leaves it out
+if os.environ.get("BEAMHUB_BEAMLINE") != "off":
+    replay = [sys.executable, str(here / "examples/demo/beamline/replay.py"), str(folder / "raw")]
+    c.JupyterHub.services.extend([{"name": "beamline", "command": replay, "environment": marker}])
