@@ -6,7 +6,6 @@ import ipaddress
 import json
 import logging
 import os
-import pwd
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
-from urllib.parse import quote, urlsplit
 
 from jupyterhub.app import JupyterHub
 from jupyterhub.spawner import LocalProcessSpawner
@@ -24,6 +22,7 @@ from beamhub.spawner import bootstrap
 from beamhub.spawner.catalogue import SiteConfig
 from beamhub.spawner.errors import CannotLaunch
 from beamhub.spawner.sites import courier, processes
+from beamhub.spawner.sites.accounts import Account, shared_account, unix_account, why_shared
 from beamhub.spawner.sites.processes import Process
 from beamhub.spawner.sites.site import Estimate, Launch, Site, SiteMixin, Truth
 
@@ -40,63 +39,6 @@ class LocalConfig(SiteConfig):
     home: Path = Path("home")
     insecure_shared_account: bool = False
     token_dir: str = "{home}/.beamhub"  # noqa: S105 - a folder
-
-
-@dataclass(frozen=True)
-class Account:
-    """Who a server runs as and where it is at home; ``uid`` None is the Hub's own account."""
-
-    name: str
-    home: Path
-    shell: str
-    uid: int | None = None
-    gid: int | None = None
-    groups: tuple[int, ...] = ()
-
-    @property
-    def popen(self) -> dict[str, Any]:
-        """What makes a program run as this account."""
-        if self.uid is None:
-            return {}
-        return {"user": self.uid, "group": self.gid, "extra_groups": list(self.groups)}
-
-
-def unix_account(name: str) -> Account:
-    """The account of this name on this computer.
-
-    Raises:
-        CannotLaunch: there is none, or the Hub may not use it.
-    """
-    try:
-        found = pwd.getpwnam(name)
-    except KeyError as error:
-        raise CannotLaunch(
-            f"there is no account '{name}' on this computer. Ask those who run this service for one."
-        ) from error
-    if os.geteuid() != 0 and found.pw_uid != os.geteuid():
-        raise CannotLaunch(f"the Hub may not start programs as '{name}': it has to run as root for accounts: unix.")
-    if os.geteuid() != 0:
-        return Account(name, Path(found.pw_dir), found.pw_shell)
-    groups = tuple(os.getgrouplist(name, found.pw_gid))
-    return Account(name, Path(found.pw_dir), found.pw_shell, found.pw_uid, found.pw_gid, groups)
-
-
-def shared_account(name: str, homes: Path) -> Account:
-    """The Hub's own account with a private folder for this user.
-
-    Raises:
-        CannotLaunch: the folder cannot be made, or belongs to somebody else.
-    """
-    inside = "%2E" + name[1:] if name.startswith(".") else name  # "." and ".." are no homes
-    home = homes / quote(inside, safe="%@+=,- ")
-    try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if home.is_symlink() or home.stat().st_uid != os.geteuid():
-            raise CannotLaunch(f"the folder {home} is a link or belongs to another account. Ask the operator.")
-        home.chmod(0o700)
-    except OSError as error:
-        raise CannotLaunch(f"the folder {home} cannot be made: {error.strerror}. Ask the operator.") from error
-    return Account(name, home, "/bin/bash")
 
 
 @dataclass
@@ -239,11 +181,15 @@ class LocalSite(Site):
     def _account_problems(self, hub: JupyterHub) -> list[str]:
         at = f"site {self.name} in compute.yaml"
         if self.config.accounts == "unix":
-            needs = f"{at}: accounts: unix starts servers as their users, for which the Hub has to run as root."
+            needs = (
+                f"{at}: accounts: unix starts servers as their users, for which the Hub has to run as root."
+            )
             return [] if os.geteuid() == 0 else [needs]
         if self.config.insecure_shared_account:
             return []
-        return [f"{at}: {why} To accept that, write insecure_shared_account: true." for why in _shared(hub)]
+        return [
+            f"{at}: {why} To accept that, write insecure_shared_account: true." for why in why_shared(hub)
+        ]
 
     def account(self, user: str) -> Account:
         """Who a user's server runs as.
@@ -276,23 +222,6 @@ def refused_traits(config: Config, kind: type[SiteMixin]) -> list[str]:
         for name, remedy in REFUSED.items()
         if name in config[section]
     ]
-
-
-def _shared(hub: JupyterHub) -> list[str]:
-    """Why the Hub's own account would be shared by people who do not know of each other."""
-    found, who = [], hub.authenticator
-    if getattr(who, "allow_all", False) or len(set(who.allowed_users) | set(who.admin_users)) > 1:
-        found.append("accounts: none gives everybody the Hub's own account, and more than one user may log in.")
-    host = urlsplit(hub.bind_url).hostname or ""
-    if host != "localhost" and not (_is_ip(host) and ipaddress.ip_address(host).is_loopback):
-        found.append(f"accounts: none gives everybody the Hub's own account, and the Hub listens at {host or '*'}.")
-    return found
-
-
-def _is_ip(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return bool(ipaddress.ip_address(host))
-    return False
 
 
 class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
@@ -381,7 +310,9 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         except (OSError, subprocess.SubprocessError) as error:
             where = getattr(error, "filename", None) or arguments[0]
             what = getattr(error, "strerror", None) or str(error)
-            raise CannotLaunch(f"{where}: {what}. Make room or ask the operator, then start again.") from error
+            raise CannotLaunch(
+                f"{where}: {what}. Make room or ask the operator, then start again."
+            ) from error
 
     def _as_account(self, account: Account, verb: str, arguments: tuple[Any, ...]) -> Any:
         text = Path(courier.__file__).read_text(encoding="utf-8")
@@ -390,7 +321,9 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
             capture_output=True, cwd="/", env={}, timeout=ERRAND, check=False, **account.popen,
         )  # fmt: skip
         if done.returncode:
-            raise OSError(done.returncode, (done.stderr.strip().splitlines() or ["it ended with an error"])[-1])
+            raise OSError(
+                done.returncode, (done.stderr.strip().splitlines() or ["it ended with an error"])[-1]
+            )
         reply = json.loads(done.stdout)
         if "error" in reply:
             raise OSError(reply["number"], reply["error"], reply["path"])
@@ -422,7 +355,9 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
     async def last_lines(self, count: int = 15) -> str:
         """The end of the server's log."""
         try:
-            return str(await self._errand("last_lines", self.folder(self.site.account(self.user.name)), count))
+            return str(
+                await self._errand("last_lines", self.folder(self.site.account(self.user.name)), count)
+            )
         except CannotLaunch as error:
             self.log.warning("The log of %s cannot be read: %s", self.job, error)
             return ""

@@ -18,7 +18,8 @@ from traitlets.config import Config
 
 from beamhub.spawner.errors import CannotLaunch
 from beamhub.spawner.sites import courier, processes
-from beamhub.spawner.sites.local import LocalConfig, LocalSite, Watched, shared_account, unix_account
+from beamhub.spawner.sites.accounts import shared_account, unix_account
+from beamhub.spawner.sites.local import LocalConfig, LocalSite, Watched
 from beamhub.spawner.sites.site import HubSettings, Truth
 
 SLEEP = ["sleep", "60"]
@@ -185,7 +186,9 @@ async def test_a_job_without_a_number_is_found_by_its_mark(tmp_path):
 async def test_what_a_server_started_ends_with_it(tmp_path):
     here = site(tmp_path)
     job = f"{here.prefix}1-0123456789"
-    popen = subprocess.Popen(["sh", "-c", "setsid sleep 61 & echo $!; wait"], env={"BEAMHUB_JOB": job}, stdout=-1)
+    popen = subprocess.Popen(
+        ["sh", "-c", "setsid sleep 61 & echo $!; wait"], env={"BEAMHUB_JOB": job}, stdout=-1
+    )
     child = processes.identify(int(popen.stdout.readline()))
     here.watch(job, Watched(processes.identify(popen.pid), popen=popen))
     await here.end(job)
@@ -258,7 +261,9 @@ def unix_hub(people) -> Iterator[RunningHub]:
 
 
 def as_account(name: str, *command: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command, user=name, group=pwd.getpwnam(name).pw_gid, extra_groups=[], capture_output=True)
+    return subprocess.run(
+        command, user=name, group=pwd.getpwnam(name).pw_gid, extra_groups=[], capture_output=True
+    )
 
 
 @needs_root
@@ -277,7 +282,9 @@ def test_servers_of_two_accounts_cannot_look_into_each_other(unix_hub, people):
         (folder,) = (Path(account.pw_dir) / ".beamhub").iterdir()
         assert {path.stat().st_uid for path in [folder, *folder.iterdir()]} == {account.pw_uid}
         token = folder / "token"
-        assert as_account(name, "cat", str(token)).stdout.decode() == process.environ()["JUPYTERHUB_API_TOKEN"]
+        assert (
+            as_account(name, "cat", str(token)).stdout.decode() == process.environ()["JUPYTERHUB_API_TOKEN"]
+        )
         assert as_account(other, "cat", str(token)).returncode != 0
         assert as_account(other, "cat", f"/proc/{process.pid}/environ").returncode != 0
     for name in people:
