@@ -76,13 +76,14 @@ class Handler(ExtensionHandlerMixin, APIHandler):
 
 
 class Hello(Handler):
-    """``hello``: which extension this is, and whether the service can be reached."""
+    """``hello``: which extension this is; with ``service=1`` also whether the service can be reached."""
 
     @web.authenticated
     @authorized("read", resource=RESOURCE)
     async def get(self) -> None:
-        """Id, owner, and the service's state as a word and a sentence."""
-        word, message, proposals = await self._service()
+        """Id and owner at once; the service's state as a word and a sentence where that is asked for."""
+        asked = self.get_query_argument("service", "") == "1"
+        word, message, proposals = await self._service() if asked else ("", "", [])
         self.finish(
             json.dumps(
                 {

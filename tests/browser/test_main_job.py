@@ -187,13 +187,16 @@ def test_the_broken_files_say_why(page):
 
 def test_a_computing_kernel_stops_neither_table_nor_plot(page, demo):
     page.get_by_role("tab", name="Curve").click()
-    run_cell(page, 2, "import time; time.sleep(25)")
+    run_cell(page, 2, "import time; time.sleep(120)")
     page.wait_for_selector("text=/ipykernel\\) \\| Busy/")
     name = write_file(demo, "while-busy")
     expect(row(page, name)).to_have_attribute("data-state", "done")
     row(page, name).click()
     expect(page.locator(".bh-plot[data-curves='4']")).to_be_visible()
     assert page.locator("text=/ipykernel\\) \\| Busy/").count() == 1
+    page.locator(".jp-Notebook .jp-CodeCell").nth(2).locator(".jp-InputPrompt").click()
+    page.keyboard.press("i")
+    page.keyboard.press("i")
     kernel_idle(page)
 
 

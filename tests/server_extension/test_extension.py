@@ -89,7 +89,7 @@ def events(client: httpx.Client, query: str, until: int, within: float = 20) -> 
 
 
 def test_hello_says_which_extension_this_is_and_what_can_be_seen(server):
-    hello = server.get("hello").json()
+    hello = server.get("hello?service=1").json()
     assert len(hello["id"]) == 16
     assert (hello["service"], [one["name"] for one in hello["proposals"]]) == ("ok", ["red"])
 
@@ -167,20 +167,20 @@ def test_a_service_that_is_away_is_503_with_a_sentence(tmp_path):
         answer = server.get("v1/runs")
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         assert "does not answer" in answer.json()["message"]
-        assert server.get("hello").json()["service"] == "down"
+        assert server.get("hello?service=1").json()["service"] == "down"
         status = events(server, "proposal=red", 2)
         assert status[-1][1]["live"] is False
 
 
 def test_a_plain_server_says_that_there_is_no_service(tmp_path):
     with jupyter(tmp_path) as server:
-        assert server.get("hello").json()["service"] == "not configured"
+        assert server.get("hello?service=1").json()["service"] == "not configured"
         assert "BeamHub Hub" in server.get("v1/runs").json()["message"]
 
 
 def test_a_token_without_scopes_is_said_to_the_page_and_in_the_log(bench, tmp_path):
     with jupyter(tmp_path, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="stranger") as server:
-        hello = server.get("hello").json()
+        hello = server.get("hello?service=1").json()
         assert hello["service"] == "forbidden"
         assert "scope" in hello["message"]
         assert "scope" in server.log()
