@@ -4,14 +4,20 @@ import argparse
 import json
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
+from beamhub.config.command import needs
 from beamhub.config.document import read
 from beamhub.config.mistakes import Mistake, Mistakes
+from beamhub.config.schema import schema_of
 
 GROUP = "beamhub.files"
+TOLD_BY = {"sites:": "compute", "storages:": "processing"}  # keys that only one kind of file has
+
+
+class NotInstalled(Exception):
+    """A kind of file is known, but what reads it is not installed."""
 
 
 def kinds() -> list[str]:
@@ -20,9 +26,16 @@ def kinds() -> list[str]:
 
 
 def model_of(kind: str) -> type[BaseModel]:
-    """The model of a kind of file."""
+    """The model of a kind of file.
+
+    Raises:
+        NotInstalled: its room lacks a package.
+    """
     point = next(point for point in entry_points(group=GROUP) if point.name == kind)
-    model: type[BaseModel] = point.load()
+    try:
+        model: type[BaseModel] = point.load()
+    except ModuleNotFoundError as error:
+        raise NotInstalled(f"checking {needs(point, error)}") from error
     return model
 
 
@@ -36,7 +49,7 @@ def kind_of(path: Path) -> str:
         if kind in path.stem:
             return kind
     text = path.read_text(errors="replace") if path.is_file() else ""
-    for key, kind in (("sites:", "compute"), ("storages:", "processing")):
+    for key, kind in TOLD_BY.items():
         if any(line.startswith(key) for line in text.splitlines()):
             return kind
     remedy = f"name it after its kind ({', '.join(kinds())}), or say --kind"
@@ -55,19 +68,18 @@ class CheckCommand:
         parser.add_argument("--schema", choices=kinds(), help="print the JSON schema of a kind, for editors")
 
     def run(self, options: argparse.Namespace) -> int:
-        """0 when all files are right, 1 when one is not, 2 when none was named."""
-        if options.schema:
-            _say(json.dumps(schema_of(options.schema), indent=2))
-            return 0
-        if not options.files:
-            _say("name the files to check: beamhub check compute.yaml processing.yaml")
+        """0 when all files are right, 1 when one is not, 2 when none was named or its kind is not installed."""
+        try:
+            if options.schema:
+                _say(json.dumps(schema_of(model_of(options.schema), f"{options.schema}.yaml"), indent=2))
+                return 0
+            if options.files:
+                return max([check(path, options.kind) for path in options.files])
+        except NotInstalled as error:
+            _say(str(error))
             return 2
-        return max([check(path, options.kind) for path in options.files])
-
-
-def schema_of(kind: str) -> dict[str, Any]:
-    """The JSON schema of a kind of file, for an editor's completion and checks."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model_of(kind).model_json_schema()}
+        _say("name the files to check: beamhub check compute.yaml processing.yaml")
+        return 2
 
 
 def check(path: Path, kind: str | None = None) -> int:

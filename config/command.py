@@ -3,12 +3,13 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 from typing import Protocol
 
-from beamhub.config.mistakes import did_you_mean
+from beamhub.config.mistakes import Mistakes, did_you_mean
 
 GROUP = "beamhub.commands"
+EXTRAS = {"spawner": "hub", "server_extension": "server"}  # of the rooms whose extra has another name
 
 
 class Command(Protocol):
@@ -26,24 +27,39 @@ class Command(Protocol):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command; 2 when there is none of that name, or it is not installed."""
+    """Run one sub-command; 2 when there is none of that name, or what it needs is not installed."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     known = {point.name: point for point in entry_points(group=GROUP)}
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview(known))
         return 0
-    point = known.get(words[0])
-    if point is None:
+    if words[0] == "--version":
+        print(f"beamhub {version('beamhub')}")
+        return 0
+    if words[0] not in known:
         return _complain(f"there is no command {words[0]!r}; {did_you_mean(words[0], known)}")
+    return _run(known[words[0]], words[1:])
+
+
+def needs(point: EntryPoint, error: ModuleNotFoundError) -> str:
+    """What to say where the room behind an entry point lacks a package: which one, and the extra that brings it."""
+    room = "demo" if point.name == "demo" else point.module.split(".")[1]
+    extra = EXTRAS.get(room, room)
+    return f"{point.name} needs {error.name}, which is not installed: pip install 'beamhub[{extra}]'"
+
+
+def _run(point: EntryPoint, words: list[str]) -> int:
     try:
         command: Command = point.load()
     except ModuleNotFoundError as error:
-        room = point.module.split(".")[1]
-        extra = {"spawner": "hub"}.get(room, room)
-        return _complain(f"{point.name} needs {error.name!r}, which is not installed: pip install 'beamhub[{extra}]'")
+        return _complain(needs(point, error))
     parser = argparse.ArgumentParser(prog=f"beamhub {point.name}", description=command.help)
     command.arguments(parser)
-    return command.run(parser.parse_args(words[1:]))
+    try:
+        return command.run(parser.parse_args(words))
+    except Mistakes as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def _overview(known: dict[str, EntryPoint]) -> str:

@@ -1,12 +1,33 @@
 """Mappings whose values are of several kinds, each with a model of its own."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic import BaseModel, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Beside a mapping's type: what the JSON schema says of its values, each of which is told by its key ``kind``.
+
+    Args:
+        models: the model of each kind; asked when a schema is made.
+    """
+
+    models: Callable[[], Mapping[str, type[BaseModel]]]
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The mapping's schema, with that of each kind for its values."""
+        values = []
+        for kind, model in sorted(self.models().items()):
+            named = {"properties": {"kind": {"const": kind}}, "required": ["kind"]}
+            values.append({"allOf": [named, handler(model.__pydantic_core_schema__)]})
+        return handler(core) | {"additionalProperties": {"anyOf": values}}
 
 
 def each_of(

@@ -19,7 +19,8 @@ class Mistake:
         """One line for people: file, line, what, where, and what to do."""
         place = f" @ {self.where}" if self.where else ""
         remedy = f"; {self.suggestion}" if self.suggestion else ""
-        return f"{path}:{self.line}: {self.what}{place}{remedy}"
+        line = f":{self.line}" if self.line else ""
+        return f"{path}{line}: {self.what}{place}{remedy}"
 
 
 class Mistakes(ValueError):

@@ -29,10 +29,10 @@ async def watch(
         on_mistakes: gets the mistakes of each new wrong one, once.
         interval: seconds; a stat() each.
     """
-    seen = _stamp(path)
+    seen = await asyncio.to_thread(_stamp, path)  # a file system may hang; the loop must not
     while True:
         await asyncio.sleep(interval)
-        now = _stamp(path)
+        now = await asyncio.to_thread(_stamp, path)
         if now == seen:
             continue
         seen = now

@@ -7,12 +7,24 @@ from importlib.metadata import entry_points
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
-from beamhub.config.kinds import each_of
+from beamhub.config.kinds import Kinds, each_of
 from beamhub.config.mistakes import did_you_mean
 from beamhub.config.quantities import Duration, Size
+from beamhub.config.schema import or_bare
 
 Value = TypeVar("Value")
 Where = tuple[str | int, ...]
@@ -58,6 +70,11 @@ def _network(value: object) -> object:
 
 
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
+Ports = Annotated[
+    tuple[int, int] | None,
+    BeforeValidator(_ports),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,5} *- *[0-9]{1,5}$", "examples": ["20000-29999"]}),
+]
 Address = Annotated[str, BeforeValidator(_address)]
 
 
@@ -73,7 +90,7 @@ class SiteConfig(Part):
     hub_url: Address = ""
     service_url: Address = ""
     networks: list[Network] = []
-    ports: Annotated[tuple[int, int] | None, BeforeValidator(_ports)] = None
+    ports: Ports = None
     data: list[str] = []
     start_timeout: Duration = 120.0
     queue_timeout: Duration = 0.0
@@ -96,6 +113,11 @@ class Choice(Part, Generic[Value]):
     choices: list[Value] = Field(min_length=1)
     default: Value
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The mapping, or a single value."""
+        return or_bare(core, handler, "default")
+
     @model_validator(mode="before")
     @classmethod
     def _single(cls, value: Any) -> Any:
@@ -116,6 +138,11 @@ class Memory(Part):
 
     per_core: Size | None = None
     amounts: Choice[Size] | None = None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """``per_core``, or a choice of amounts."""
+        return or_bare(core, handler, "amounts")
 
     @model_validator(mode="before")
     @classmethod
@@ -152,7 +179,7 @@ class Profile(Part):
 class Catalogue(Part):
     """The whole file."""
 
-    sites: dict[str, Any] = Field(min_length=1)
+    sites: Annotated[dict[str, Any], Kinds(lambda: site_kinds())] = Field(min_length=1)
     environments: dict[str, Environment] = Field(min_length=1)
     profiles: dict[str, Profile] = Field(min_length=1)
 

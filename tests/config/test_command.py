@@ -1,0 +1,65 @@
+import sys
+from importlib.metadata import EntryPoint, version
+
+import pytest
+
+from beamhub.config import command
+from beamhub.config.mistakes import Mistake, Mistakes
+
+ROOMS = ("numpy", "tornado", "jupyterhub", "httpx", "distributed", "h5py")
+
+
+@pytest.fixture
+def offered(monkeypatch):
+    """Put other entry points in place of the installed ones."""
+
+    def offer(**points):
+        found = [EntryPoint(name, value, command.GROUP) for name, value in points.items()]
+        monkeypatch.setattr(command, "entry_points", lambda group: found)
+
+    return offer
+
+
+class Wrong:
+    help = "always wrong"
+
+    def arguments(self, parser):
+        parser.add_argument("path")
+
+    def run(self, options):
+        raise Mistakes(options.path, [Mistake("it is wrong", line=3)])
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["help"]])
+def test_without_a_command_the_names_of_all_are_listed(words, capsys):
+    assert command.main(words) == 0
+    assert {"check", "demo", "process", "processing", "rules"} <= set(capsys.readouterr().out.split())
+
+
+def test_the_version_is_that_of_the_distribution(capsys):
+    assert command.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"beamhub {version('beamhub')}\n"
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(capsys):
+    assert command.main(["chek"]) == 2
+    assert capsys.readouterr().err == "beamhub: there is no command 'chek'; did you mean check?\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "extra"),
+    [("demo", "spawner", "demo"), ("orphans", "spawner", "hub"), ("process", "processing", "processing")],
+)
+def test_what_is_not_installed_is_said_with_the_extra_that_brings_it(name, module, extra, offered, capsys):
+    offered(**{name: f"beamhub.{module}.not_there:command"})
+    assert command.main([name]) == 2
+    said = f"{name} needs beamhub.{module}.not_there, which is not installed: pip install 'beamhub[{extra}]'"
+    assert said in capsys.readouterr().err
+
+
+def test_mistakes_in_a_file_are_told_without_a_traceback(offered, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "wrong", type(sys)("wrong"))
+    sys.modules["wrong"].command = Wrong()
+    offered(wrong="wrong:command")
+    assert command.main(["wrong", "f.yaml"]) == 1
+    assert capsys.readouterr().err == "f.yaml:3: it is wrong\n"
