@@ -58,9 +58,9 @@ class Handler(ExtensionHandlerMixin, APIHandler):
         shared: Shared = self.settings["beamhub"]
         return shared
 
-    async def prepare(self, *, _redirect_to_login: bool = True) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]
         """Refuse everybody but the owner of this server; jupyter-server finds out first who asks."""
-        await super().prepare(_redirect_to_login=_redirect_to_login)  # type: ignore[call-arg]
+        await super().prepare()
         owner, user = self.shared.owner, self.current_user
         if owner and user is not None and getattr(user, "username", "") != owner:
             self.refuse(
