@@ -1,6 +1,5 @@
 """The order of a page of runs: which rows come next, found by indexes that begin with the proposal."""
 
-from collections.abc import Sequence
 from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
@@ -10,10 +9,9 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    asc,
-    desc,
     func,
     literal_column,
+    null,
     select,
     tuple_,
     union_all,
@@ -33,17 +31,19 @@ COLUMNS: dict[str, Any] = {
     "rule": run.c.rule,
 }
 NULLABLE = ("started", "finished", "rule")
+GROUPS = ("function", "state", "rule")  # a few different values: equal ones follow each other as they were queued
 
 
 class Key(NamedTuple):
-    """Where a row stands: its value (None where it has none) and its id."""
+    """Where a row stands: its value (None where it has none), what decides between equal values, and its id."""
 
     value: Any
+    tie: int
     id: int
 
 
 class Order:
-    """How a page is sorted: rows with a value first, by it and the id; then those without one, by id.
+    """How a page is sorted: rows with a value first, by it and the id; then those without one.
 
     Args:
         query: filter and order.
@@ -56,13 +56,15 @@ class Order:
         self._falling = query.descending != backward
         self._value: ColumnElement[Any] = scalar.c.value if query.scalar else COLUMNS[query.column]
         self._id: ColumnElement[int] = scalar.c.run if query.scalar else run.c.id
+        self._ties: tuple[ColumnElement[Any], ...] = (run.c.queued,) if query.column in GROUPS else ()
         nullable = bool(query.scalar) or query.column in NULLABLE
         self._parts = [True, False][:: -1 if backward else 1] if nullable else [True]
 
     def keys(self, connection: Connection, cursor: tuple[Any, int] | None) -> list[Key]:
         """The keys beyond a cursor, one more than the page holds: found for each proposal, and merged."""
         wanted = self._query.limit + 1
-        each = [self._of_one(connection, name, cursor, wanted) for name in self._query.proposals]
+        start = self._start(connection, *cursor) if cursor is not None else None
+        each = [self._of_one(connection, name, start, wanted) for name in self._query.proposals]
         return list(islice(merge(*each, key=self._rank), wanted))
 
     def keys_at(self, connection: Connection, skip: int) -> list[Key]:
@@ -70,76 +72,99 @@ class Order:
         wanted = self._query.limit + 1
         found: list[Key] = []
         for valued in self._parts:
-            parts = [self._part(name, valued) for name in self._query.proposals]
-            if len(found) == wanted or not parts:
+            every = self._of_all(valued)
+            if every is None or len(found) == wanted:
                 break
-            every = parts[0] if len(parts) == 1 else union_all(*(part.order_by(None) for part in parts))
-            page = every.order_by(None).order_by(*self._directions("value", "id")) if len(parts) > 1 else every
-            rows = connection.execute(page.limit(wanted - len(found)).offset(skip)).all()
-            found += [Key(row.value, row.id) for row in rows]
-            if valued is not self._parts[-1] and not found:
-                skip -= int(connection.execute(select(func.count()).select_from(every.subquery())).scalar_one())
-            else:
+            found += _keys(connection, every.limit(wanted - len(found)).offset(skip))
+            if found:
                 skip = 0
+            elif valued is not self._parts[-1]:
+                counted = select(func.count()).select_from(every.order_by(None).subquery())
+                skip -= int(connection.execute(counted).scalar_one())
         return found
 
-    def _of_one(
-        self, connection: Connection, proposal: str, cursor: tuple[Any, int] | None, wanted: int
-    ) -> Sequence[Key]:
+    def _start(self, connection: Connection, value: Any, number: int) -> Key:
+        if not self._ties:
+            return Key(value, 0, number)
+        tie = connection.execute(select(*self._ties).where(run.c.id == number)).scalar_one_or_none()
+        return Key(value, tie or 0, number)
+
+    def _of_one(self, connection: Connection, proposal: str, start: Key | None, wanted: int) -> list[Key]:
         found: list[Key] = []
         for valued in self._parts:
-            if len(found) == wanted or (cursor is not None and self._beyond(cursor, valued)):
+            if len(found) == wanted or (start is not None and self._beyond(start, valued)):
                 continue
             part = self._part(proposal, valued)
-            if cursor is not None and (cursor[0] is not None) == valued:
-                part = part.where(self._further(*cursor))
-            rows = connection.execute(part.limit(wanted - len(found))).all()
-            found += [Key(row.value, row.id) for row in rows]
+            if start is not None and (start.value is not None) == valued:
+                part = part.where(self._further(start))
+            found += _keys(connection, part.limit(wanted - len(found)))
         return found
 
-    def _beyond(self, cursor: tuple[Any, int], valued: bool) -> bool:
-        """Whether all rows of a part lie on the wrong side of a cursor of the other part."""
-        return (cursor[0] is not None) != valued and valued != self._backward
+    def _of_all(self, valued: bool) -> Any:
+        """The keys of all proposals in order: the database merges what each index gives in order already."""
+        parts = [self._part(name, valued) for name in self._query.proposals]
+        if len(parts) < 2:
+            return parts[0] if parts else None
+        names = ("value", "tie", "id") if valued else ("tie", "id")
+        every = union_all(*(part.order_by(None) for part in parts))
+        return every.order_by(*(self._direction(literal_column(name)) for name in names))
 
-    def _further(self, value: Any, number: int) -> ColumnElement[bool]:
-        if value is None:
-            return run.c.id < number if self._falling else run.c.id > number
-        here, there = tuple_(self._value, self._id), tuple_(value, number)
-        return here < there if self._falling else here > there
+    def _beyond(self, start: Key, valued: bool) -> bool:
+        """Whether all rows of a part lie on the wrong side of a cursor of the other part."""
+        return (start.value is not None) != valued and valued != self._backward
+
+    def _further(self, start: Key) -> ColumnElement[bool]:
+        here: list[Any] = [*self._ties, self._id]
+        there: list[Any] = [*([start.tie] if self._ties else []), start.id]
+        if start.value is None:
+            here[-1] = run.c.id
+        else:
+            here, there = [self._value, *here], [start.value, *there]
+        if self._falling:
+            return tuple_(*here) < tuple_(*there)
+        return tuple_(*here) > tuple_(*there)
 
     def _part(self, proposal: str, valued: bool) -> Select[Any]:
         """The keys of a proposal's rows with a value, or without, in order."""
         query = self._valued(proposal) if valued else self._empty(proposal)
-        key: tuple[ColumnElement[Any], ...] = (self._value, self._id) if valued else (run.c.id,)
-        return query.where(*matches(self._query)).order_by(*(part.desc() if self._falling else part for part in key))
+        key = (self._value, *self._ties, self._id) if valued else (*self._ties, run.c.id)
+        return query.where(*matches(self._query)).order_by(*(self._direction(part) for part in key))
 
     def _valued(self, proposal: str) -> Select[Any]:
-        query = select(self._value.label("value"), self._id.label("id"))
+        query = select(self._value.label("value"), self._tie(), self._id.label("id"))
         if self._query.scalar:
             named = (scalar.c.proposal == proposal, scalar.c.name == self._query.scalar, scalar.c.value.is_not(None))
             return query.join(run, run.c.id == scalar.c.run).where(*named)
         return query.where(self._of(proposal), *([self._value.is_not(None)] if len(self._parts) > 1 else []))
 
     def _empty(self, proposal: str) -> Select[Any]:
-        query = select(func.nullif(1, 1).label("value"), run.c.id.label("id")).where(self._of(proposal))
+        query = select(null().label("value"), self._tie(), run.c.id.label("id")).where(self._of(proposal))
         if self._query.scalar:
             has = and_(scalar.c.run == run.c.id, scalar.c.name == self._query.scalar, scalar.c.value.is_not(None))
             return query.where(~select(scalar.c.run).where(has).exists())
         return query.where(self._value.is_(None))
+
+    def _tie(self) -> ColumnElement[int]:
+        return (self._ties[0] if self._ties else literal_column("0")).label("tie")
 
     def _of(self, proposal: str) -> ColumnElement[bool]:
         """The proposal's runs; where a few are named anyway, so that no index of the proposal is walked for them."""
         few = self._query.ids is not None or self._query.file is not None
         return (run.c.proposal.concat("") if few else run.c.proposal) == proposal
 
-    def _directions(self, *names: str) -> list[Any]:
-        return [(desc if self._falling else asc)(literal_column(name)) for name in names]
+    def _direction(self, part: ColumnElement[Any]) -> ColumnElement[Any]:
+        return part.desc() if self._falling else part.asc()
 
     def _rank(self, key: Key) -> Any:
         """What keys of several proposals are merged by."""
         empty = key.value is None
         value = _Falling(key.value) if self._falling and not empty else key.value
-        return (not empty if self._backward else empty, 0 if empty else value, -key.id if self._falling else key.id)
+        sign = -1 if self._falling else 1
+        return (not empty if self._backward else empty, 0 if empty else value, sign * key.tie, sign * key.id)
+
+
+def _keys(connection: Connection, query: Any) -> list[Key]:
+    return [Key(row.value, row.tie, row.id) for row in connection.execute(query)]
 
 
 class _Falling:

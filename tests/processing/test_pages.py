@@ -1,0 +1,336 @@
+"""Pages of runs, the same on both databases: every order, filter and cursor against a plain sort in Python."""
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+
+import pytest
+from services.measurements import NOON, arrival, arrive, claim, finish, publish
+from sqlalchemy import insert, select
+from sqlalchemy.dialects import sqlite
+
+from beamhub.processing import schema
+from beamhub.processing.clock import from_micros, to_micros
+from beamhub.processing.order import Key, Order
+from beamhub.processing.query import LARGEST_PAGE, SORTS, BadQuery, RunQuery
+from beamhub.processing.store import Store
+
+EVERY_SORT = [direction + sort for sort in (*SORTS, "scalar:Rg", "scalar:nobody has it") for direction in ("", "-")]
+RED, ALL = ("red",), ("red", "blue", "green")
+FEW = 40
+
+
+@pytest.fixture(scope="module")
+def filled(module_store_url: str) -> Iterator[Store]:
+    """A store that is only read."""
+    store = Store.open(module_store_url)
+    fill(store)
+    yield store
+    store.close()
+
+
+def fill(store: Store) -> None:
+    """40 runs in 3 proposals, with equal values, missing ones, and names whose order depends on the language."""
+    chance = random.Random(7)  # noqa: S311
+    store.intake([arrival(f"{name}/x.nxs") for name in ALL])
+    with store.writing() as transaction:
+        for number in range(FEW):
+            row = make_row(number, chance)
+            transaction.execute(insert(schema.run).values(row))
+            if value := chance.choice([None, 0.0, -1.5, 2.5, 1e300]):
+                rg = {"run": row["id"], "name": "Rg", "proposal": row["proposal"], "value": value}
+                transaction.execute(insert(schema.scalar).values(rg))
+            transaction.count(row["proposal"], row["function"], row["state"], 1)
+
+
+def make_row(number: int, chance: random.Random) -> dict:
+    def some_time() -> int:
+        return to_micros(NOON + timedelta(hours=chance.randrange(4)))
+
+    name = chance.choice(["a.nxs", "B.nxs", "_c.nxs", "ä.nxs", "a_1.nxs"])
+    return {
+        "id": 1000 - number if number % 2 else 1000 + number,
+        "seq": 1,
+        "proposal": (proposal := chance.choice(ALL)),
+        "state": chance.choice(["queued", "running", "done", "failed"]),
+        "cause": "requested",
+        "file": ALL.index(proposal) + 1,
+        "file_name": name,
+        "rule": chance.choice(["radial", "Sector", None]),
+        "function": chance.choice(["average", "Powder"]),
+        "version": "",
+        "digest": "",
+        "parameters": "{}",
+        "queued": some_time(),
+        "started": chance.choice([None, some_time()]),
+        "finished": chance.choice([None, some_time()]),
+        "words": f"{proposal}/{name} lab6 100%".lower(),
+    }
+
+
+def expected(store: Store, query: RunQuery) -> list[int]:
+    """As one would write it down: values first, then those without; equal ones by id, or first by when queued."""
+    with store.reading() as connection:
+        rows = connection.execute(select(schema.run).where(schema.run.c.proposal.in_(query.proposals))).all()
+        scalars = {row.run: row.value for row in connection.execute(select(schema.scalar)) if row.name == query.scalar}
+    column = "file_name" if query.column == "file" else query.column
+    tie = lambda row: row.queued if column in ("function", "state", "rule") else 0  # noqa: E731
+    keys = [(scalars.get(row.id) if query.scalar else getattr(row, column), tie(row), row.id) for row in rows]
+    valued = sorted((key for key in keys if key[0] is not None), reverse=query.descending)
+    return [key[-1] for key in (*valued, *sorted((k for k in keys if k[0] is None), reverse=query.descending))]
+
+
+def ids(page) -> list[int]:
+    return [run.id for run in page.items]
+
+
+def walk(store: Store, query: RunQuery, **cursor: str) -> list[list[int]]:
+    """All pages in one direction."""
+    pages, side = [], "before" if "before" in cursor else "after"
+    while True:
+        page = store.runs(RunQuery(query.proposals, sort=query.sort, limit=query.limit, **cursor))
+        pages.append(ids(page))
+        if getattr(page, side) is None:
+            return pages
+        cursor = {side: getattr(page, side)}
+
+
+@pytest.mark.parametrize("sort", EVERY_SORT)
+@pytest.mark.parametrize("proposals", [RED, ALL], ids=["one proposal", "three"])
+def test_pages_forward_and_backward_hold_every_row_once_in_order(filled, proposals, sort):
+    query = RunQuery(proposals, sort=sort, limit=7)
+    whole = expected(filled, query)
+    pages = walk(filled, query)
+    assert list(chain(*pages)) == whole
+    assert [len(page) for page in pages[:-1]] == [7] * (len(pages) - 1)
+    last = filled.runs(RunQuery(proposals, sort=sort, limit=1, at=len(whole) - 1))
+    backward = walk(filled, query, before=last.before)
+    assert list(chain(*reversed(backward))) == whole[:-1]
+
+
+@pytest.mark.parametrize("sort", EVERY_SORT)
+@pytest.mark.parametrize("proposals", [RED, ALL], ids=["one proposal", "three"])
+def test_a_jump_to_a_row_gives_the_page_from_there_on_and_pages_go_on_in_both_directions(filled, proposals, sort):
+    whole = expected(filled, RunQuery(proposals, sort=sort))
+    for at in range(0, len(whole), 3):
+        page = filled.runs(RunQuery(proposals, sort=sort, limit=4, at=at))
+        assert ids(page) == whole[at : at + 4]
+        assert (page.before is not None) == (at > 0)
+        if page.after:
+            assert ids(filled.runs(RunQuery(proposals, sort=sort, limit=4, after=page.after))) == whole[at + 4 : at + 8]
+        if page.before:
+            before = filled.runs(RunQuery(proposals, sort=sort, limit=4, before=page.before))
+            assert ids(before) == whole[max(0, at - 4) : at]
+
+
+def test_a_jump_beyond_the_end_gives_an_empty_page(filled):
+    assert ids(filled.runs(RunQuery(ALL, at=FEW))) == ids(filled.runs(RunQuery(ALL, at=10**12, sort="rule"))) == []
+
+
+def test_rows_without_a_value_come_last_in_both_directions(filled):
+    for sort in ("started", "-started", "scalar:Rg", "-scalar:Rg", "rule", "-rule"):
+        column = sort.removeprefix("-")
+        items = filled.runs(RunQuery(ALL, sort=sort, limit=500)).items
+        with filled.reading() as connection:
+            having = set(connection.execute(select(schema.scalar.c.run)).scalars())
+        empty = [run.id not in having if "Rg" in sort else getattr(run, column) is None for run in items]
+        assert empty == sorted(empty), sort
+        assert True in empty
+        assert False in empty
+
+
+def test_a_page_read_again_from_its_cursor_holds_no_row_twice_when_new_ones_arrive(store):
+    numbers = arrive(store, *(f"red/{number}.nxs" for number in range(6)))
+    first = store.runs(RunQuery(RED, limit=3))
+    arrive(store, "red/new.nxs")
+    assert ids(first) + ids(store.runs(RunQuery(RED, limit=3, after=first.after))) == numbers[::-1]
+
+
+def test_a_page_names_the_place_in_the_feed_at_which_it_was_read(store):
+    arrive(store, "red/a.nxs")
+    assert store.runs(RunQuery(RED)).seq == store.head() == 1
+
+
+def test_a_scalar_of_a_published_run_is_sorted_by(store):
+    arrive(store, "red/a.nxs", "red/b.nxs", "red/c.nxs")
+    for mine, value in zip(claim(store), (2.0, float("nan"), 10.0), strict=True):
+        publish(store, mine, Rg=value)
+    assert [run.scalars["Rg"].value for run in store.runs(RunQuery(RED, sort="-scalar:Rg")).items] == [10.0, 2.0, None]
+
+
+# Filters
+
+
+@pytest.mark.parametrize(
+    ("given", "holds"),
+    [
+        ({"function": "average"}, lambda run: run.function == "average"),
+        ({"state": "failed"}, lambda run: run.state == "failed"),
+        ({"rule": "radial"}, lambda run: run.rule == "radial"),
+        ({"file": 2}, lambda run: run.file.id == 2),
+        ({"ids": (1000, 999, 998, 5)}, lambda run: run.id in (1000, 999, 998, 5)),
+        ({"ids": ()}, lambda run: False),
+        ({"since": NOON + timedelta(hours=1)}, lambda run: run.queued >= NOON + timedelta(hours=1)),
+        ({"until": NOON + timedelta(hours=1)}, lambda run: run.queued < NOON + timedelta(hours=1)),
+        ({"text": "B.NXS"}, lambda run: run.file.name == "B.nxs"),
+        ({"text": "Ä.n LAB6"}, lambda run: run.file.name == "ä.nxs"),
+        ({"text": "a_1"}, lambda run: run.file.name == "a_1.nxs"),
+        ({"text": "00%"}, lambda run: True),
+        ({"text": "0%6"}, lambda run: False),
+        ({"state": "done", "function": "Powder", "text": "nxs"}, lambda r: (r.state, r.function) == ("done", "Powder")),
+    ],
+    ids=lambda part: repr(part) if isinstance(part, dict) else "",
+)
+@pytest.mark.parametrize("sort", ["-queued", "started", "-scalar:Rg"])
+def test_a_filter_keeps_what_it_says_and_counts_it(filled, given, holds, sort):
+    everything = filled.runs(RunQuery(ALL, sort=sort, limit=500)).items
+    kept = [run.id for run in everything if holds(run)]
+    assert ids(filled.runs(RunQuery(ALL, sort=sort, limit=500, **given))) == kept
+    assert filled.count(RunQuery(ALL, **given))[0].count == len(kept)
+    assert sorted(filled.run_ids(RunQuery(ALL, **given), 1000)) == sorted(kept)
+    if len(kept) > 3:
+        assert ids(filled.runs(RunQuery(ALL, sort=sort, at=2, limit=500, **given))) == kept[2:]
+
+
+def test_text_finds_names_columns_rules_and_the_names_of_scalars(store):
+    (number,) = arrive(store, "red/Scan_7/LaB6.nxs", columns={"sample": "Silver Behenate", "energy": 18.25})
+    finish(store, number, anisotropy=0.5)
+    for text in ("scan_7", "lab6", "silver", "18.25", "radial", "anisotropy", "behenate lab6 RADIAL"):
+        assert ids(store.runs(RunQuery(RED, text=text))) == [number], text
+    assert ids(store.runs(RunQuery(RED, text="silver gold"))) == []
+
+
+def test_other_proposals_runs_are_in_no_page_count_or_listing(filled):
+    for query in (RunQuery(RED, limit=500), RunQuery(RED, limit=500, ids=tuple(range(900, 1100)))):
+        assert {run.proposal for run in filled.runs(query).items} == {"red"}
+        assert filled.count(query)[0].count == len(filled.runs(query).items)
+    assert ids(filled.runs(RunQuery(()))) == ids(filled.runs(RunQuery((), at=1))) == []
+    assert filled.count(RunQuery(()))[0].count == 0
+    assert {file.proposal for file in filled.files(RED, 10).items} == {"red"}
+
+
+def test_counts_come_with_the_numbers_by_state(filled):
+    runs = filled.runs(RunQuery(ALL, limit=500)).items
+    count, states = filled.count(RunQuery(ALL, function="average", state="done"))
+    averages = [run.state for run in runs if run.function == "average"]
+    assert states == {state: averages.count(state) for state in set(averages)}
+    assert count.count == averages.count("done")
+    assert count.exact
+
+
+def test_a_count_that_must_be_counted_ends_at_a_bound_and_says_so(filled, monkeypatch):
+    monkeypatch.setattr("beamhub.processing.queries.COUNTED_TO", 5)
+    count, _ = filled.count(RunQuery(ALL, text="nxs"))
+    assert (count.count, count.exact) == (5, False)
+    assert filled.count(RunQuery(ALL))[0].count == FEW
+
+
+# Cursors
+
+
+def other_cursor(store: Store, **query) -> str:
+    return store.runs(RunQuery(**({"proposals": ALL, "limit": 3} | query))).after
+
+
+@pytest.mark.parametrize("query", [{"sort": "file"}, {"state": "done"}, {"proposals": RED}, {"text": "a"}], ids=str)
+def test_a_cursor_of_another_order_or_filter_is_refused(filled, query):
+    with pytest.raises(BadQuery, match="the cursor is of another filter or order; start again without it"):
+        filled.runs(RunQuery(ALL, after=other_cursor(filled, **query)))
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "bm9uZQ", "é", "W10", "WyJhIiwxLDJd" * 50])
+def test_what_is_no_cursor_is_refused(filled, cursor):
+    with pytest.raises(BadQuery, match=r"is no cursor|of another filter"):
+        filled.runs(RunQuery(ALL, after=cursor))
+
+
+def test_a_cursor_holds_for_pages_of_any_size(filled):
+    whole = expected(filled, RunQuery(ALL))
+    assert ids(filled.runs(RunQuery(ALL, limit=10, after=other_cursor(filled)))) == whole[3:13]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sort": "colour"}, r"sort 'colour' is unknown; possible: queued, .*scalar:NAME"),
+        ({"sort": "scalar:"}, "is unknown"),
+        ({"limit": 0}, "limit 0 is not between 1 and 500"),
+        ({"limit": LARGEST_PAGE + 1}, "limit 501"),
+        ({"at": -1}, "at -1 is no row number"),
+        ({"at": 3, "after": "x"}, "exclude each other"),
+        ({"text": "a " * 50}, "look for less"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_what_can(given, message):
+    with pytest.raises(BadQuery, match=message):
+        RunQuery(RED, **given)
+
+
+# Files
+
+
+def test_the_newest_files_come_first_and_pages_go_on_below_an_id(store):
+    files = store.intake([arrival(f"{name}/{n}.nxs") for n in range(3) for name in ("red", "blue", "green")])
+    first = store.files(("red", "blue"), 4)
+    second = store.files(("red", "blue"), 4, int(first.after))
+    wanted = [number for number in files[::-1] if number % 3 != files[2] % 3]
+    assert [file.id for file in first.items + second.items] == wanted
+    assert second.after is None
+
+
+def test_a_file_shows_what_was_read_from_it_and_its_runs(store):
+    arrive(store, "red/s/a.nxs", columns={"sample": "LaB6", "energy": 18.0, "motor": None}, rules=("radial", "sector"))
+    (file,) = store.find_files("red/s/a.nxs")
+    full = store.file(file.id)
+    assert (full.name, full.path, full.storage, full.size) == ("a.nxs", "red/s/a.nxs", "beamline", 3)
+    assert full.columns == {"sample": "LaB6", "energy": 18.0, "motor": None}
+    assert [run.rule for run in full.runs] == ["radial", "sector"]
+    assert full.runs[0].columns == full.columns
+    assert store.file(77) is None
+
+
+def test_each_proposal_and_storage_has_a_place(store):
+    store.intake([arrival("red/b.nxs"), arrival("red/a.nxs"), arrival("blue/c.nxs")])
+    found = sorted(store.places())
+    assert [(proposal, storage) for proposal, storage, _, _ in found] == [("blue", "beamline"), ("red", "beamline")]
+    newest = max(number for *_, number in found)
+    assert store.places(newest) == []
+
+
+def test_the_mean_duration_is_of_the_newest_done_runs_of_that_function(store):
+    assert store.mean_seconds("radial_function") is None
+    (number,) = arrive(store, "red/a.nxs")
+    finish(store, number)
+    with store.writing() as transaction:
+        second = schema.run.c.started + 2_000_000
+        transaction.execute(schema.run.update().values(finished=second))
+    assert store.mean_seconds("radial_function") == 2.0
+
+
+def test_times_before_and_after_the_epoch_survive():
+    for moment in (datetime(1969, 12, 31, 23, 59, 59, 999999, UTC), datetime(2200, 1, 1, tzinfo=UTC)):
+        assert from_micros(to_micros(moment)) == moment
+
+
+# Indexes
+
+
+@pytest.mark.parametrize("sort", [sort for sort in EVERY_SORT if "nobody" not in sort])
+@pytest.mark.parametrize("given", [{}, {"state": "done"}, {"function": "average"}, {"text": "a"}], ids=str)
+def test_no_page_is_found_by_looking_through_the_table(tmp_path, sort, given):
+    """Each part of an order walks an index that begins with the proposal; only the words of text are looked at."""
+    store = Store.open(f"sqlite:///{tmp_path}/plans.db")
+    order = Order(RunQuery(RED, sort=sort, **given), backward=False)
+    for valued in order._parts:
+        part = order._part("red", valued)
+        if valued:
+            part = part.where(order._further(Key("a", 1, 5)))
+        sql = str(part.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+        with store.reading() as connection:
+            steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
+        assert not any("SCAN run" in step or "SCAN scalar" in step for step in steps), steps
+        assert "proposal=?" in steps[0], steps
+        if not given:
+            assert not any("TEMP B-TREE" in step for step in steps), steps
+    store.close()
