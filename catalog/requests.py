@@ -17,7 +17,7 @@ class Request(Generic[Answer]):
     method: str
     path: str
     read: Callable[[bytes], Answer]
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: tuple[tuple[str, str], ...] = ()
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ def file(number: int) -> Request[File]:
 
 def explain(path: str) -> Request[Explanation]:
     """Why a file was or was not processed."""
-    return Request("GET", "files/explain", Explanation.model_validate_json, {"path": path})
+    return Request("GET", "files/explain", Explanation.model_validate_json, (("path", path),))
 
 
 def functions() -> Request[list[Function]]:
@@ -110,11 +110,22 @@ def result_file(number: int, begin: int = 0, end: int | None = None) -> Request[
     return Request("GET", f"results/{int(number)}/file", bytes, headers={"Range": f"bytes={begin}-{last}"})
 
 
-def _query(values: Mapping[str, Any]) -> dict[str, str]:
-    """Query parameters as text; what is None is left out, several values are joined by commas."""
-    given = {name: value for name, value in values.items() if value is not None}
-    joined = {name: ",".join(map(str, v)) if isinstance(v, list | tuple | set) else v for name, v in given.items()}
-    return {name: value.isoformat() if hasattr(value, "isoformat") else str(value) for name, value in joined.items()}
+def _query(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Query parameters as text: None is left out, several proposals are repeated, several of all else joined."""
+    found: list[tuple[str, str]] = []
+    for name, value in values.items():
+        several = [_text(one) for one in value] if isinstance(value, list | tuple | set) else [_text(value)]
+        if name == "proposal":
+            found += [(name, one) for one in several if one is not None]
+        elif value is not None:
+            found.append((name, ",".join(one for one in several if one is not None)))
+    return tuple(found)
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return str(value.isoformat() if hasattr(value, "isoformat") else value)
 
 
 def _items(record: type[Answer]) -> Callable[[bytes], list[Answer]]:

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
@@ -57,7 +56,6 @@ class Upstream:
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
         self._stream: asyncio.Task[Any] | None = None
-        self._watched: frozenset[str] = frozenset()
         self._last = ""
         self._heard = 0.0
         self.status: dict[str, Any] = {"live": False, "since": _now(), "message": "not connected yet"}
@@ -117,18 +115,12 @@ class Upstream:
         return {"Authorization": f"token {self._token}"}
 
     def _adjust(self) -> None:
-        """Watch what the pages watch, nothing while there are none."""
-        wanted = frozenset[str]().union(*(listener.proposals for listener in self._listeners))
+        """One stream of everything that this server's owner may see, while anybody listens."""
         if not self._listeners and self._task is not None:
             self._task.cancel()
-            self._task, self._watched = None, frozenset()
+            self._task, self._last = None, ""
         elif self._listeners and self._task is None:
-            self._watched = wanted
             self._task = asyncio.create_task(self._follow())
-        elif wanted - self._watched:
-            self._watched = wanted
-            if self._stream is not None:
-                self._stream.cancel()
 
     async def _follow(self) -> None:
         """Keep the stream, and tell the pages whether it is there."""
@@ -165,7 +157,6 @@ class Upstream:
             await asyncio.sleep(3600)
             return "this server knows no processing service"
         parser = _Parser()
-        query = "&".join(f"proposal={_quoted(name)}" for name in sorted(self._watched))
         headers = self._who() | ({"Last-Event-ID": self._last} if self._last else {})
         refused: list[bytes] = []
 
@@ -185,7 +176,7 @@ class Upstream:
                 self._pass_on(event, text)
 
         request = HTTPRequest(
-            f"{self.url}api/v1/changes?{query}",
+            f"{self.url}api/v1/changes",
             headers=headers,
             header_callback=header,
             streaming_callback=chunk,
@@ -249,10 +240,6 @@ def _message(body: bytes) -> str:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         return ""
-
-
-def _quoted(text: str) -> str:
-    return quote(text, safe="")
 
 
 def _now() -> str:

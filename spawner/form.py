@@ -18,7 +18,12 @@ _jinja = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
 
 
 def render(
-    catalogue: Catalogue, groups: Set[str], estimates: Mapping[str, Estimate], filled: Mapping[str, Any], last: str = ""
+    catalogue: Catalogue,
+    groups: Set[str],
+    estimates: Mapping[str, Estimate],
+    filled: Mapping[str, Any],
+    last: str = "",
+    ended: str = "",
 ) -> str:
     """The form's HTML, everything escaped.
 
@@ -28,13 +33,14 @@ def render(
         estimates: of each site.
         filled: options to begin with: those of a link, of a refused form, or of last time.
         last: what was chosen last time, in words.
+        ended: how the last server ended, if by itself.
     """
     cards = [_card(catalogue, name, profile, groups, estimates, filled) for name, profile in catalogue.profiles.items()]
     if not any(card["checked"] for card in cards):
         first = next((card for card in cards if card["allowed"]), None)
         if first is not None:
             first["checked"] = True
-    return _jinja.get_template("cards.html").render(cards=cards, last=last)
+    return _jinja.get_template("cards.html").render(cards=cards, last=last, ended=ended)
 
 
 def read(form: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,8 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         """The start page's form, filled in with these options, else with those of last time."""
         sites, last = self._sites(), self.kept.accepted
         told = form.in_short(sites.catalogue, last)
-        return form.render(sites.catalogue, self._groups(), sites.estimates(), last if filled is None else filled, told)
+        filled = last if filled is None else filled
+        return form.render(sites.catalogue, self._groups(), sites.estimates(), filled, told, self.kept.ended)
 
     async def _run_apply_user_options(self, user_options: dict[str, Any]) -> None:
         """Decide the plan; the one path for the form, the query, the API and saved options."""

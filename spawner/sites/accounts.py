@@ -46,9 +46,7 @@ def unix_account(name: str) -> Account:
             f"there is no account '{name}' on this computer. Ask those who run this service for one."
         ) from error
     if os.geteuid() != 0 and found.pw_uid != os.geteuid():
-        raise CannotLaunch(
-            f"the Hub may not start programs as '{name}': it has to run as root for accounts: unix."
-        )
+        raise CannotLaunch(f"the Hub may not start programs as '{name}': it has to run as root for accounts: unix.")
     if os.geteuid() != 0:
         return Account(name, Path(found.pw_dir), found.pw_shell)
     groups = tuple(os.getgrouplist(name, found.pw_gid))
@@ -66,14 +64,10 @@ def shared_account(name: str, homes: Path) -> Account:
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if home.is_symlink() or home.stat().st_uid != os.geteuid():
-            raise CannotLaunch(
-                f"the folder {home} is a link or belongs to another account. Ask the operator."
-            )
+            raise CannotLaunch(f"the folder {home} is a link or belongs to another account. Ask the operator.")
         home.chmod(0o700)
     except OSError as error:
-        raise CannotLaunch(
-            f"the folder {home} cannot be made: {error.strerror}. Ask the operator."
-        ) from error
+        raise CannotLaunch(f"the folder {home} cannot be made: {error.strerror}. Ask the operator.") from error
     return Account(name, home, "/bin/bash")
 
 
@@ -81,14 +75,10 @@ def why_shared(hub: JupyterHub) -> list[str]:
     """Why the Hub's own account would be shared by people who do not know of each other."""
     found, who = [], hub.authenticator
     if getattr(who, "allow_all", False) or len(set(who.allowed_users) | set(who.admin_users)) > 1:
-        found.append(
-            "accounts: none gives everybody the Hub's own account, and more than one user may log in."
-        )
+        found.append("accounts: none gives everybody the Hub's own account, and more than one user may log in.")
     host = urlsplit(hub.bind_url).hostname or ""
     if host != "localhost" and not (_is_ip(host) and ipaddress.ip_address(host).is_loopback):
-        found.append(
-            f"accounts: none gives everybody the Hub's own account, and the Hub listens at {host or '*'}."
-        )
+        found.append(f"accounts: none gives everybody the Hub's own account, and the Hub listens at {host or '*'}.")
     return found
 
 

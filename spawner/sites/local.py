@@ -181,15 +181,11 @@ class LocalSite(Site):
     def _account_problems(self, hub: JupyterHub) -> list[str]:
         at = f"site {self.name} in compute.yaml"
         if self.config.accounts == "unix":
-            needs = (
-                f"{at}: accounts: unix starts servers as their users, for which the Hub has to run as root."
-            )
+            needs = f"{at}: accounts: unix starts servers as their users, for which the Hub has to run as root."
             return [] if os.geteuid() == 0 else [needs]
         if self.config.insecure_shared_account:
             return []
-        return [
-            f"{at}: {why} To accept that, write insecure_shared_account: true." for why in why_shared(hub)
-        ]
+        return [f"{at}: {why} To accept that, write insecure_shared_account: true." for why in why_shared(hub)]
 
     def account(self, user: str) -> Account:
         """Who a user's server runs as.
@@ -310,9 +306,7 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         except (OSError, subprocess.SubprocessError) as error:
             where = getattr(error, "filename", None) or arguments[0]
             what = getattr(error, "strerror", None) or str(error)
-            raise CannotLaunch(
-                f"{where}: {what}. Make room or ask the operator, then start again."
-            ) from error
+            raise CannotLaunch(f"{where}: {what}. Make room or ask the operator, then start again.") from error
 
     def _as_account(self, account: Account, verb: str, arguments: tuple[Any, ...]) -> Any:
         text = Path(courier.__file__).read_text(encoding="utf-8")
@@ -321,9 +315,7 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
             capture_output=True, cwd="/", env={}, timeout=ERRAND, check=False, **account.popen,
         )  # fmt: skip
         if done.returncode:
-            raise OSError(
-                done.returncode, (done.stderr.strip().splitlines() or ["it ended with an error"])[-1]
-            )
+            raise OSError(done.returncode, (done.stderr.strip().splitlines() or ["it ended with an error"])[-1])
         reply = json.loads(done.stdout)
         if "error" in reply:
             raise OSError(reply["number"], reply["error"], reply["path"])
@@ -355,9 +347,7 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
     async def last_lines(self, count: int = 15) -> str:
         """The end of the server's log."""
         try:
-            return str(
-                await self._errand("last_lines", self.folder(self.site.account(self.user.name)), count)
-            )
+            return str(await self._errand("last_lines", self.folder(self.site.account(self.user.name)), count))
         except CannotLaunch as error:
             self.log.warning("The log of %s cannot be read: %s", self.job, error)
             return ""

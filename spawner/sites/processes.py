@@ -30,9 +30,7 @@ class Process:
         with contextlib.suppress(OSError):
             handle = os.pidfd_open(self.pid)
             try:
-                if (
-                    self.alive
-                ):  # the handle was opened first: it cannot point to a later process of the same number
+                if self.alive:  # the handle was opened first: it cannot point to a later process of the same number
                     signal.pidfd_send_signal(handle, number)
             finally:
                 os.close(handle)

@@ -59,6 +59,7 @@ def test_a_page_of_runs_is_read_as_records(ask, bench):
     assert page.items[0].scalars["counts"].value == 5.0
     assert ask(requests.count(proposal="red", state="done")).count == 1
     assert ask(requests.runs(ids=bench.runs[:2], limit=1)).after is not None
+    assert ask(requests.runs(proposal=["red"], since=page.items[0].queued)).items
 
 
 def test_everything_that_can_be_asked_is_answered(ask, bench):

@@ -73,6 +73,11 @@ def test_fields_that_the_form_does_not_have_are_passed_on_to_be_refused():
     assert form.read({"profile": ["small"], "image": ["evil"]}) == {"profile": "small", "image": "evil"}
 
 
+def test_a_server_that_ended_by_itself_is_said(catalogue):
+    html = form.render(catalogue, set(), {"here": NOW}, {}, ended="its <time> was up")
+    assert "Your last server ended by itself: its &lt;time&gt; was up" in html
+
+
 def test_last_time_is_said_in_words(catalogue):
     assert form.in_short(catalogue, {"profile": "gpu", "cores": 1, "walltime": "4h"}) == "GPU, 1 core, 4h"
     assert form.in_short(catalogue, {"profile": "gone"}) == ""
