@@ -18,19 +18,20 @@ export function columnsFor(runs: Iterable<Run>): Column[] {
   }
   return [
     { key: "when", title: "when", width: "72px", sort: "queued", cell: (run) => clock(run.queued) },
-    { key: "file", title: "file", width: "minmax(132px, 2fr)", sort: "file", cell: (run) => h("span", { title: run.file.path }, run.file.name) },
-    { key: "function", title: "function", width: "minmax(80px, 1fr)", sort: "function", cell: (run) => run.title || run.function },
-    { key: "state", title: "state", width: "90px", sort: "state", cell: state },
+    { key: "file", title: "file", width: "minmax(132px, 2fr)", sort: "file", cell: (run) => h("span", { class: "bh-tail", title: run.file.path }, h("bdi", {}, run.file.name)) },
+    { key: "function", title: "function", width: "minmax(72px, 1fr)", sort: "function", cell: (run) => run.title || run.function },
+    { key: "state", title: "state", width: "86px", sort: "state", cell: state },
     ...[...ofFile].map((name) => ({
-      key: `file:${name}`, title: name, width: "minmax(62px, 1fr)", sort: "",
+      key: `file:${name}`, title: name, width: "minmax(76px, 1fr)", sort: "",
       cell: (run: Run) => h("span", { title: String(run.columns[name] ?? "") }, String(run.columns[name] ?? "")),
     })),
     ...[...scalars].map(([name, unit]) => ({
-      key: `scalar:${name}`, title: unit ? `${name} / ${unit}` : name, width: "minmax(64px, 0.8fr)", sort: `scalar:${name}`, numeric: true,
+      key: `scalar:${name}`, title: unit ? `${name} / ${unit}` : name, width: "minmax(62px, 0.8fr)", sort: `scalar:${name}`, numeric: true,
       cell: (run: Run) => {
         const scalar = run.scalars[name];
         if (!scalar) return run.state === "failed" ? h("span", { class: "bh-why", title: run.error?.message }, "") : "";
-        return scalar.value === null ? h("span", { title: scalar.reason }, "–") : number(scalar.value);
+        if (scalar.value === null) return h("span", { title: scalar.reason }, "–");
+        return h("span", { title: `${scalar.value} ${scalar.unit}` }, number(scalar.value));
       },
     })),
     { key: "curve", title: "curve", width: "72px", sort: "", cell: (run) => (run.sparkline ? sparkline(run.sparkline) : "") },

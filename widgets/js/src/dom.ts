@@ -23,8 +23,9 @@ export function keep(event: KeyboardEvent): void {
 }
 
 export function number(value: number): string {
-  if (value !== 0 && (Math.abs(value) >= 1e8 || Math.abs(value) < 1e-3)) return value.toExponential(2);
-  return Math.abs(value) >= 1e4 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(4)));
+  if (value !== 0 && (Math.abs(value) >= 1e12 || Math.abs(value) < 1e-3)) return value.toExponential(2);
+  if (Math.abs(value) >= 1e5) return value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 4 });
+  return String(Number(value.toPrecision(Math.abs(value) < 1 ? 3 : 4)));
 }
 
 export function clock(time: string | null): string {
