@@ -1,5 +1,6 @@
 """The order of a page of runs: which rows come next, found by indexes that begin with the proposal."""
 
+from collections.abc import Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    bindparam,
     func,
     literal_column,
     null,
@@ -31,6 +33,7 @@ COLUMNS: dict[str, Any] = {
     "rule": run.c.rule,
 }
 NULLABLE = ("started", "finished", "rule")
+FEWEST = 8  # keys that are read of a proposal at a time
 GROUPS = ("function", "state", "rule")  # a few different values: equal ones follow each other as they were queued
 
 
@@ -59,12 +62,18 @@ class Order:
         self._ties: tuple[ColumnElement[Any], ...] = (run.c.queued,) if query.column in GROUPS else ()
         nullable = bool(query.scalar) or query.column in NULLABLE
         self._parts = [True, False][:: -1 if backward else 1] if nullable else [True]
+        if query.scalar and query.state not in (None, "done"):
+            self._parts = [False]  # only what is done has scalars
+        few = query.ids is not None or query.file is not None  # then the proposals are no way to find them
+        self._groups: Sequence[str | None] = [None] if few else query.proposals
+        self._made: dict[tuple[Key | None, bool], Select[Any]] = {}
 
     def keys(self, connection: Connection, cursor: tuple[Any, int] | None) -> list[Key]:
         """The keys beyond a cursor, one more than the page holds: found for each proposal, and merged."""
-        wanted = self._query.limit + 1
+        wanted, proposals = self._query.limit + 1, self._groups
         start = self._start(connection, *cursor) if cursor is not None else None
-        each = [self._of_one(connection, name, start, wanted) for name in self._query.proposals]
+        chunk = wanted if len(proposals) < 2 else max(FEWEST, 4 * wanted // len(proposals))
+        each = [self._of_one(connection, name, start, chunk) for name in proposals]
         return list(islice(merge(*each, key=self._rank), wanted))
 
     def keys_at(self, connection: Connection, skip: int) -> list[Key]:
@@ -89,20 +98,27 @@ class Order:
         tie = connection.execute(select(*self._ties).where(run.c.id == number)).scalar_one_or_none()
         return Key(value, tie or 0, number)
 
-    def _of_one(self, connection: Connection, proposal: str, start: Key | None, wanted: int) -> list[Key]:
-        found: list[Key] = []
+    def _of_one(self, connection: Connection, proposal: str | None, start: Key | None, chunk: int) -> Iterator[Key]:
+        """A proposal's keys from there on, read in chunks as they are taken."""
         for valued in self._parts:
-            if len(found) == wanted or (start is not None and self._beyond(start, valued)):
-                continue
-            part = self._part(proposal, valued)
-            if start is not None and (start.value is not None) == valued:
-                part = part.where(self._further(start))
-            found += _keys(connection, part.limit(wanted - len(found)))
-        return found
+            while start is None or not self._beyond(start, valued):
+                keys = _keys(connection, self._from(start, valued).limit(chunk), {"proposal": proposal})
+                yield from keys
+                if len(keys) < chunk:
+                    break
+                start = keys[-1]
+
+    def _from(self, start: Key | None, valued: bool) -> Select[Any]:
+        """The keys of one part beyond a place, of the proposal that is given with the query."""
+        if (start, valued) not in self._made:
+            part = self._part(bindparam("proposal"), valued)
+            here = start is not None and (start.value is not None) == valued
+            self._made[start, valued] = part.where(self._further(start)) if start is not None and here else part
+        return self._made[start, valued]
 
     def _of_all(self, valued: bool) -> Any:
         """The keys of all proposals in order: the database merges what each index gives in order already."""
-        parts = [self._part(name, valued) for name in self._query.proposals]
+        parts = [self._part(name, valued) for name in self._groups]
         if len(parts) < 2:
             return parts[0] if parts else None
         names = ("value", "tie", "id") if valued else ("tie", "id")
@@ -124,33 +140,41 @@ class Order:
             return tuple_(*here) < tuple_(*there)
         return tuple_(*here) > tuple_(*there)
 
-    def _part(self, proposal: str, valued: bool) -> Select[Any]:
+    def _part(self, proposal: Any, valued: bool) -> Select[Any]:
         """The keys of a proposal's rows with a value, or without, in order."""
         query = self._valued(proposal) if valued else self._empty(proposal)
         key = (self._value, *self._ties, self._id) if valued else (*self._ties, run.c.id)
         return query.where(*matches(self._query)).order_by(*(self._direction(part) for part in key))
 
-    def _valued(self, proposal: str) -> Select[Any]:
+    def _valued(self, proposal: Any) -> Select[Any]:
         query = select(self._value.label("value"), self._tie(), self._id.label("id"))
         if self._query.scalar:
-            named = (scalar.c.proposal == proposal, scalar.c.name == self._query.scalar, scalar.c.value.is_not(None))
-            return query.join(run, run.c.id == scalar.c.run).where(*named)
-        return query.where(self._of(proposal), *([self._value.is_not(None)] if len(self._parts) > 1 else []))
+            named = (
+                self._of(scalar.c.proposal, proposal),
+                scalar.c.name == self._query.scalar,
+                scalar.c.value.is_not(None),
+            )
+            return (query.join(run, run.c.id == scalar.c.run) if matches(self._query) else query).where(*named)
+        return query.where(
+            self._of(run.c.proposal, proposal), *([self._value.is_not(None)] if len(self._parts) > 1 else [])
+        )
 
-    def _empty(self, proposal: str) -> Select[Any]:
-        query = select(null().label("value"), self._tie(), run.c.id.label("id")).where(self._of(proposal))
-        if self._query.scalar:
+    def _empty(self, proposal: Any) -> Select[Any]:
+        query = select(null().label("value"), self._tie(), run.c.id.label("id")).where(
+            self._of(run.c.proposal, proposal)
+        )
+        if self._query.scalar and self._query.state in (None, "done"):
             has = and_(scalar.c.run == run.c.id, scalar.c.name == self._query.scalar, scalar.c.value.is_not(None))
             return query.where(~select(scalar.c.run).where(has).exists())
-        return query.where(self._value.is_(None))
+        return query if self._query.scalar else query.where(self._value.is_(None))
 
     def _tie(self) -> ColumnElement[int]:
         return (self._ties[0] if self._ties else literal_column("0")).label("tie")
 
-    def _of(self, proposal: str) -> ColumnElement[bool]:
-        """The proposal's runs; where a few are named anyway, so that no index of the proposal is walked for them."""
-        few = self._query.ids is not None or self._query.file is not None
-        return (run.c.proposal.concat("") if few else run.c.proposal) == proposal
+    def _of(self, column: Any, proposal: Any) -> ColumnElement[bool]:
+        """The proposal's rows; where a few rows are named, those of all proposals, and no index of these is walked."""
+        one: ColumnElement[bool] = column == proposal
+        return column.concat("").in_(self._query.proposals) if self._groups == [None] else one
 
     def _direction(self, part: ColumnElement[Any]) -> ColumnElement[Any]:
         return part.desc() if self._falling else part.asc()
@@ -163,8 +187,8 @@ class Order:
         return (not empty if self._backward else empty, 0 if empty else value, sign * key.tie, sign * key.id)
 
 
-def _keys(connection: Connection, query: Any) -> list[Key]:
-    return [Key(row.value, row.tie, row.id) for row in connection.execute(query)]
+def _keys(connection: Connection, query: Any, given: dict[str, Any] | None = None) -> list[Key]:
+    return [Key(*row) for row in connection.execute(query, given)]
 
 
 class _Falling:

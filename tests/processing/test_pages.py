@@ -38,7 +38,7 @@ def fill(store: Store) -> None:
         for number in range(FEW):
             row = make_row(number, chance)
             transaction.execute(insert(schema.run).values(row))
-            if value := chance.choice([None, 0.0, -1.5, 2.5, 1e300]):
+            if row["state"] == "done" and (value := chance.choice([None, 0.0, -1.5, 2.5, 1e300])) is not None:
                 rg = {"run": row["id"], "name": "Rg", "proposal": row["proposal"], "value": value}
                 transaction.execute(insert(schema.scalar).values(rg))
             transaction.count(row["proposal"], row["function"], row["state"], 1)
@@ -53,7 +53,7 @@ def make_row(number: int, chance: random.Random) -> dict:
         "id": 1000 - number if number % 2 else 1000 + number,
         "seq": 1,
         "proposal": (proposal := chance.choice(ALL)),
-        "state": chance.choice(["queued", "running", "done", "failed"]),
+        "state": chance.choice(["queued", "running", "done", "done", "done", "failed"]),
         "cause": "requested",
         "file": ALL.index(proposal) + 1,
         "file_name": name,
@@ -98,12 +98,14 @@ def walk(store: Store, query: RunQuery, **cursor: str) -> list[list[int]]:
 
 @pytest.mark.parametrize("sort", EVERY_SORT)
 @pytest.mark.parametrize("proposals", [RED, ALL], ids=["one proposal", "three"])
-def test_pages_forward_and_backward_hold_every_row_once_in_order(filled, proposals, sort):
-    query = RunQuery(proposals, sort=sort, limit=7)
+@pytest.mark.parametrize("fewest", [1, 8], ids=["read key by key", "in chunks"])
+def test_pages_forward_and_backward_hold_every_row_once_in_order(filled, monkeypatch, proposals, sort, fewest):
+    monkeypatch.setattr("beamhub.processing.order.FEWEST", fewest)
+    query = RunQuery(proposals, sort=sort, limit=7 if fewest > 1 else 2)
     whole = expected(filled, query)
     pages = walk(filled, query)
     assert list(chain(*pages)) == whole
-    assert [len(page) for page in pages[:-1]] == [7] * (len(pages) - 1)
+    assert [len(page) for page in pages[:-1]] == [query.limit] * (len(pages) - 1)
     last = filled.runs(RunQuery(proposals, sort=sort, limit=1, at=len(whole) - 1))
     backward = walk(filled, query, before=last.before)
     assert list(chain(*reversed(backward))) == whole[:-1]
