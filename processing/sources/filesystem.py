@@ -1,8 +1,8 @@
 """A watched folder: files are complete when their writer closes them or moves them into place.
 
 The kernel's news can be lost (its queue overflows, the service was not running, the file system gives none), so a scan
-finds what was missed: a file that has not changed for ``settle`` seconds is complete. Both ways name a file version
-alike, so a file that both find is taken in once.
+finds what was missed: a file that two looks, ``settle`` seconds apart, find unchanged is complete. Both ways name a
+file version alike, so a file that both find is taken in once.
 """
 
 import asyncio
@@ -11,28 +11,22 @@ import logging
 import os
 import queue
 import stat
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from watchdog.events import (
-    DirCreatedEvent,
-    FileClosedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers import Observer
-
-from beamhub.processing.event import FileEvent, identity
+from beamhub.processing.event import FileEvent, Kind, identity
+from beamhub.processing.sources.kernel import KernelNews, News
 from beamhub.processing.sources.source import Sink
 
 log = logging.getLogger(__name__)
 BATCH = 500  # events of one transaction
 QUIET_S = 0.02  # how long a batch waits for more events
 RESCAN_S = 60.0  # between two scans for what the kernel did not tell
+BUSY = 20  # scans take at most one part in so many of the time
 RETRY_S = 2.0  # after the store or the storage refused
+LONGEST = 2000  # bytes of a path, which an index of PostgreSQL holds
 
 
 class FilesystemSource:
@@ -60,87 +54,107 @@ class FilesystemSource:
         self.name = name
         self._storage, self._instance, self._root = storage, instance, root
         self._settle, self._ignore, self._rescan = settle, ignore, rescan
-        self._news: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-        self._told: dict[str, tuple[int, int, int]] = {}
-        self._young: dict[str, float] = {}  # folders whose first files the kernel may not tell of, and when to look
+        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._told: set[int] = set()  # hashes of file ids: a million of them must fit
+        self._settling: dict[str, tuple[str, float]] = {}
+        self._scans: dict[str, float] = {}
 
     async def run(self, sink: Sink) -> None:
-        """Watch, scan and tell until cancelled; an outage of store or storage is waited for."""
-        loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
-        observer = Observer()
-        observer.schedule(
-            _Handler(self._news, lambda: loop.call_soon_threadsafe(woken.set)), str(self._root), recursive=True
-        )
-        await asyncio.to_thread(observer.start)
-        next_scan = loop.time()
+        """Watch, scan and tell until cancelled; an outage of the store is waited for.
+
+        Raises:
+            OSError: the storage's folder is not there, or not any more.
+        """
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        os.stat(self._root)
+        kernel = KernelNews(self._root, self._news, lambda: loop.call_soon_threadsafe(woken.set))
+        if not await asyncio.to_thread(kernel.start):
+            self._rescan = self._settle
+        self._plan(str(self._root), 0.0)
         try:
             while True:
-                if loop.time() >= next_scan:
-                    pending = await self._scan(sink, self._root)
-                    next_scan = loop.time() + (self._settle if pending else self._rescan)
-                await self._drain(sink)
-                await self._scan_young(sink)
                 woken.clear()
-                if self._news.empty():
-                    try:
-                        next_look = min([next_scan, *self._young.values()])
-                        async with asyncio.timeout(max(0.01, next_look - loop.time())):
-                            await woken.wait()
-                    except TimeoutError:
-                        continue
-                await asyncio.sleep(QUIET_S)
+                await self._drain(sink)
+                await self._scan(sink)
+                await self._rest(woken)
         finally:
-            observer.stop()
-            await asyncio.to_thread(observer.join, 5)
+            await asyncio.to_thread(kernel.stop)
+
+    async def _rest(self, woken: asyncio.Event) -> None:
+        """Wait for news or the next scan."""
+        wait = min(self._scans.values(), default=self._rescan + time.monotonic()) - time.monotonic()
+        try:
+            async with asyncio.timeout(max(QUIET_S, wait)):
+                await woken.wait()
+                await asyncio.sleep(QUIET_S)
+        except TimeoutError:
+            return
 
     async def _drain(self, sink: Sink) -> None:
         """Tell what the kernel said."""
         while not self._news.empty():
-            batch: dict[tuple[str, str], None] = {}
+            batch: dict[News, None] = {}
             while not self._news.empty() and len(batch) < BATCH:
-                kind, path = self._news.get()
-                if kind == "folder":
-                    self._young[path] = asyncio.get_running_loop().time() + self._settle
-                else:
-                    batch[kind, path] = None
-            events = await asyncio.to_thread(self._events, tuple(batch))
-            await self._tell(sink, events)
+                news = self._news.get()
+                batch.pop(news, None)  # of two alike the later one counts
+                batch[news] = None
+            await self._tell(sink, await asyncio.to_thread(self._heard, tuple(batch)))
 
-    async def _scan_young(self, sink: Sink) -> None:
-        """Look into new folders: files closed before the kernel watched a folder were not told of."""
-        now = asyncio.get_running_loop().time()
-        for folder in [folder for folder, when in self._young.items() if now >= when]:
-            del self._young[folder]
-            if await self._scan(sink, Path(folder)):
-                self._young[folder] = now + self._settle
-
-    async def _scan(self, sink: Sink, folder: Path) -> bool:
-        """Tell of complete files below a folder that were not told of; True if some were still changing."""
-        events, pending = await asyncio.to_thread(self._look, folder)
-        for begin in range(0, len(events), BATCH):
-            await self._tell(sink, events[begin : begin + BATCH])
-        return pending
-
-    def _look(self, folder: Path) -> tuple[list[FileEvent], bool]:
-        found, pending, now = [], False, datetime.now(UTC).timestamp()
-        for path in self._walk(folder):
-            event = self._event("closed", path)
-            if event is None or event.file_id in self._told_ids(path):
-                continue
-            if now - event.time.timestamp() < self._settle:
-                pending = True
+    def _heard(self, batch: tuple[News, ...]) -> list[FileEvent]:
+        found: list[FileEvent | None] = []
+        for kind, path in batch:
+            if kind == "overflow":
+                log.warning("the kernel lost news of %s; it is scanned", self._root)
+                self._plan(str(self._root), 0.0)
+            elif kind == "folder":
+                self._plan(path, 0.0)
+            elif kind == "removed":
+                os.stat(self._root)
+                found.append(self._removed(path))
             else:
-                found.append(event)
-        return found, pending
+                found.append(self._closed(path))
+        return [event for event in found if event is not None]
 
-    def _told_ids(self, path: str) -> tuple[str, ...]:
-        told = self._told.get(path)
-        return (identity(self._relative(path), *told),) if told else ()
+    def _plan(self, folder: str, after_s: float) -> None:
+        """Scan a folder by then at the latest."""
+        self._scans[folder] = min(self._scans.get(folder, float("inf")), time.monotonic() + after_s)
 
-    def _walk(self, folder: Path) -> Iterator[str]:
+    async def _scan(self, sink: Sink) -> None:
+        """Look through the folders that it is time for, and tell of what is complete and was not told of."""
+        for folder in [folder for folder, when in self._scans.items() if when <= time.monotonic()]:
+            del self._scans[folder]
+            start = time.monotonic()
+            complete, settling = await asyncio.to_thread(self._look, folder)
+            for begin in range(0, len(complete), BATCH):
+                await self._tell(sink, complete[begin : begin + BATCH])
+            if settling:
+                self._plan(folder, self._settle)
+            elif folder == str(self._root):
+                self._plan(folder, max(self._rescan, BUSY * (time.monotonic() - start)))
+
+    def _look(self, folder: str) -> tuple[list[FileEvent], bool]:
+        """Files below a folder that did not change since an earlier look; and whether others have to be seen again."""
+        complete, settling, now = [], False, time.monotonic()
+        for path in self._walk(folder):
+            event = self._closed(path)
+            if event is None or hash(event.file_id) in self._told:
+                self._settling.pop(path, None)
+                continue
+            version, since = self._settling.get(path, ("", now))
+            if version != event.file_id:
+                self._settling[path] = event.file_id, now
+                settling = True
+            elif now - since < self._settle:
+                settling = True
+            else:
+                del self._settling[path]
+                complete.append(event)
+        return complete, settling
+
+    def _walk(self, folder: str) -> Iterator[str]:
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             log.warning("%s cannot be looked at: %s", folder, error)
             return
@@ -148,45 +162,53 @@ class FilesystemSource:
             if self._ignored(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(Path(entry.path))
+                yield from self._walk(entry.path)
             elif entry.is_file(follow_symlinks=False):
                 yield entry.path
 
-    def _events(self, told: tuple[tuple[str, str], ...]) -> list[FileEvent]:
-        return [event for kind, path in told if (event := self._event(kind, path))]
-
-    def _event(self, kind: str, path: str) -> FileEvent | None:
-        """What to tell of a path now; None for what is no file, is ignored, or has a name that is not UTF-8."""
+    def _closed(self, path: str) -> FileEvent | None:
+        """What to tell of a path now; None for what is no file, or is not looked at."""
         relative = self._relative(path)
-        if any(self._ignored(part) for part in relative.split("/")):
+        if relative is None:
             return None
-        if not _is_text(relative):
-            log.warning("a file in %s has a name that is not UTF-8 and is not looked at: %r", self._root, relative)
-            return None
-        if kind == "removed":
-            self._told.pop(path, None)
-            return self._made("removed", relative, "", 0, datetime.now(UTC))
         try:
             found = os.stat(path, follow_symlinks=False)
         except OSError:
             return None
         if not stat.S_ISREG(found.st_mode):
             return None
-        version = (found.st_size, found.st_mtime_ns, found.st_ino)
-        when = datetime.fromtimestamp(found.st_mtime, UTC)
-        return self._made("closed", relative, identity(relative, *version), found.st_size, when)
+        file_id = identity(relative, found.st_size, found.st_mtime_ns, found.st_ino)
+        return self._event("closed", relative, file_id, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
-    def _made(self, kind: str, path: str, file_id: str, size: int, when: datetime) -> FileEvent:
-        return FileEvent(
-            self.name,
-            self._instance,
-            file_id,
-            self._storage,
-            path,
-            size,
-            when,
-            "removed" if kind == "removed" else "closed",
-        )
+    def _removed(self, path: str) -> FileEvent | None:
+        """That a path is gone, of a file or of a folder with all in it; None if there is something at it again."""
+        relative = self._relative(path)
+        if relative is None or os.path.lexists(path):
+            return None
+        return self._event("removed", relative, "", 0, datetime.now(UTC))
+
+    def _event(self, kind: Kind, path: str, file_id: str, size: int, when: datetime) -> FileEvent:
+        return FileEvent(self.name, self._instance, file_id, self._storage, path, size, when, kind)
+
+    def _relative(self, path: str) -> str | None:
+        """A path below the root as events name it; None if it is not looked at."""
+        relative = os.path.relpath(path, self._root)
+        if any(self._ignored(part) for part in relative.split("/")):
+            return None
+        try:
+            length = len(relative.encode())
+        except UnicodeEncodeError:
+            log.warning("a file in %s has a name that is not UTF-8 and is not looked at: %r", self._root, relative)
+            return None
+        if length > LONGEST:
+            log.warning(
+                "a path in %s is longer than %d bytes and is not looked at: %s…", self._root, LONGEST, path[:99]
+            )
+            return None
+        return relative
+
+    def _ignored(self, name: str) -> bool:
+        return any(fnmatch.fnmatchcase(name, ignored) for ignored in self._ignore)
 
     async def _tell(self, sink: Sink, events: list[FileEvent]) -> None:
         """Tell until it was taken: no event is dropped because the store is away."""
@@ -200,51 +222,4 @@ class FilesystemSource:
                 break
         for event in events:
             if event.kind == "closed":
-                _, size, mtime, inode = event.file_id.rsplit("|", 3)
-                self._told[str(self._root / event.path)] = (int(size), int(mtime), int(inode))
-
-    def _relative(self, path: str) -> str:
-        return os.path.relpath(path, self._root)
-
-    def _ignored(self, name: str) -> bool:
-        return any(fnmatch.fnmatch(name, ignored) for ignored in self._ignore)
-
-
-class _Handler(FileSystemEventHandler):
-    """Passes on what concerns complete files, from watchdog's thread."""
-
-    def __init__(self, news: "queue.SimpleQueue[tuple[str, str]]", wake: Callable[[], object]) -> None:
-        self._news, self._wake = news, wake
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if isinstance(event, DirCreatedEvent):
-            self._pass("folder", event.src_path)
-        if event.is_directory and not isinstance(event, FileMovedEvent):
-            return
-        if isinstance(event, FileClosedEvent):
-            self._pass("closed", event.src_path)
-        elif isinstance(event, FileMovedEvent):
-            if event.is_directory:
-                self._below(os.fsdecode(event.dest_path))
-            else:
-                self._pass("removed", event.src_path)
-                self._pass("closed", event.dest_path)
-        elif isinstance(event, FileDeletedEvent):
-            self._pass("removed", event.src_path)
-
-    def _below(self, folder: str) -> None:
-        for above, _, names in os.walk(folder):
-            for name in names:
-                self._pass("closed", os.path.join(above, name))
-
-    def _pass(self, kind: str, path: str | bytes) -> None:
-        self._news.put((kind, os.fsdecode(path)))
-        self._wake()
-
-
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+                self._told.add(hash(event.file_id))

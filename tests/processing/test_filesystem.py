@@ -1,40 +1,316 @@
+"""The watched folder: each file once, when it is complete, whatever the kernel tells or forgets."""
+
 import asyncio
 import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent
 
+from beamhub.processing.event import FileEvent
+from beamhub.processing.sources import filesystem
 from beamhub.processing.sources.filesystem import FilesystemSource
+from beamhub.processing.sources.kernel import KernelNews
+
+SETTLE_S = 0.15
+SHORT_S = 5.0
+
+
+class Told:
+    """A sink that remembers, and can be away."""
+
+    def __init__(self) -> None:
+        self.events: list[FileEvent] = []
+        self.away = False
+
+    async def __call__(self, events, position=None) -> list[int]:
+        if self.away:
+            raise ConnectionError("the store is away")
+        self.events += events
+        return []
+
+    def paths(self, kind: str = "closed") -> list[str]:
+        return [event.path for event in self.events if event.kind == kind]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(SHORT_S):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "raw/red").mkdir(parents=True)
+    return tmp_path / "raw"
 
 
 @contextlib.asynccontextmanager
-async def watching(root, told, settle=0.2):
-    """Watch a folder; ``told`` gets the paths of complete files."""
+async def watching(root: Path, told: Told | None = None, **more) -> AsyncIterator[Told]:
+    """A source that has made its first scan."""
+    sink = told or Told()
+    source = FilesystemSource("watched", "beamline", "demo", root, SETTLE_S, **({"rescan": 60.0} | more))
+    running = asyncio.create_task(source.run(sink))
+    while not source._scans and not running.done():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    try:
+        yield sink
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
 
-    async def sink(events, position=None):
-        told.extend(event.path for event in events if event.kind == "closed")
-        return []
 
-    task = asyncio.create_task(FilesystemSource("watched", "beamline", "beamline", root, settle).run(sink))
+def write(path: Path, text: str = "counts") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+async def test_a_file_is_told_of_when_its_writer_closes_it_and_not_before(root):
+    async with watching(root) as told:
+        with (root / "red/a.nxs").open("w") as file:
+            file.write("half")
+            file.flush()
+            await asyncio.sleep(0.2)
+            assert told.events == []
+        await told.until(told.paths)
+        (event,) = told.events
+    found = (root / "red/a.nxs").stat()
+    assert (event.source, event.instance, event.storage, event.path) == ("watched", "demo", "beamline", "red/a.nxs")
+    assert (event.size, event.time) == (4, datetime.fromtimestamp(found.st_mtime, UTC))
+    assert event.file_id == f"red/a.nxs|4|{found.st_mtime_ns}|{found.st_ino}"
+
+
+@pytest.mark.parametrize("name", ["a.nxs.tmp", ".a.nxs.x7Gh"], ids=["tmp", "hidden"])
+async def test_a_file_renamed_from_its_temporary_name_is_told_of_once(root, name):
+    async with watching(root) as told:
+        write(root / "red" / name).rename(root / "red/a.nxs")
+        await told.until(told.paths)
+        await asyncio.sleep(2 * SETTLE_S)
+        assert [(event.kind, event.path) for event in told.events] == [("closed", "red/a.nxs")]
+
+
+async def test_a_file_moved_into_the_folder_from_elsewhere_is_told_of_at_once(root, tmp_path):
+    async with watching(root) as told:
+        write(tmp_path / "elsewhere.nxs").rename(root / "red/a.nxs")
+        await told.until(lambda: told.paths() == ["red/a.nxs"])
+
+
+async def test_a_folder_moved_into_place_is_told_of_with_all_its_files(root, tmp_path):
+    for name in ("a.nxs", "deep/b.nxs", "c.tmp"):
+        write(tmp_path / "scan" / name)
+    async with watching(root) as told:
+        (tmp_path / "scan").rename(root / "red/scan")
+        await told.until(lambda: sorted(told.paths()) == ["red/scan/a.nxs", "red/scan/deep/b.nxs"])
+
+
+async def test_files_in_new_folders_are_told_of_also_those_written_before_the_kernel_watched_them(root):
+    names = sorted(f"red/scan{scan}/deep/{number}.nxs" for scan in range(10) for number in range(3))
+    async with watching(root) as told:
+        for name in names:
+            write(root / name)
+        await told.until(lambda: sorted(set(told.paths())) == names)
+
+
+async def test_a_file_rewritten_is_a_new_version(root):
+    async with watching(root) as told:
+        write(root / "red/a.nxs")
+        await told.until(told.paths)
+        write(root / "red/a.nxs", "more counts")
+        await told.until(lambda: len({event.file_id for event in told.events}) == 2)
+
+
+@pytest.mark.parametrize("name", ["red/a.tmp", "red/.a.nxs", "red/.cache/a.nxs", "red/x.tmp/a.nxs"])
+async def test_temporary_and_hidden_names_are_not_told_of(root, name):
+    write(root / name)
+    async with watching(root) as told:
+        write(root / name, "again")
+        write(root / "red/last.nxs")
+        await told.until(told.paths)
+        await asyncio.sleep(3 * SETTLE_S)
+        assert set(told.paths()) == {"red/last.nxs"}
+
+
+async def test_what_is_ignored_can_be_said(root):
+    async with watching(root, ignore=("*.log",)) as told:
+        write(root / "red/a.log")
+        write(root / "red/a.tmp")
+        await told.until(told.paths)
+        assert told.paths() == ["red/a.tmp"]
+
+
+async def test_links_are_not_followed(root, tmp_path):
+    outside = write(tmp_path / "outside/a.nxs")
+    (root / "red/link.nxs").symlink_to(outside)
+    (root / "red/folder").symlink_to(outside.parent)
+    async with watching(root) as told:
+        write(root / "red/last.nxs")
+        await asyncio.sleep(3 * SETTLE_S)
+        assert set(told.paths()) == {"red/last.nxs"}
+
+
+async def test_a_name_that_is_not_utf8_is_said_in_the_log_and_stops_nothing(root, caplog):
+    async with watching(root) as told:
+        (root / os.fsdecode(b"red/\xff.nxs")).write_text("counts")
+        write(root / "red/a.nxs")
+        await told.until(told.paths)
+        assert set(told.paths()) == {"red/a.nxs"}
+    assert "not UTF-8" in caplog.text
+
+
+async def test_a_path_too_long_for_the_store_is_said_in_the_log(root, caplog):
+    deep = root.joinpath(*["d" * 200] * 10)
+    async with watching(root) as told:
+        write(deep / "a.nxs")
+        await told.until(lambda: "longer than 2000 bytes" in caplog.text)
+        assert told.events == []
+
+
+# Removal
+
+
+async def test_a_removed_file_is_told_of(root):
+    write(root / "red/a.nxs")
+    async with watching(root) as told:
+        (root / "red/a.nxs").unlink()
+        await told.until(lambda: told.paths("removed") == ["red/a.nxs"])
+
+
+async def test_a_renamed_file_is_removed_there_and_new_here(root):
+    async with watching(root) as told:
+        write(root / "red/a.nxs").rename(root / "red/b.nxs")
+        await told.until(lambda: told.paths("removed") == ["red/a.nxs"] and "red/b.nxs" in told.paths())
+
+
+async def test_a_file_that_is_there_again_is_not_told_of_as_removed(root):
+    async with watching(root) as told:
+        for _ in range(5):
+            write(root / "red/a.nxs").unlink()
+        write(root / "red/a.nxs")
+        await told.until(lambda: told.events and told.events[-1].kind == "closed")
+        await asyncio.sleep(0.2)
+        assert told.events[-1].kind == "closed"
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved out"])
+async def test_a_folder_that_goes_is_told_of(root, tmp_path, how):
+    write(root / "red/scan/a.nxs")
+    async with watching(root) as told:
+        if how == "deleted":
+            shutil.rmtree(root / "red/scan")
+        else:
+            (root / "red/scan").rename(tmp_path / "elsewhere")
+        await told.until(lambda: "red/scan" in told.paths("removed"))
+
+
+async def test_a_storage_that_goes_away_ends_the_source_so_that_it_is_started_again(root, tmp_path):
+    source = FilesystemSource("watched", "beamline", "demo", root, SETTLE_S)
+    running = asyncio.create_task(source.run(Told()))
     await asyncio.sleep(0.3)
-    yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    root.rename(tmp_path / "unmounted")
+    write(tmp_path / "unmounted/red/a.nxs").unlink()
+    with pytest.raises(FileNotFoundError):
+        await asyncio.wait_for(running, SHORT_S)
 
 
-async def until(condition, within_s=5.0):
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110  # what is waited for is in a list
-            await asyncio.sleep(0.02)
+async def test_a_storage_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        await FilesystemSource("watched", "beamline", "demo", tmp_path / "gone").run(Told())
 
 
-@pytest.mark.filterwarnings("ignore:Callback with id")  # watchdog's own, when a folder is made and watched at once
-async def test_files_of_folders_that_are_as_new_as_they_are_told_once(tmp_path):
-    told = []
-    async with watching(tmp_path, told):
-        for number in range(50):
-            path = tmp_path / f"proposal{number}/scan1/a.nxs"
-            path.parent.mkdir(parents=True)
-            path.write_text("x")
-        await until(lambda: len(set(told)) == 50)
-        await asyncio.sleep(0.5)
-    assert len(told) == 50
+# Scans
+
+
+async def test_a_restart_misses_nothing_that_came_meanwhile(root):
+    write(root / "red/before.nxs")
+    async with watching(root) as told:
+        await told.until(told.paths)
+    write(root / "red/meanwhile.nxs")
+    async with watching(root) as told:
+        await told.until(lambda: sorted(told.paths()) == ["red/before.nxs", "red/meanwhile.nxs"])
+
+
+async def test_a_file_that_still_grows_is_found_complete_by_looking_twice_and_not_by_the_storages_clock(root):
+    path = write(root / "red/a.nxs")
+    source = FilesystemSource("watched", "beamline", "demo", root, SETTLE_S)
+    for size in range(5):
+        path.write_text("x" * size)
+        os.utime(path, (1, 1))  # a clock that is far behind, so that every file seems to be old
+        assert source._look(str(root)) == ([], True)
+        await asyncio.sleep(SETTLE_S / 2)
+    assert source._look(str(root)) == ([], True)
+    await asyncio.sleep(SETTLE_S)
+    complete, settling = source._look(str(root))
+    assert [event.path for event in complete] == ["red/a.nxs"]
+    assert not settling
+
+
+async def test_where_the_kernel_tells_nothing_scans_find_the_files(root, monkeypatch):
+    monkeypatch.setattr(KernelNews, "on_any_event", lambda *_: None)
+    async with watching(root, rescan=0.05) as told:
+        write(root / "red/scan/a.nxs")
+        await told.until(lambda: told.paths() == ["red/scan/a.nxs"])
+        await asyncio.sleep(4 * SETTLE_S)
+        assert told.paths() == ["red/scan/a.nxs"]
+
+
+async def test_where_the_kernel_cannot_watch_scans_do_and_the_log_says_what_to_raise(root, monkeypatch, caplog):
+    def no_space_left(*_, **__):
+        raise OSError(28, "inotify watch limit reached")
+
+    monkeypatch.setattr("watchdog.observers.inotify.InotifyObserver.start", no_space_left)
+    async with watching(root) as told:
+        write(root / "red/a.nxs")
+        await told.until(told.paths)
+    assert "fs.inotify.max_user_watches" in caplog.text
+
+
+async def test_after_an_overflow_of_the_kernels_queue_the_folder_is_scanned(root, monkeypatch, caplog):
+    made: list[KernelNews] = []
+    start = KernelNews.start
+    monkeypatch.setattr(KernelNews, "start", lambda self: made.append(self) or start(self))
+    async with watching(root) as told:
+        with monkeypatch.context() as deaf:
+            deaf.setattr(KernelNews, "on_any_event", lambda *_: None)
+            write(root / "red/lost.nxs")
+            await asyncio.sleep(0.2)
+        assert told.events == []
+        lost = InotifyEvent(-1, InotifyConstants.IN_Q_OVERFLOW, 0, b"")
+        made[0]._observer._inotify_fd.handle_event(lost)
+        await told.until(lambda: told.paths() == ["red/lost.nxs"])
+    assert f"the kernel lost news of {root}" in caplog.text
+
+
+# The sink
+
+
+async def test_what_the_store_did_not_take_is_told_again_until_it_did(root, monkeypatch):
+    monkeypatch.setattr(filesystem, "RETRY_S", 0.05)
+    told = Told()
+    told.away = True
+    async with watching(root, told):
+        write(root / "red/a.nxs")
+        await asyncio.sleep(0.3)
+        told.away = False
+        await told.until(told.paths)
+    assert set(told.paths()) == {"red/a.nxs"}
+
+
+async def test_many_files_come_in_batches(root):
+    class Batches(Told):
+        sizes: list[int] = []  # noqa: RUF012
+
+        async def __call__(self, events, position=None) -> list[int]:
+            self.sizes.append(len(events))
+            return await super().__call__(events, position)
+
+    for number in range(filesystem.BATCH + 20):
+        write(root / f"red/{number}.nxs")
+    async with watching(root, told := Batches()):
+        await told.until(lambda: len(told.events) == filesystem.BATCH + 20)
+    assert sorted(told.sizes) == [20, filesystem.BATCH]
