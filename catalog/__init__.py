@@ -1,22 +1,21 @@
-"""The records of processed data, and the client that asks for them; the client is loaded when it is used."""
+"""The records of processed data, and the client that asks for them; each is loaded when it is used."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from beamhub.catalog import requests
-from beamhub.catalog.errors import CatalogError
+if TYPE_CHECKING:
+    from beamhub.catalog import requests
+    from beamhub.catalog.client import AsyncClient, Client, Service, find_service
+    from beamhub.catalog.errors import CatalogError
+    from beamhub.catalog.remote import open_result
 
 __all__ = ["AsyncClient", "CatalogError", "Client", "Service", "find_service", "open_result", "requests"]
-_LATER = {
-    "AsyncClient": "client",
-    "Client": "client",
-    "Service": "client",
-    "find_service": "client",
-    "open_result": "remote",
-}
+_PLACES = {"CatalogError": "errors", "open_result": "remote"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"beamhub.catalog.{_LATER[name]}"), name)
+    if name == "requests":
+        return import_module("beamhub.catalog.requests")
+    return getattr(import_module(f"beamhub.catalog.{_PLACES.get(name, 'client')}"), name)

@@ -1,58 +1,27 @@
 """The clients of the service: ``send`` one of :mod:`beamhub.catalog.requests`, and follow its changes."""
 
-import os
+import asyncio
+import ssl
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any, TypeVar
 
 import httpx
-from httpx_sse import ServerSentEvent, SSEError, connect_sse
+from httpx_sse import ServerSentEvent, SSEError, aconnect_sse, connect_sse
 from pydantic import ValidationError
 
-from beamhub.catalog.errors import KINDS, Answered, NotConfigured, ServiceDown
+from beamhub.catalog.changes import Follower
+from beamhub.catalog.errors import KINDS, Answered, ServiceDown
 from beamhub.catalog.records import Problem
 from beamhub.catalog.requests import Request
+from beamhub.catalog.service import Service, find_service
 
+__all__ = ["AsyncClient", "Client", "Service", "find_service"]
 Answer = TypeVar("Answer")
 TIMEOUT_S = 30.0
-SILENCE_S = 45.0  # the service says something every 20 s; after this the stream is taken for dead
-WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
-
-
-@dataclass(frozen=True)
-class Service:
-    """Where the service is, and the token to ask with, which no representation shows."""
-
-    url: str
-    token: str
-
-    def __repr__(self) -> str:
-        return f"Service({self.url!r})"
-
-    @property
-    def api(self) -> str:
-        """The address of the API."""
-        return self.url.rstrip("/") + "/api/v1/"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Who asks."""
-        return {"Authorization": f"token {self.token}"}
-
-
-def find_service() -> Service:
-    """The service of this notebook server, from the environment that the Hub gave it.
-
-    Raises:
-        NotConfigured: it gave none.
-    """
-    url, token = os.environ.get("BEAMHUB_SERVICE_URL", ""), os.environ.get("JUPYTERHUB_API_TOKEN", "")
-    if not url or not token:
-        raise NotConfigured(
-            "this server knows no processing service (BEAMHUB_SERVICE_URL is not set): start it from a BeamHub Hub"
-        )
-    return Service(url, token)
+LOST = (httpx.HTTPError, SSEError, ServiceDown)
 
 
 class Client:
@@ -60,7 +29,7 @@ class Client:
 
     def __init__(self, service: Service | None = None) -> None:
         self.service = service or find_service()
-        self._http = httpx.Client(base_url=self.service.api, headers=self.service.headers, timeout=TIMEOUT_S)
+        self._http = httpx.Client(**_settings(self.service))
 
     def send(self, request: Request[Answer]) -> Answer:
         """The answer to a request.
@@ -70,53 +39,53 @@ class Client:
             Answered: it refused; one subclass for each thing that can be done about it.
         """
         try:
-            answer = self._http.request(
-                request.method, request.path, params=request.query, json=request.body, headers=request.headers
-            )
+            answer = self._http.request(**_parts(request))
         except httpx.HTTPError as error:
             raise _down(error) from error
         return _read(request, answer)
 
     def size(self, request: Request[bytes]) -> int:
-        """How many bytes the answer to a HEAD request would have."""
+        """How many bytes the answer to a request would have; raises as :meth:`send`."""
         try:
             answer = self._http.request("HEAD", request.path)
         except httpx.HTTPError as error:
             raise _down(error) from error
+        if answer.is_error:  # which has no body that says why
+            self.send(replace(request, headers={"Range": "bytes=0-0"}))
         _refuse(answer)
-        return int(answer.headers["Content-Length"])
+        length = answer.headers.get("Content-Length", "")
+        if not length.isdecimal():
+            raise ServiceDown(f"what answers at {answer.url} does not say how long the output is; try again")
+        return int(length)
 
     def follow(self, proposals: tuple[str, ...] = (), after: int | None = None) -> Iterator[ServerSentEvent | None]:
-        """Changes as they happen, for ever; "open" when the stream stands, None when it was lost and is tried again.
+        """Changes as they happen, for ever.
+
+        Yields "open" when the stream stands; "change", "reset" and "proposals" as the service says them; "message"
+        without data as a sign of life; and None when the stream was lost, before it is tried again from there on.
+
+        Args:
+            proposals: whose changes; none named means all that can be seen.
+            after: the ``seq`` that is already known; None is from now on.
 
         Raises:
             Answered: the service refuses to tell.
         """
-        failures = 0
-        last = None if after is None else str(after)
+        follower = Follower(proposals, after)
         while True:
+            lost: Exception | None = None
             try:
-                headers = {"Last-Event-ID": last} if last else {}
-                params = [("proposal", name) for name in proposals]
-                with connect_sse(
-                    self._http,
-                    "GET",
-                    "changes",
-                    params=params,
-                    headers=headers,
-                    timeout=httpx.Timeout(10, read=SILENCE_S),
-                ) as source:
+                with connect_sse(self._http, **follower.request) as source:
+                    if source.response.is_error:
+                        source.response.read()
                     _refuse(source.response)
-                    failures = 0
-                    yield ServerSentEvent("open", "")
+                    yield follower.opened()
                     for event in source.iter_sse():
-                        last = event.id or last
-                        yield event
-            except (httpx.HTTPError, SSEError, ServiceDown):
-                pass
+                        yield follower.heard(event)
+            except LOST as error:
+                lost = error
             yield None
-            time.sleep(WAITS_S[min(failures, len(WAITS_S) - 1)])
-            failures += 1
+            time.sleep(follower.wait(lost))
 
     def close(self) -> None:
         """Close the connections."""
@@ -128,21 +97,65 @@ class AsyncClient:
 
     def __init__(self, service: Service | None = None) -> None:
         self.service = service or find_service()
-        self._http = httpx.AsyncClient(base_url=self.service.api, headers=self.service.headers, timeout=TIMEOUT_S)
+        self._http = httpx.AsyncClient(**_settings(self.service))
 
     async def send(self, request: Request[Answer]) -> Answer:
         """The answer to a request; raises as :meth:`Client.send`."""
         try:
-            answer = await self._http.request(
-                request.method, request.path, params=request.query, json=request.body, headers=request.headers
-            )
+            answer = await self._http.request(**_parts(request))
         except httpx.HTTPError as error:
             raise _down(error) from error
         return _read(request, answer)
 
+    async def follow(
+        self, proposals: tuple[str, ...] = (), after: int | None = None
+    ) -> AsyncIterator[ServerSentEvent | None]:
+        """Changes as they happen, for ever, as :meth:`Client.follow`."""
+        follower = Follower(proposals, after)
+        while True:
+            lost: Exception | None = None
+            try:
+                async with aconnect_sse(self._http, **follower.request) as source:
+                    if source.response.is_error:
+                        await source.response.aread()
+                    _refuse(source.response)
+                    yield follower.opened()
+                    async for event in source.aiter_sse():
+                        yield follower.heard(event)
+            except LOST as error:
+                lost = error
+            yield None
+            await asyncio.sleep(follower.wait(lost))
+
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _settings(service: Service) -> dict[str, Any]:
+    """As the single-user server asks its Hub: with the system's certificates, through no proxy of the environment."""
+    return {
+        "base_url": service.api,
+        "headers": service.headers,
+        "timeout": TIMEOUT_S,
+        "verify": _certificates(),
+        "trust_env": False,
+    }
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _parts(request: Request[Any]) -> dict[str, Any]:
+    return {
+        "method": request.method,
+        "url": request.path,
+        "params": request.query,
+        "json": request.body,
+        "headers": request.headers,
+    }
 
 
 def _read(request: Request[Answer], answer: httpx.Response) -> Answer:
@@ -150,26 +163,26 @@ def _read(request: Request[Answer], answer: httpx.Response) -> Answer:
     try:
         return request.read(answer.content)
     except ValidationError as error:
-        raise ServiceDown(f"what answers at {answer.url} is no BeamHub service") from error
+        raise ServiceDown(f"what answers at {answer.url} is no BeamHub service; is its address right?") from error
 
 
 def _refuse(answer: httpx.Response) -> None:
-    """Raise what the service said instead of an answer."""
-    if answer.status_code < 300:
+    """Raise what the service said instead of an answer; the body of an error was read."""
+    if answer.is_success:
         return
-    if not answer.is_stream_consumed:
-        answer.read()
     try:
-        problem = Problem.model_validate_json(answer.content)
+        problem = Problem.model_validate_json(answer.content if answer.is_error else b"")
     except ValidationError:
-        raise ServiceDown(f"{answer.url} answered {answer.status_code}; is the service running?") from None
+        text = f"{answer.url} answered {answer.status_code}; the processing service may be restarting: try again"
+        raise ServiceDown(text, _seconds(answer)) from None
     if answer.status_code >= 500:
-        raise ServiceDown(problem.message, _seconds(answer.headers.get("Retry-After", "")))
+        raise ServiceDown(problem.message, _seconds(answer))
     raise KINDS.get(answer.status_code, Answered)(problem)
 
 
-def _seconds(text: str) -> float:
-    return float(text) if text.isdecimal() else 5.0
+def _seconds(answer: httpx.Response) -> float | None:
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdecimal() and len(text) < 6 else None
 
 
 def _down(error: httpx.HTTPError) -> ServiceDown:

@@ -11,10 +11,14 @@ class NotConfigured(CatalogError):
     """There is no service to ask: this is no notebook server of a BeamHub Hub."""
 
 
-class ServiceDown(CatalogError):
-    """The service does not answer; ``retry_after`` seconds may help."""
+class NoOutput(CatalogError):
+    """The run has no output: it is not done."""
 
-    def __init__(self, message: str, retry_after: float = 5.0) -> None:
+
+class ServiceDown(CatalogError):
+    """The service does not answer; ``retry_after`` seconds may help (None: it did not say)."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

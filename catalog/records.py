@@ -169,6 +169,19 @@ class Count(Record):
     exact: bool = True
 
 
+class CountByState(Count):
+    """How many rows match, and how many of them are in each state."""
+
+    states: dict[str, int] = {}
+
+
+class Extent(Record):
+    """How many runs a request would start, and the seconds that they would take; None where nothing is known yet."""
+
+    count: int
+    seconds: float | None = None
+
+
 class Axis(Record):
     """One axis of a plot: its name, unit, and whether the measurement is best seen on a logarithmic scale."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from beamhub.catalog import requests
 from beamhub.catalog.client import Client
-from beamhub.catalog.errors import CatalogError
+from beamhub.catalog.errors import NoOutput, ServiceDown
 from beamhub.catalog.records import Run
 
 BLOCK = 1 << 20  # bytes asked for at a time
@@ -18,10 +18,11 @@ def open_result(client: Client, run: Run) -> str | io.RawIOBase:
     """What to hand to ``h5py.File``: a path, or a file-like object that reads ranges.
 
     Raises:
-        CatalogError: the run has no output, or the service does not give it.
+        NoOutput: the run has none.
+        CatalogError: the service does not give it.
     """
     if "file" not in run.has:
-        raise CatalogError(f"run {run.id} is {run.state} and has no output")
+        raise NoOutput(f"run {run.id} is {run.state} and has no output; choose one that is done")
     if not run.output:
         run = client.send(requests.run(run.id))
     if Path(run.output).is_file() and os.access(run.output, os.R_OK):
@@ -30,12 +31,15 @@ def open_result(client: Client, run: Run) -> str | io.RawIOBase:
 
 
 class RemoteFile(io.RawIOBase):
-    """The output of a run, read in blocks as they are needed."""
+    """The output of a run, read in blocks as they are needed; a published output never changes."""
 
     def __init__(self, client: Client, number: int) -> None:
         self._client, self._number, self._at = client, number, 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._size = self._find_size()
+        self._size = client.size(requests.result_file(number))
+
+    def __repr__(self) -> str:
+        return f"<output of run {self._number}, {self._size} bytes, read over HTTP>"
 
     def readable(self) -> bool:
         """Yes."""
@@ -50,12 +54,23 @@ class RemoteFile(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go somewhere else."""
-        self._at = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence] + offset
-        return self._at
+        """Go somewhere else.
+
+        Raises:
+            ValueError: that lies before the beginning.
+        """
+        at = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence] + offset
+        if at < 0:
+            raise ValueError(f"byte {at} lies before the beginning of the file")
+        self._at = at
+        return at
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill the buffer from here on, as far as the file goes."""
+        """Fill the buffer from here on, as far as the file goes.
+
+        Raises:
+            CatalogError: the service does not give it.
+        """
         wanted = max(0, min(len(buffer), self._size - self._at))
         done = 0
         while done < wanted:
@@ -68,12 +83,17 @@ class RemoteFile(io.RawIOBase):
 
     def _block(self, number: int) -> bytes:
         if number not in self._blocks:
-            end = min((number + 1) * BLOCK, self._size)
-            self._blocks[number] = self._client.send(requests.result_file(self._number, number * BLOCK, end))
+            self._blocks[number] = self._fetch(number * BLOCK, min((number + 1) * BLOCK, self._size))
             while len(self._blocks) > KEPT:
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end(number)
         return self._blocks[number]
 
-    def _find_size(self) -> int:
-        return self._client.size(requests.result_file(self._number))
+    def _fetch(self, begin: int, end: int) -> bytes:
+        found = self._client.send(requests.result_file(self._number, begin, end))
+        if len(found) == self._size:  # something between us and the service does not know ranges
+            found = found[begin:end]
+        if len(found) != end - begin:
+            got = f"{len(found)} bytes instead of {end - begin}"
+            raise ServiceDown(f"the output of run {self._number} came in the wrong size ({got}); try again")
+        return found

@@ -3,9 +3,21 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
-from beamhub.catalog.records import Count, Explanation, File, Function, Page, Plot, Proposal, Rule, Run
+from beamhub.catalog.records import (
+    CountByState,
+    Explanation,
+    Extent,
+    File,
+    Function,
+    Page,
+    Plot,
+    Proposal,
+    Rule,
+    Run,
+)
 
 Answer = TypeVar("Answer")
 
@@ -23,7 +35,9 @@ class Request(Generic[Answer]):
 
 
 def runs(**query: Any) -> Request[Page[Run]]:
-    """A page of runs; ``query`` as in the API: proposal, function, state, text, ids, sort, limit, after and others."""
+    """A page of runs; ``query`` as in the API: proposal (one or several), function, rule, state, text, since, until,
+    ids, file, sort, limit, and one of after, before, at.
+    """
     return Request("GET", "runs", Page[Run].model_validate_json, _query(query))
 
 
@@ -32,9 +46,9 @@ def run(number: int) -> Request[Run]:
     return Request("GET", f"runs/{int(number)}", Run.model_validate_json)
 
 
-def count(**query: Any) -> Request[Count]:
-    """How many runs match."""
-    return Request("GET", "runs/count", Count.model_validate_json, _query(query))
+def count(**query: Any) -> Request[CountByState]:
+    """How many runs match, in all and in each state."""
+    return Request("GET", "runs/count", CountByState.model_validate_json, _query(query))
 
 
 def again(
@@ -44,14 +58,29 @@ def again(
     function: str | None = None,
     key: str | None = None,
 ) -> Request[Page[Run]]:
-    """Runs again, with other parameters; the same ``key`` asks once however often it is sent."""
-    body: dict[str, Any] = {"parameters": dict(parameters or {})}
-    body |= {"ids": [int(number) for number in ids]} if ids is not None else {}
-    body |= {"filter": dict(filter)} if filter is not None else {}
-    body |= {"function": function} if function else {}
-    return Request(
-        "POST", "runs", Page[Run].model_validate_json, body=body, headers={"Idempotency-Key": key or uuid4().hex}
-    )
+    """Runs again, with other parameters; the same ``key`` asks once however often it is sent.
+
+    Args:
+        ids: which runs; or else
+        filter: which runs, in the words of :func:`runs` without sort, limit and cursors.
+        parameters: those that are to be other than they were.
+        function: another function than theirs.
+        key: any text of up to 200 characters; a new one each time by default.
+    """
+    headers = {"Idempotency-Key": key or uuid4().hex}
+    body = _again(ids, filter, parameters, function)
+    return Request("POST", "runs", Page[Run].model_validate_json, body=body, headers=headers)
+
+
+def extent(
+    ids: Iterable[int] | None = None,
+    filter: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    function: str | None = None,
+) -> Request[Extent]:
+    """How much :func:`again` would be with the same arguments; nothing is started."""
+    body = _again(ids, filter, parameters, function) | {"dry_run": True}
+    return Request("POST", "runs", Extent.model_validate_json, body=body)
 
 
 def cancel(number: int) -> Request[Run]:
@@ -89,6 +118,12 @@ def rules() -> Request[list[Rule]]:
     return Request("GET", "rules", _items(Rule))
 
 
+def pause(rule: str, paused: bool = True) -> Request[Rule]:
+    """Hold a rule's new runs back, or let them go on."""
+    path = f"rules/{quote(rule, safe='')}/pause"
+    return Request("POST", path, Rule.model_validate_json, body={"paused": paused})
+
+
 def proposals() -> Request[list[Proposal]]:
     """The proposals that can be seen."""
     return Request("GET", "proposals", _items(Proposal))
@@ -110,22 +145,32 @@ def result_file(number: int, begin: int = 0, end: int | None = None) -> Request[
     return Request("GET", f"results/{int(number)}/file", bytes, headers={"Range": f"bytes={begin}-{last}"})
 
 
+def _again(
+    ids: Iterable[int] | None,
+    filter: Mapping[str, Any] | None,
+    parameters: Mapping[str, Any] | None,
+    function: str | None,
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"parameters": dict(parameters or {})}
+    body |= {"ids": [int(number) for number in ids]} if ids is not None else {}
+    body |= {"filter": {name: _plain(value) for name, value in filter.items()}} if filter is not None else {}
+    return body | ({"function": function} if function else {})
+
+
 def _query(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Query parameters as text: None is left out, several proposals are repeated, several of all else joined."""
-    found: list[tuple[str, str]] = []
+    """Query parameters as text: None is left out, several proposals are repeated, other lists joined by commas."""
+    pairs: list[tuple[str, str]] = []
     for name, value in values.items():
-        several = [_text(one) for one in value] if isinstance(value, list | tuple | set) else [_text(value)]
-        if name == "proposal":
-            found += [(name, one) for one in several if one is not None]
-        elif value is not None:
-            found.append((name, ",".join(one for one in several if one is not None)))
-    return tuple(found)
+        several = value if isinstance(value, list | tuple | set | frozenset) else [] if value is None else [value]
+        texts = [str(_plain(one)) for one in several]
+        joined = value is not None and name != "proposal"
+        pairs += [(name, ",".join(texts))] if joined else [(name, text) for text in texts]
+    return tuple(pairs)
 
 
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    return str(value.isoformat() if hasattr(value, "isoformat") else value)
+def _plain(value: Any) -> Any:
+    """A time as text."""
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _items(record: type[Answer]) -> Callable[[bytes], list[Answer]]:

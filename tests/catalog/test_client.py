@@ -72,6 +72,7 @@ def test_everything_that_can_be_asked_is_answered(ask, bench):
     assert [rule.name for rule in ask(requests.rules())] == ["sum"]
     assert [proposal.name for proposal in ask(requests.proposals())] == ["red"]
     assert ask(requests.explain("red/scan1/a.nxs")).rules[0]["takes"] == "yes"
+    assert ask(requests.count(proposal=["red"])).states["done"] == 1
     first = ask(requests.files(limit=1)).items[0]
     assert ask(requests.file(first.id)).runs[0].function == "add"
 
@@ -82,6 +83,22 @@ def test_runs_are_asked_for_again_once_for_each_key(ask, bench):
     assert [run.id for run in first.items] == [run.id for run in second.items]
     assert first.items[0].parameters == {"bins": 9}
     assert ask(requests.cancel(first.items[0].id)).state == "cancelled"
+
+
+def test_how_much_it_would_be_is_told_without_starting_anything(ask, bench):
+    before = ask(requests.count()).count
+    assert ask(requests.extent(ids=bench.runs[:2], parameters={"bins": 8})).count == 2
+    assert ask(requests.count()).count == before
+
+
+def test_several_proposals_are_asked_for_at_once(ask):
+    page = ask(requests.runs(proposal=["red", "blue"], sort="file"), "admin")
+    assert {run.proposal for run in page.items} == {"red", "blue"}
+
+
+def test_staff_hold_a_rule_back_and_let_it_go_on(ask):
+    assert ask(requests.pause("sum"), "admin").paused is True
+    assert ask(requests.pause("sum", False), "admin").paused is False
 
 
 @pytest.mark.parametrize(
