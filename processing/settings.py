@@ -49,17 +49,16 @@ class StorageSettings(Part):
     @field_validator("layout")
     @classmethod
     def _fields(cls, layout: str) -> str:
-        try:
-            names = [name for _, name, _, _ in Formatter().parse(layout) if name is not None]
-        except ValueError as error:
+        names = _checked_fields(layout, "{proposal}/{scan}")
+        if len(set(names)) != len(names):
             raise PydanticCustomError(
-                "layout", "{why}; write it like {{proposal}}/{{scan}}", {"why": str(error)}
-            ) from None
-        if any(not name.isidentifier() for name in names) or len(set(names)) != len(names):
-            raise PydanticCustomError(
-                "layout", "its fields must be different words; write it like {{proposal}}/{{scan}}"
+                "fields", "its fields must be different; write it like {example}", {"example": "{proposal}/{scan}"}
             )
         return layout
+
+    def fields(self) -> list[str]:
+        """What the layout reads from a path."""
+        return _fields_of(self.layout)
 
 
 class AccessSettings(Part):
@@ -68,6 +67,15 @@ class AccessSettings(Part):
     proposal_group: str = "{proposal}"
     beamline_groups: dict[str, str] = {}
     all: list[str] = []
+
+    @field_validator("proposal_group")
+    @classmethod
+    def _fields(cls, group: str) -> str:
+        if not _checked_fields(group, "{proposal}-dmgt"):
+            raise PydanticCustomError(
+                "fields", "one group for all proposals; write it like {example}", {"example": "{proposal}-dmgt"}
+            )
+        return group
 
 
 class SourceSettings(Part):
@@ -171,20 +179,54 @@ class Settings(Part):
 
     def mistakes(self) -> Iterable[tuple[Where, str, str]]:
         """What does not fit together."""
-        yield from _named("executors", self.executors)
-        yield from _named("rules", self.rules)
+        for where in ("storages", "sources", "executors", "rules"):
+            yield from _named(where, getattr(self, where))
+        if not self.executors:
+            yield ("executors",), "there is no executor", "write here: {kind: dask, workers: 2}"
         known = {point.name for point in entry_points(group="beamhub.executors")}
         for name, executor in self.executors.items():
             if executor.kind not in known:
                 yield ("executors", name, "kind"), f"unknown kind {executor.kind!r}", did_you_mean(executor.kind, known)
-        for name, storage in self.storages.items():
-            if not storage.root.is_dir():
-                yield ("storages", name, "root"), f"there is no folder {storage.root}", "make it, or mend the path"
+        yield from self._storage_mistakes()
+        yield from self._access_mistakes()
         yield from self._source_mistakes()
         yield from self._rule_mistakes()
         for number, path in enumerate(self.functions):
             if not path.exists():
                 yield ("functions", number), f"there is no {path}", "make it, or mend the path"
+
+    def _storage_mistakes(self) -> Iterable[tuple[Where, str, str]]:
+        for name, storage in self.storages.items():
+            if not storage.root.is_dir():
+                yield ("storages", name, "root"), f"there is no folder {storage.root}", "make it, or mend the path"
+            if "proposal" not in storage.fields() and not storage.staff:
+                yield (
+                    ("storages", name, "layout"),
+                    "no file has a proposal, so that nobody may see any",
+                    "name the folder that is the proposal, as in {proposal}/{scan}, or the Hub group that is the staff",
+                )
+            if self.results.resolve().is_relative_to(storage.root.resolve()):
+                yield (
+                    ("results",),
+                    f"results lie in storage {name!r}, so that each would be taken for raw data",
+                    "choose a folder outside of all storages",
+                )
+
+    def _access_mistakes(self) -> Iterable[tuple[Where, str, str]]:
+        known = {field for storage in self.storages.values() for field in storage.fields()} | {"proposal"}
+        for field in _fields_of(self.access.proposal_group):
+            if field not in known:
+                yield (
+                    ("access", "proposal_group"),
+                    f"no storage's layout has {{{field}}}",
+                    did_you_mean(field, known),
+                )
+        if self.access.beamline_groups and "beamline" not in known:
+            yield (
+                ("access", "beamline_groups"),
+                "no storage's layout has {beamline}, so that these groups see nothing",
+                "name the folder that is the beamline, as in {beamline}/{proposal}",
+            )
 
     def _source_mistakes(self) -> Iterable[tuple[Where, str, str]]:
         for name, source in self.sources.items():
@@ -209,12 +251,41 @@ class Settings(Part):
                     f"there is no storage {rule.when.storage!r}",
                     did_you_mean(rule.when.storage, self.storages),
                 )
+            if rule.when.path.startswith("/") or ".." in rule.when.path.split("/"):
+                yield (
+                    ("rules", name, "when", "path"),
+                    f"{rule.when.path!r} matches no file",
+                    "write it below the storage's root, as in */scan_*/*.nxs",
+                )
             if rule.executor and rule.executor not in self.executors:
                 yield (
                     ("rules", name, "executor"),
                     f"there is no executor {rule.executor!r}",
                     did_you_mean(rule.executor, self.executors),
                 )
+
+
+def _fields_of(text: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+
+
+def _checked_fields(text: str, example: str) -> list[str]:
+    """The words in braces of a text.
+
+    Raises:
+        PydanticCustomError: braces do not match, or hold something else than a word.
+    """
+    try:
+        names = _fields_of(text)
+    except ValueError as error:
+        raise PydanticCustomError(
+            "fields", "{why}; write it like {example}", {"why": str(error), "example": example}
+        ) from None
+    if wrong := [name for name in names if not name.isidentifier()]:
+        raise PydanticCustomError(
+            "fields", "{wrong} is no word; write it like {example}", {"wrong": repr(wrong[0]), "example": example}
+        )
+    return names
 
 
 def _source_kind(value: Any) -> type[SourceSettings]:

@@ -1,0 +1,67 @@
+"""``beamhub rules explain PATH``."""
+
+from pathlib import Path
+
+import pytest
+
+from beamhub.config.command import main
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "raw/red").mkdir(parents=True)
+    (tmp_path / "processing.yaml").write_text(
+        """
+storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}, archive: {root: .}}
+results: /somewhere/else
+rules:
+  radial: {when: {storage: beamline, path: "*/sans/*.nxs"}, function: average}
+  everything: {when: {storage: beamline}, function: average}
+  old: {when: {storage: archive}, function: average}
+"""
+    )
+    return tmp_path / "processing.yaml"
+
+
+def explain(config: Path, path: Path | str) -> int:
+    return main(["rules", "explain", str(path), "--config", str(config)])
+
+
+def test_each_rule_says_why_it_takes_a_file_or_not(config, capsys):
+    assert explain(config, config.parent / "raw/red/waxs/a.nxs") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "storage beamline, proposal red, path red/waxs/a.nxs",
+        "does not: radial: the path does not match */sans/*.nxs",
+        "takes it: everything: the path matches **",
+        "does not: old: it is for storage archive, the file is in beamline",
+    ]
+
+
+def test_a_path_may_be_relative_to_where_one_is(config, capsys, monkeypatch):
+    monkeypatch.chdir(config.parent / "raw")
+    assert explain(config, "red/sans/a.nxs") == 0
+    assert "takes it: radial" in capsys.readouterr().out
+
+
+def test_a_file_that_no_rule_takes_ends_with_1(config, capsys):
+    text = config.read_text()
+    config.write_text(text[: text.index("  everything")])
+    assert explain(config, config.parent / "raw/red/a.txt") == 1
+    assert "does not: radial" in capsys.readouterr().out
+
+
+def test_a_path_outside_of_all_storages_ends_with_2_and_their_roots(config, capsys):
+    assert explain(config, "/etc/passwd") == 2
+    assert f"/etc/passwd lies in no storage; their roots are {config.parent}/raw" in capsys.readouterr().err
+
+
+def test_a_link_that_leads_out_of_the_storage_is_not_followed_at_its_last_part(config, capsys):
+    (config.parent / "raw/red/link.nxs").symlink_to("/etc/passwd")
+    assert explain(config, config.parent / "raw/red/link.nxs") == 0
+    assert "path red/link.nxs" in capsys.readouterr().out
+
+
+def test_a_wrong_configuration_ends_with_2_and_its_mistakes(config, capsys):
+    config.write_text("storages: {beamline: {root: gone}}")
+    assert explain(config, "x") == 2
+    assert "there is no folder" in capsys.readouterr().err
