@@ -86,8 +86,10 @@ def test_a_refusal_ends_following(way, script, service):
 
 def test_a_silent_stream_is_taken_for_dead(way, script, service, monkeypatch):
     monkeypatch.setattr(changes, "SILENCE_S", 0.1)
-    script.say(Answer(200, [change(5)], STREAM, hold=3))
+    script.say(Answer(200, [change(5)], STREAM, hold=20))
+    begin = time.monotonic()
     assert seen(way.follow(service, 4)) == ["open", "change 5", None, "open"]
+    assert time.monotonic() - begin < 10
     assert last_ids(script) == [None, "5"]
 
 
