@@ -45,11 +45,12 @@ FIXED = ("store", "results", "executors", "functions", "single_user")  # a chang
 
 
 class Running:
-    """The parts of one running service that follow processing.yaml."""
+    """The parts of one running service that follow processing.yaml, of which ``text`` is in force."""
 
-    def __init__(self, service: Service, config: Path) -> None:
+    def __init__(self, service: Service, config: Path, text: str) -> None:
         self.service = service
         self.config = config
+        self.text = text
         self.sources = RunningSources(service.take)
         self.storages: dict[str, Storage] = storages_of(service.settings)
 
@@ -57,7 +58,7 @@ class Running:
         """Take each right change of processing.yaml; a wrong one leaves the last good one in force."""
         await self.sources.follow(self.service.settings)
         changes: asyncio.Queue[Document[Settings]] = asyncio.Queue()
-        watching = asyncio.create_task(watch(self.config, Settings, changes.put_nowait, _complain, LOOK_S))
+        watching = asyncio.create_task(watch(self.config, Settings, changes.put_nowait, _complain, LOOK_S, self.text))
         try:
             while True:
                 await self._take(await changes.get())
@@ -75,6 +76,7 @@ class Running:
         for gone in self.storages.keys() - found.keys():
             del self.storages[gone]
         await self.sources.follow(settings)
+        self.text = document.text
         log.info("%s is in force", document.path)
 
     async def dispatch(self) -> None:
@@ -127,7 +129,8 @@ async def serve(config: Path, url: str, prefix: str, hub: Hub) -> None:
         OtherVersion: the store is of a newer BeamHub.
         OSError: the address cannot be listened at.
     """
-    settings = read(config, Settings).value
+    document = read(config, Settings)
+    settings = document.value
     if any(not executor.address for executor in settings.executors.values()):
         refuse_own_account(settings.single_user)
     async with contextlib.AsyncExitStack() as stack:
@@ -141,7 +144,7 @@ async def serve(config: Path, url: str, prefix: str, hub: Hub) -> None:
         server.listen(where.port or 80, where.hostname or "127.0.0.1")
         stack.push_async_callback(_close, server)
         log.info("listening on %s%s", url, prefix)
-        running = Running(service, config)
+        running = Running(service, config, document.text)
         parts = {"dispatcher": running.dispatch, "library": running.refresh, "settings": running.follow}
         await _until_told([asyncio.create_task(_kept(name, part)) for name, part in parts.items()])
 

@@ -52,6 +52,7 @@ class Compute:
     def take(self, document: Document[Catalogue]) -> None:
         """Put a catalogue in force; sites that are new in it are made."""
         self.catalogue = document.value
+        self._text = document.text
         self.mistakes = None
         for name, config in self.catalogue.sites.items():
             known = self.sites.get(name)
@@ -69,7 +70,7 @@ class Compute:
 
     async def watch(self, interval: float = 2.0) -> None:
         """Follow the file until cancelled."""
-        await watch(self.path, Catalogue, self._changed, self.refuse, interval)
+        await watch(self.path, Catalogue, self._changed, self.refuse, interval, self._text)
 
     def _changed(self, document: Document[Catalogue]) -> None:
         self.take(document)

@@ -27,6 +27,20 @@ async def watched(tmp_path):
         await task
 
 
+async def watched_from(path, known):
+    """What is told first by a watch that begins with an older text in force."""
+    told = asyncio.Queue()
+    task = asyncio.create_task(
+        watch(path, Model, lambda d: told.put_nowait(d.value.number), lambda m: told.put_nowait(str(m)), 0.01, known)
+    )
+    try:
+        return await asyncio.wait_for(told.get(), 0.5)
+    except TimeoutError:
+        return None
+    finally:
+        task.cancel()
+
+
 async def next_of(told):
     return await asyncio.wait_for(told.get(), 5)
 
@@ -66,3 +80,14 @@ async def test_what_did_not_change_is_not_told(watched):
     _, told = watched
     await asyncio.sleep(0.05)
     assert told.empty()
+
+
+@pytest.mark.parametrize(
+    ("now", "first"), [("number: 1", None), ("number: 5", 5), ("number: x", "'x' should be"), (None, "no such file")]
+)
+async def test_what_changed_before_watching_began_is_told(tmp_path, now, first):
+    path = tmp_path / "file.yaml"
+    if now is not None:
+        path.write_text(now)
+    found = await watched_from(path, "number: 1")
+    assert found == first or str(first) in str(found)
