@@ -41,9 +41,7 @@ def build_bundle() -> None:
         subprocess.run([*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=SOURCE, check=True)
         subprocess.run([*node(), "build.mjs"], cwd=SOURCE, check=True)
     except (OSError, subprocess.CalledProcessError, ImportError) as error:
-        sys.exit(
-            f"the widget's JavaScript could not be built, which needs the npm registry once: {error}"
-        )
+        sys.exit(f"the widget's JavaScript could not be built, which needs the npm registry once: {error}")
 
 
 class BuildWithBundle(build_py):

@@ -43,6 +43,7 @@ class Relay:
 
     def __init__(self, service: Service | None, send: Send) -> None:
         self._service, self._send = service, send
+        self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False)  # the token is for the service, not for a proxy
         self._follower: _Follower | None = None
 
     def receive(self, message: Any) -> None:
@@ -57,11 +58,15 @@ class Relay:
 
     def close(self) -> None:
         """End the thread."""
+        self._unfollow()
+        self._http.close()
+
+    def _unfollow(self) -> None:
         if self._follower is not None:
             self._follower.ended.set()
 
     def _listen(self, proposals: tuple[str, ...]) -> None:
-        self.close()
+        self._unfollow()
         if self._service is None:
             self._send({"event": "status", "data": {"live": False, "message": _NO_SERVICE}}, [])
             return
@@ -77,13 +82,12 @@ class Relay:
         if self._service is None:
             return _problem(503, _NO_SERVICE)
         try:
-            answer = httpx.request(
+            answer = self._http.request(
                 "POST" if message.get("method") == "POST" else "GET",
                 self._service.api + rest,
                 params=[(str(name), str(value)) for name, value in message.get("query") or ()],
                 json=message.get("body"),
                 headers={**self._service.headers, **_key(message)},
-                timeout=TIMEOUT_S,
             )
         except (httpx.HTTPError, ValueError, TypeError) as error:
             return _problem(503, f"the processing service does not answer ({type(error).__name__})")
@@ -100,7 +104,7 @@ class _Follower(threading.Thread):
 
     def run(self) -> None:
         client = Client(self._service)
-        live = False
+        live: bool | None = None
         try:
             for event in client.follow(self._proposals):
                 if self.ended.is_set():

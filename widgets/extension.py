@@ -29,7 +29,7 @@ class Extension:
     def hello(self) -> str | None:
         """The extension's id; None where it does not answer."""
         try:
-            answer = httpx.get(self._base + "hello", headers=self._headers, timeout=TIMEOUT_S)
+            answer = httpx.get(self._base + "hello", headers=self._headers, timeout=TIMEOUT_S, trust_env=False)
             return str(answer.json()["id"]) if answer.status_code == 200 else None
         except (httpx.HTTPError, ValueError, KeyError):
             return None
@@ -37,7 +37,9 @@ class Extension:
     def selection(self, view: str) -> list[int]:
         """What is selected in a view."""
         try:
-            answer = httpx.get(f"{self._base}selection/{view}", headers=self._headers, timeout=TIMEOUT_S)
+            answer = httpx.get(
+                f"{self._base}selection/{view}", headers=self._headers, timeout=TIMEOUT_S, trust_env=False
+            )
             return [int(number) for number in answer.json()["ids"]] if answer.status_code == 200 else []
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return []

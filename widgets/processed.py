@@ -54,6 +54,7 @@ class ProcessedData(_Widget):
 
     def __init__(self, proposal: str = "") -> None:
         self._service = _service()
+        self._client: Client | None = None
         self._extension = Extension.find()
         super().__init__(
             proposal=proposal, view_id=uuid.uuid4().hex, server_id=self._extension.hello() if self._extension else None
@@ -70,7 +71,9 @@ class ProcessedData(_Widget):
     @property
     def catalog(self) -> Catalog:
         """The proposal's data without the table."""
-        return Catalog(self.proposal or None, Client(self._service) if self._service else None)
+        if self._client is None and self._service is not None:
+            self._client = Client(self._service)
+        return Catalog(self.proposal or None, self._client)
 
     @property
     def selected(self) -> Entries:
@@ -99,6 +102,8 @@ class ProcessedData(_Widget):
         """End the widget and its threads."""
         self._relay.close()
         self._snapshot.end()
+        if self._client is not None:
+            self._client.close()
         super().close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

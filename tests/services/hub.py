@@ -230,9 +230,7 @@ class RunningHub:
     def token(self, user: str) -> str:
         """An API token of a user, with what the user may do."""
         if user not in self._tokens:
-            self._tokens[user] = (
-                self.api("POST", f"users/{user}/tokens", json={}).raise_for_status().json()["token"]
-            )
+            self._tokens[user] = self.api("POST", f"users/{user}/tokens", json={}).raise_for_status().json()["token"]
         return self._tokens[user]
 
     def as_user(self, user: str) -> httpx.Client:
@@ -255,16 +253,12 @@ class RunningHub:
 
     # Servers
 
-    def ask_server(
-        self, user: str, name: str = "", options: Mapping[str, Any] | None = None
-    ) -> httpx.Response:
+    def ask_server(self, user: str, name: str = "", options: Mapping[str, Any] | None = None) -> httpx.Response:
         """Ask for a server, without waiting for it; ``options`` None: those of last time."""
         path = f"users/{user}/servers/{name}" if name else f"users/{user}/server"
         return self.api("POST", path, **({} if options is None else {"json": dict(options)}))
 
-    def start_server(
-        self, user: str, name: str = "", options: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def start_server(self, user: str, name: str = "", options: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Start a server and wait until it is ready; the Hub's record of it."""
         answer = self.ask_server(user, name, options)
         if answer.status_code not in (201, 202):

@@ -19,9 +19,7 @@ class Handler(BaseHTTPRequestHandler):
             print("the stub was told to die", file=sys.stderr, flush=True)
             os._exit(7)
         shown = {key: value for key, value in os.environ.items() if "TOKEN" not in key}
-        body = json.dumps(
-            {"path": self.path, "pid": os.getpid(), "uid": os.getuid(), "environment": shown}
-        ).encode()
+        body = json.dumps({"path": self.path, "pid": os.getpid(), "uid": os.getuid(), "environment": shown}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

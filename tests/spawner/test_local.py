@@ -186,9 +186,7 @@ async def test_a_job_without_a_number_is_found_by_its_mark(tmp_path):
 async def test_what_a_server_started_ends_with_it(tmp_path):
     here = site(tmp_path)
     job = f"{here.prefix}1-0123456789"
-    popen = subprocess.Popen(
-        ["sh", "-c", "setsid sleep 61 & echo $!; wait"], env={"BEAMHUB_JOB": job}, stdout=-1
-    )
+    popen = subprocess.Popen(["sh", "-c", "setsid sleep 61 & echo $!; wait"], env={"BEAMHUB_JOB": job}, stdout=-1)
     child = processes.identify(int(popen.stdout.readline()))
     here.watch(job, Watched(processes.identify(popen.pid), popen=popen))
     await here.end(job)
@@ -261,9 +259,7 @@ def unix_hub(people) -> Iterator[RunningHub]:
 
 
 def as_account(name: str, *command: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command, user=name, group=pwd.getpwnam(name).pw_gid, extra_groups=[], capture_output=True
-    )
+    return subprocess.run(command, user=name, group=pwd.getpwnam(name).pw_gid, extra_groups=[], capture_output=True)
 
 
 @needs_root
@@ -282,9 +278,7 @@ def test_servers_of_two_accounts_cannot_look_into_each_other(unix_hub, people):
         (folder,) = (Path(account.pw_dir) / ".beamhub").iterdir()
         assert {path.stat().st_uid for path in [folder, *folder.iterdir()]} == {account.pw_uid}
         token = folder / "token"
-        assert (
-            as_account(name, "cat", str(token)).stdout.decode() == process.environ()["JUPYTERHUB_API_TOKEN"]
-        )
+        assert as_account(name, "cat", str(token)).stdout.decode() == process.environ()["JUPYTERHUB_API_TOKEN"]
         assert as_account(other, "cat", str(token)).returncode != 0
         assert as_account(other, "cat", f"/proc/{process.pid}/environ").returncode != 0
     for name in people:
