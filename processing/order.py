@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     func,
     literal_column,
     null,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 
 from beamhub.processing.clock import to_micros
 from beamhub.processing.query import RunQuery
-from beamhub.processing.schema import run, scalar
+from beamhub.processing.schema import Storable, counter, run, scalar
 
 COLUMNS: dict[str, Any] = {
     "queued": run.c.queued,
@@ -59,29 +60,30 @@ class Order:
         self._falling = query.descending != backward
         self._value: ColumnElement[Any] = scalar.c.value if query.scalar else COLUMNS[query.column]
         self._id: ColumnElement[int] = scalar.c.run if query.scalar else run.c.id
-        self._ties: tuple[ColumnElement[Any], ...] = (run.c.queued,) if query.column in GROUPS else ()
         nullable = bool(query.scalar) or query.column in NULLABLE
         self._parts = [True, False][:: -1 if backward else 1] if nullable else [True]
         if query.scalar and query.state not in (None, "done"):
             self._parts = [False]  # only what is done has scalars
         few = query.ids is not None or query.file is not None  # then the proposals are no way to find them
         self._groups: Sequence[str | None] = [None] if few else query.proposals
-        self._made: dict[tuple[Key | None, bool], Select[Any]] = {}
+        self._made: dict[tuple[Key | None, bool, str], Select[Any]] = {}
 
     def keys(self, connection: Connection, cursor: tuple[Any, int] | None) -> list[Key]:
         """The keys beyond a cursor, one more than the page holds: found for each proposal, and merged."""
         wanted, proposals = self._query.limit + 1, self._groups
         start = self._start(connection, *cursor) if cursor is not None else None
         chunk = wanted if len(proposals) < 2 else max(FEWEST, 4 * wanted // len(proposals))
-        each = [self._of_one(connection, name, start, chunk) for name in proposals]
+        rare = self._rare(connection, chunk)
+        each = [self._of_one(connection, name, start, chunk, rare.get(name, "")) for name in proposals]
         return list(islice(merge(*each, key=self._rank), wanted))
 
     def keys_at(self, connection: Connection, skip: int) -> list[Key]:
         """The keys from a row number on, one more than the page holds."""
         wanted = self._query.limit + 1
         found: list[Key] = []
+        rare = self._rare(connection, wanted)
         for valued in self._parts:
-            every = self._of_all(valued)
+            every = self._of_all(valued, rare)
             if every is None or len(found) == wanted:
                 break
             found += _keys(connection, every.limit(wanted - len(found)).offset(skip))
@@ -93,32 +95,53 @@ class Order:
         return found
 
     def _start(self, connection: Connection, value: Any, number: int) -> Key:
-        if not self._ties:
+        if not self._ties(value is not None):
             return Key(value, 0, number)
-        tie = connection.execute(select(*self._ties).where(run.c.id == number)).scalar_one_or_none()
+        tie = connection.execute(select(run.c.queued).where(run.c.id == number)).scalar_one_or_none()
         return Key(value, tie or 0, number)
 
-    def _of_one(self, connection: Connection, proposal: str | None, start: Key | None, chunk: int) -> Iterator[Key]:
+    def _of_one(
+        self, connection: Connection, proposal: str | None, start: Key | None, chunk: int, gather: str
+    ) -> Iterator[Key]:
         """A proposal's keys from there on, read in chunks as they are taken."""
         for valued in self._parts:
             while start is None or not self._beyond(start, valued):
-                keys = _keys(connection, self._from(start, valued).limit(chunk), {"proposal": proposal})
+                keys = _keys(connection, self._from(start, valued, gather).limit(chunk), {"proposal": proposal})
                 yield from keys
                 if len(keys) < chunk:
                     break
                 start = keys[-1]
 
-    def _from(self, start: Key | None, valued: bool) -> Select[Any]:
+    def _from(self, start: Key | None, valued: bool, gather: str) -> Select[Any]:
         """The keys of one part beyond a place, of the proposal that is given with the query."""
-        if (start, valued) not in self._made:
-            part = self._part(bindparam("proposal"), valued)
+        made = (start, valued, gather)
+        if made not in self._made:
+            part = self._part(bindparam("proposal"), valued, gather)
             here = start is not None and (start.value is not None) == valued
-            self._made[start, valued] = part.where(self._further(start)) if start is not None and here else part
-        return self._made[start, valued]
+            self._made[made] = part.where(self._further(start, gather)) if start is not None and here else part
+        return self._made[made]
 
-    def _of_all(self, valued: bool) -> Any:
+    def _rare(self, connection: Connection, chunk: int) -> dict[str | None, str]:
+        """Of which proposals the rows of a state or function are gathered and sorted, and by which of the two.
+
+        Walking the order's index finds ``chunk`` rows among ``n`` of ``whole`` after ``chunk * whole / n`` looks,
+        gathering takes ``n``: that is less where ``n * n`` is below ``chunk * whole``.
+        """
+        given = {name: value for name in ("state", "function") if (value := getattr(self._query, name)) is not None}
+        if not given or self._query.column in ("queued", *given) or self._groups == [None]:
+            return {}
+        sums = [func.sum(case((counter.c[name] == value, counter.c.n), else_=0)) for name, value in given.items()]
+        asked = select(counter.c.proposal, func.sum(counter.c.n), *sums).group_by(counter.c.proposal)
+        found = {}
+        for name, whole, *parts in connection.execute(asked.where(counter.c.proposal.in_(self._query.proposals))):
+            n, by = min(zip(parts, given, strict=True))
+            if n * n <= chunk * whole:
+                found[name] = by
+        return found
+
+    def _of_all(self, valued: bool, rare: dict[str | None, str]) -> Any:
         """The keys of all proposals in order: the database merges what each index gives in order already."""
-        parts = [self._part(name, valued) for name in self._groups]
+        parts = [self._part(name, valued, rare.get(name, "")) for name in self._groups]
         if len(parts) < 2:
             return parts[0] if parts else None
         names = ("value", "tie", "id") if valued else ("tie", "id")
@@ -129,47 +152,54 @@ class Order:
         """Whether all rows of a part lie on the wrong side of a cursor of the other part."""
         return (start.value is not None) != valued and valued != self._backward
 
-    def _further(self, start: Key) -> ColumnElement[bool]:
-        here: list[Any] = [*self._ties, self._id]
-        there: list[Any] = [*([start.tie] if self._ties else []), start.id]
-        if start.value is None:
-            here[-1] = run.c.id
-        else:
-            here, there = [self._value, *here], [start.value, *there]
+    def _key(self, valued: bool, gather: str) -> list[ColumnElement[Any]]:
+        """What a part is ordered by."""
+        value = _hidden(self._value) if gather else self._value
+        return [*([value] if valued else []), *self._ties(valued), self._id if valued else run.c.id]
+
+    def _ties(self, valued: bool) -> list[ColumnElement[int]]:
+        """What decides between equal values before the id does: what the indexes hold."""
+        as_queued = self._query.column in GROUPS or (self._query.scalar and not valued)
+        return [run.c.queued] if as_queued else []
+
+    def _further(self, start: Key, gather: str = "") -> ColumnElement[bool]:
+        valued = start.value is not None
+        here = self._key(valued, gather)
+        there = [*([start.value] if valued else []), *([start.tie] if self._ties(valued) else []), start.id]
         if self._falling:
             return tuple_(*here) < tuple_(*there)
         return tuple_(*here) > tuple_(*there)
 
-    def _part(self, proposal: Any, valued: bool) -> Select[Any]:
+    def _part(self, proposal: Any, valued: bool, gather: str = "") -> Select[Any]:
         """The keys of a proposal's rows with a value, or without, in order."""
-        query = self._valued(proposal) if valued else self._empty(proposal)
-        key = (self._value, *self._ties, self._id) if valued else (*self._ties, run.c.id)
-        return query.where(*matches(self._query)).order_by(*(self._direction(part) for part in key))
+        query = self._valued(proposal, gather) if valued else self._empty(proposal, gather)
+        key = self._key(valued, gather)
+        return query.where(*matches(self._query, gather)).order_by(*(self._direction(part) for part in key))
 
-    def _valued(self, proposal: Any) -> Select[Any]:
-        query = select(self._value.label("value"), self._tie(), self._id.label("id"))
+    def _valued(self, proposal: Any, gather: str) -> Select[Any]:
+        query = select(self._value.label("value"), self._tie(True), self._id.label("id"))
         if self._query.scalar:
             named = (
-                self._of(scalar.c.proposal, proposal),
+                self._of(run.c.proposal if gather else scalar.c.proposal, proposal),
                 scalar.c.name == self._query.scalar,
                 scalar.c.value.is_not(None),
             )
             return (query.join(run, run.c.id == scalar.c.run) if matches(self._query) else query).where(*named)
-        return query.where(
-            self._of(run.c.proposal, proposal), *([self._value.is_not(None)] if len(self._parts) > 1 else [])
-        )
+        value = _hidden(self._value) if gather else self._value
+        return query.where(self._of(run.c.proposal, proposal), *([value.is_not(None)] if len(self._parts) > 1 else []))
 
-    def _empty(self, proposal: Any) -> Select[Any]:
-        query = select(null().label("value"), self._tie(), run.c.id.label("id")).where(
+    def _empty(self, proposal: Any, gather: str) -> Select[Any]:
+        query = select(null().label("value"), self._tie(False), run.c.id.label("id")).where(
             self._of(run.c.proposal, proposal)
         )
         if self._query.scalar and self._query.state in (None, "done"):
             has = and_(scalar.c.run == run.c.id, scalar.c.name == self._query.scalar, scalar.c.value.is_not(None))
             return query.where(~select(scalar.c.run).where(has).exists())
-        return query if self._query.scalar else query.where(self._value.is_(None))
+        value = _hidden(self._value) if gather else self._value
+        return query if self._query.scalar else query.where(value.is_(None))
 
-    def _tie(self) -> ColumnElement[int]:
-        return (self._ties[0] if self._ties else literal_column("0")).label("tie")
+    def _tie(self, valued: bool) -> ColumnElement[int]:
+        return next(iter(self._ties(valued)), literal_column("0")).label("tie")
 
     def _of(self, column: Any, proposal: Any) -> ColumnElement[bool]:
         """The proposal's rows; where a few rows are named, those of all proposals, and no index of these is walked."""
@@ -191,6 +221,11 @@ def _keys(connection: Connection, query: Any, given: dict[str, Any] | None = Non
     return [Key(*row) for row in connection.execute(query, given)]
 
 
+def _hidden(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The same value, which no index is walked for."""
+    return column.concat("") if isinstance(column.type, Storable) else column + 0
+
+
 class _Falling:
     """A value that sorts the other way round."""
 
@@ -206,11 +241,12 @@ class _Falling:
     __hash__ = None  # type: ignore[assignment]
 
 
-def matches(query: RunQuery) -> list[ColumnElement[bool]]:
+def matches(query: RunQuery, by: str = "") -> list[ColumnElement[bool]]:
+    """What a filter asks of a row; ``by`` names the column whose index alone is to be used."""
     found: list[ColumnElement[bool]] = []
     for column, value in ((run.c.function, query.function), (run.c.rule, query.rule), (run.c.state, query.state)):
         if value is not None:
-            found.append(column == value)
+            found.append((_hidden(column) if by and column.name != by else column) == value)
     if query.file is not None:
         found.append(run.c.file == query.file)
     if query.ids is not None:

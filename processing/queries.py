@@ -17,7 +17,7 @@ COUNTED_TO = 10_000
 NEWEST = 50  # runs that a mean duration is taken over,
 RECENT = 20_000  # of so many of all functions
 SHOWN = select(
-    *run.c,
+    *(column for column in run.c if column is not run.c.words),
     file.c.path,
     file.c.storage,
     file.c.size,

@@ -120,7 +120,6 @@ run = Table(
     Column("words", Words, nullable=False, comment="what text search looks in, in lower case"),
     UniqueConstraint("file", "automatic_rule", name="one_automatic_run"),
     UniqueConstraint("file", "request", name="one_requested_run"),
-    Index("run_in_proposal", "proposal", "id"),
     Index("run_changes", "proposal", "seq"),
     Index("run_by_queued", "proposal", "queued", "id"),
     Index("run_by_started", "proposal", "started", "id"),

@@ -77,6 +77,8 @@ def expected(store: Store, query: RunQuery) -> list[int]:
     column = "file_name" if query.column == "file" else query.column
     tie = lambda row: row.queued if column in ("function", "state", "rule") else 0  # noqa: E731
     keys = [(scalars.get(row.id) if query.scalar else getattr(row, column), tie(row), row.id) for row in rows]
+    if query.scalar:
+        keys = [key if key[0] is not None else (None, row.queued, row.id) for key, row in zip(keys, rows, strict=True)]
     valued = sorted((key for key in keys if key[0] is not None), reverse=query.descending)
     return [key[-1] for key in (*valued, *sorted((k for k in keys if k[0] is None), reverse=query.descending))]
 
@@ -335,4 +337,37 @@ def test_no_page_is_found_by_looking_through_the_table(tmp_path, sort, given):
         assert "proposal=?" in steps[0], steps
         if not given:
             assert not any("TEMP B-TREE" in step for step in steps), steps
+    store.close()
+
+
+@pytest.mark.parametrize("sort", EVERY_SORT)
+@pytest.mark.parametrize("given", [{"state": "done"}, {"function": "average"}, {"state": "done", "function": "Powder"}])
+def test_a_filtered_page_is_the_same_whether_its_rows_are_gathered_or_walked_to(filled, monkeypatch, sort, given):
+    pages = []
+    for rare in (Order._rare, lambda *_: dict.fromkeys(ALL, next(iter(given))), lambda *_: {}):
+        monkeypatch.setattr(Order, "_rare", rare)
+        page = filled.runs(RunQuery(ALL, sort=sort, limit=2, **given))
+        pages.append(ids(page) + ids(filled.runs(RunQuery(ALL, sort=sort, limit=2, after=page.after, **given))))
+        pages.append(ids(filled.runs(RunQuery(ALL, sort=sort, limit=3, at=1, **given))))
+    whole = ids(filled.runs(RunQuery(ALL, sort=sort, limit=500)))
+    kept = set(ids(filled.runs(RunQuery(ALL, limit=500, **given))))
+    wanted = [number for number in whole if number in kept][:4]
+    assert pages == [wanted, wanted[1:]] * 3
+
+
+def test_few_rows_of_a_state_are_gathered_and_many_walked_to(tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path}/rare.db")
+    with store.writing() as transaction:
+        for name, (done, failed) in {"red": (10_000, 30), "blue": (5_000, 5_000)}.items():
+            transaction.count(name, "average", "done", done)
+            transaction.count(name, "average", "failed", failed)
+    with store.reading() as connection:
+        rare = Order(RunQuery(ALL, sort="file", state="failed"), False)._rare(connection, 100)
+        both = Order(RunQuery(ALL, sort="file", state="failed", function="average"), False)._rare(connection, 100)
+        assert rare == both == {"red": "state"}
+        assert Order(RunQuery(ALL, sort="queued", state="failed"), False)._rare(connection, 100) == {}
+        sql = Order(RunQuery(RED, sort="file", state="failed"), False)._part("red", True, "state")
+        text = str(sql.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+        steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+    assert "run_by_state (proposal=? AND state=?)" in steps[0]
     store.close()

@@ -141,7 +141,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("due IS NOT NULL"),
         postgresql_where=sa.text("due IS NOT NULL"),
     )
-    op.create_index("run_in_proposal", "run", ["proposal", "id"])
     op.create_index("run_changes", "run", ["proposal", "seq"])
     op.create_table(
         "run_detail",
