@@ -65,6 +65,8 @@ class Order:
         if query.scalar and query.state not in (None, "done"):
             self._parts = [False]  # only what is done has scalars
         few = query.ids is not None or query.file is not None  # then the proposals are no way to find them
+        # the filter leaves one value only: a database would not see that the rest of the key can be searched for
+        self._constant = query.column in GROUPS and getattr(query, query.column) is not None
         self._groups: Sequence[str | None] = [None] if few else query.proposals
         self._made: dict[tuple[Key | None, bool, str], Select[Any]] = {}
 
@@ -110,7 +112,7 @@ class Order:
                 yield from keys
                 if len(keys) < chunk:
                     break
-                start = keys[-1]
+                start, chunk = keys[-1], 2 * chunk
 
     def _from(self, start: Key | None, valued: bool, gather: str) -> Select[Any]:
         """The keys of one part beyond a place, of the proposal that is given with the query."""
@@ -144,7 +146,7 @@ class Order:
         parts = [self._part(name, valued, rare.get(name, "")) for name in self._groups]
         if len(parts) < 2:
             return parts[0] if parts else None
-        names = ("value", "tie", "id") if valued else ("tie", "id")
+        names = ("value", "tie", "id") if valued and not self._constant else ("tie", "id")
         every = union_all(*(part.order_by(None) for part in parts))
         return every.order_by(*(self._direction(literal_column(name)) for name in names))
 
@@ -155,7 +157,8 @@ class Order:
     def _key(self, valued: bool, gather: str) -> list[ColumnElement[Any]]:
         """What a part is ordered by."""
         value = _hidden(self._value) if gather else self._value
-        return [*([value] if valued else []), *self._ties(valued), self._id if valued else run.c.id]
+        varies = valued and not self._constant
+        return [*([value] if varies else []), *self._ties(valued), self._id if valued else run.c.id]
 
     def _ties(self, valued: bool) -> list[ColumnElement[int]]:
         """What decides between equal values before the id does: what the indexes hold."""
@@ -165,7 +168,11 @@ class Order:
     def _further(self, start: Key, gather: str = "") -> ColumnElement[bool]:
         valued = start.value is not None
         here = self._key(valued, gather)
-        there = [*([start.value] if valued else []), *([start.tie] if self._ties(valued) else []), start.id]
+        there = [
+            *([start.value] if valued and not self._constant else []),
+            *([start.tie] if self._ties(valued) else []),
+            start.id,
+        ]
         if self._falling:
             return tuple_(*here) < tuple_(*there)
         return tuple_(*here) > tuple_(*there)
