@@ -1,6 +1,7 @@
 """A notebook server that is none: answers every path with its name and environment, starts in 0.1 s.
 
-``STUB_SLEEP`` seconds are waited before it listens; with ``STUB_DIE`` it ends with that code instead.
+``STUB_SLEEP`` seconds are waited before it listens, and until the file ``STUB_GATE`` is there; with ``STUB_DIE`` it
+ends with that code instead.
 """
 
 import json
@@ -31,6 +32,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 time.sleep(float(os.environ.get("STUB_SLEEP", "0")))
+while (gate := os.environ.get("STUB_GATE")) and not os.path.exists(gate):
+    time.sleep(0.05)
 if os.environ.get("STUB_DIE"):
     print("the stub cannot load what it needs", file=sys.stderr, flush=True)
     sys.exit(int(os.environ["STUB_DIE"]))

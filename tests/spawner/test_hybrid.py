@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,8 @@ def crash_once(spawner):
         os.kill(os.getpid(), 9)
     return ""
 c.Spawner.environment = {
-    "STUB_SLEEP": lambda spawner: {"slow": "3", "slower": "10"}.get(spawner.name.rstrip("123"), "0"),
+    "STUB_SLEEP": lambda spawner: {"slow": "3"}.get(spawner.name.rstrip("123"), "0"),
+    "STUB_GATE": lambda spawner: str(pathlib.Path(f"gate-{spawner.name}").resolve()) if "gated" in spawner.name else "",
     "STUB_DIE": lambda spawner: "3" if spawner.name == "broken" else "",
     "CRASH": crash_once,
 }
@@ -168,18 +170,19 @@ def test_a_server_survives_kill_9_of_the_hub_and_its_token_is_revoked_by_a_later
 
 
 def test_a_start_survives_kill_9_of_the_hub_with_progress_to_see(hub):
-    hub.ask_server("ada", "slower1", {"profile": "small"})
-    wait_for(lambda: start_of(hub, "ada", "slower1").get("phase") == "announced")
-    process = process_of(hub, "ada", "slower1")
+    hub.ask_server("ada", "gated1", {"profile": "small"})
+    wait_for(lambda: start_of(hub, "ada", "gated1").get("phase") == "announced")
+    process = process_of(hub, "ada", "gated1")
     hub.kill()
     hub.start()
-    assert hub.server("ada", "slower1")["pending"] == "spawn"
-    said = [event["message"] for event in hub.progress("ada", "slower1")]
+    assert hub.server("ada", "gated1")["pending"] == "spawn"
+    threading.Timer(2, (hub.folder / "gate-gated1").touch).start()
+    said = [event["message"] for event in hub.progress("ada", "gated1")]
     assert any(message.startswith("Your server is there, its programs are being loaded") for message in said)
-    hub.wait_ready("ada", "slower1")
-    assert process_of(hub, "ada", "slower1") == process
-    assert hub.as_user("ada").get("user/ada/slower1/api").json()["pid"] == process.pid
-    hub.stop_server("ada", "slower1")
+    hub.wait_ready("ada", "gated1")
+    assert process_of(hub, "ada", "gated1") == process
+    assert hub.as_user("ada").get("user/ada/gated1/api").json()["pid"] == process.pid
+    hub.stop_server("ada", "gated1")
     assert tokens(hub, "ada") == []
 
 
@@ -213,13 +216,13 @@ def test_a_start_that_was_intended_and_never_submitted_is_over_after_a_restart(h
 
 
 def test_a_start_that_a_restarted_hub_finishes_can_be_stopped(hub):
-    hub.ask_server("ada", "slower2", {"profile": "small"})
-    wait_for(lambda: start_of(hub, "ada", "slower2").get("phase") == "announced")
-    process = process_of(hub, "ada", "slower2")
+    hub.ask_server("ada", "gated2", {"profile": "small"})
+    wait_for(lambda: start_of(hub, "ada", "gated2").get("phase") == "announced")
+    process = process_of(hub, "ada", "gated2")
     hub.kill()
     hub.start()
-    assert hub.server("ada", "slower2")["pending"] == "spawn"
-    hub.stop_server("ada", "slower2")
+    assert hub.server("ada", "gated2")["pending"] == "spawn"
+    hub.stop_server("ada", "gated2")
     assert gone(process)
     assert tokens(hub, "ada") == []
 

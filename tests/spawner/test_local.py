@@ -200,10 +200,10 @@ async def test_what_a_server_started_ends_with_it(tmp_path):
 
 @pytest.mark.hub
 def test_a_server_ends_when_its_time_is_over(tmp_path):
-    compute = LOCAL.replace("choices: [1h, 4h], default: 1h", "choices: [3s], default: 3s")
+    compute = LOCAL.replace("choices: [1h, 4h], default: 1h", "choices: [8s], default: 8s")
     with RunningHub(tmp_path, compute=compute) as running:
         running.start_server("ada", options={"profile": "small"})
-        running.wait_gone("ada", within_s=10)
+        running.wait_gone("ada", within_s=40)
         assert running.server("ada")["state"]["kept"]["ended"] == "Your server's time was over."
 
 
