@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 Kind = Literal["closed", "removed", "restored"]
+LONGEST_PATH = 2000  # bytes; an index of PostgreSQL holds 2,700
 
 
 @dataclass(frozen=True)

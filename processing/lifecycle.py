@@ -1,5 +1,6 @@
 """What can happen to a run: taken in, claimed, published, failed, cancelled, released, asked for again."""
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Collection, Sequence
@@ -19,6 +20,7 @@ from beamhub.processing.schema import (
     run,
     run_detail,
     scalar,
+    storable,
 )
 from beamhub.processing.schema import (
     request as request_table,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 AUTOMATIC, REQUESTED = "automatic", "requested"
 MAX_LOG = 64 * 1024  # characters kept of a log's end
+MAX_ID = 600  # characters, of up to 4 bytes
+MAX_NAME = 200  # characters of a scalar's name, which is in an index
 MAX_MESSAGE = 2000  # characters of an error's message in listings
 
 
@@ -62,7 +66,7 @@ def _take_in(transaction: "Transaction", arrival: Arrival) -> int | None:
         "seq": 0,
         "proposal": arrival.proposal,
         "instance": event.instance,
-        "file_id": event.file_id,
+        "file_id": identity_of(event.file_id),
         "storage": event.storage,
         "path": event.path,
         "size": event.size,
@@ -90,7 +94,7 @@ def _take_in(transaction: "Transaction", arrival: Arrival) -> int | None:
 def _again(transaction: "Transaction", arrival: Arrival) -> None:
     """A known version was told of again: it is there, also if it had been removed."""
     event = arrival.event
-    same = (file.c.instance == event.instance) & (file.c.file_id == event.file_id)
+    same = (file.c.instance == event.instance) & (file.c.file_id == identity_of(event.file_id))
     _set_kind(transaction, same & (file.c.kind == "removed"), "restored")
 
 
@@ -103,7 +107,7 @@ def _changed_kind(transaction: "Transaction", arrival: Arrival) -> None:
     below = (file.c.path >= f"{event.path}/") & (file.c.path < f"{event.path}0")  # "0" is what follows "/"
     matches = (file.c.storage == event.storage) & ((file.c.path == event.path) | below)
     if event.file_id:
-        matches = (file.c.instance == event.instance) & (file.c.file_id == event.file_id)
+        matches = (file.c.instance == event.instance) & (file.c.file_id == identity_of(event.file_id))
     _set_kind(transaction, matches & (file.c.kind != event.kind), event.kind)
 
 
@@ -185,7 +189,7 @@ def publish(transaction: "Transaction", number: int, attempt: int, outcome: Outc
     if row.cancelling:
         _move(transaction, row, "cancelled", finished=now(), cancelling=False)
         return False
-    scalars = {name: finite(value) for name, value in outcome.scalars.items()}
+    scalars = {storable(name)[:MAX_NAME]: finite(value) for name, value in outcome.scalars.items()}
     _move(
         transaction, row, "done",
         finished=now(), where=outcome.where, folder=folder,
@@ -300,6 +304,11 @@ def release(transaction: "Transaction", number: int) -> None:
 def pause(transaction: "Transaction", rule: str, paused: bool) -> None:
     """Hold a rule's runs back, or let them go."""
     transaction.put(rule_state, {"rule": rule, "paused": paused}, paused=paused)
+
+
+def identity_of(file_id: str) -> str:
+    """A file id that fits into an index, however long the source's own is."""
+    return file_id if len(file_id) <= MAX_ID else hashlib.sha256(file_id.encode("utf-8", "replace")).hexdigest()
 
 
 def finite(value: Scalar) -> Scalar:

@@ -28,7 +28,16 @@ class Storable(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Replace what cannot be stored."""
-        return value and value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+        return value and storable(value)
+
+
+def storable(text: str) -> str:
+    r"""Text as it comes back from a database.
+
+    >>> storable("\ud800")
+    '?'
+    """
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 metadata = MetaData()

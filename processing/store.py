@@ -188,8 +188,9 @@ class Store:
 
     def known(self, versions: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of these file versions, (instance, file id), that were taken in and not removed since."""
+        stored = {(instance, lifecycle.identity_of(file_id)): (instance, file_id) for instance, file_id in versions}
         with self.reading() as connection:
-            return queries.known(connection, versions)
+            return {stored[version] for version in queries.known(connection, stored)}
 
     def position(self, source: str) -> str | None:
         """How far a source was read."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from beamhub.processing.event import FileEvent, Kind, identity
+from beamhub.processing.event import LONGEST_PATH, FileEvent, Kind, identity
 from beamhub.processing.sources.kernel import KernelNews, News
 from beamhub.processing.sources.source import Sink
 
@@ -26,7 +26,6 @@ QUIET_S = 0.02  # how long a batch waits for more events
 RESCAN_S = 60.0  # between two scans for what the kernel did not tell
 BUSY = 20  # scans take at most one part in so many of the time
 RETRY_S = 2.0  # after the store or the storage refused
-LONGEST = 2000  # bytes of a path, which an index of PostgreSQL holds
 
 
 class FilesystemSource:
@@ -200,9 +199,9 @@ class FilesystemSource:
         except UnicodeEncodeError:
             log.warning("a file in %s has a name that is not UTF-8 and is not looked at: %r", self._root, relative)
             return None
-        if length > LONGEST:
+        if length > LONGEST_PATH:
             log.warning(
-                "a path in %s is longer than %d bytes and is not looked at: %s…", self._root, LONGEST, path[:99]
+                "a path in %s is longer than %d bytes and is not looked at: %s…", self._root, LONGEST_PATH, path[:99]
             )
             return None
         return relative

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from beamhub.processing.api.body import first_mistake, read_json, refuse_unstorable
 from beamhub.processing.errors import BadRequest, NotAllowed
-from beamhub.processing.event import FileEvent
+from beamhub.processing.event import LONGEST_PATH, FileEvent
 from beamhub.processing.settings import HttpSettings, Settings
 
 TYPES: dict[str, Literal["closed", "removed", "restored"]] = {
@@ -81,7 +81,8 @@ def file_event(event: CloudEvent, source: str, settings: Settings) -> FileEvent:
     if storage is None:
         raise BadRequest(f"data.storage: there is no storage {event.data.storage[:100]!r}")
     path = PurePosixPath(event.subject)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
+    too_long = len(event.subject.encode()) > LONGEST_PATH
+    if path.is_absolute() or ".." in path.parts or not path.parts or too_long:
         raise BadRequest(f"subject: {event.subject[:100]!r} is no path below the storage's root")
     return FileEvent(
         source=source,

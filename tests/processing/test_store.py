@@ -1,6 +1,7 @@
 """The store's promises, the same on both databases."""
 
 import asyncio
+import random
 import threading
 import time
 from dataclasses import replace
@@ -14,7 +15,7 @@ from sqlalchemy import update
 
 from beamhub.catalog.records import Scalar
 from beamhub.processing import schema
-from beamhub.processing.event import Position
+from beamhub.processing.event import LONGEST_PATH, Position
 from beamhub.processing.lifecycle import MAX_LOG, NotPossible, OtherRequest
 from beamhub.processing.query import RunQuery
 from beamhub.processing.store import OtherVersion, Store, Transaction
@@ -147,6 +148,28 @@ def test_text_that_no_database_holds_keeps_nothing_from_being_stored(store):
     assert fail(store, mine, told)
     run = store.run(number)
     assert (run.file.path, run.error.message, run.log_tail) == ("red/a?\ufffd.nxs", "no \ufffd in ?", "?")
+
+
+def unique_text(length: int) -> str:
+    """Text that cannot be compressed, as an index would do."""
+    chance = random.Random(length)  # noqa: S311
+    return "".join(chance.choices("abcdefghijklmnopqrstuvwxyzäöü", k=length))
+
+
+def test_ids_of_files_and_names_of_scalars_may_be_longer_than_an_index_holds(store):
+    version = unique_text(8000)
+    (number,) = arrive(store, "red/a.nxs", version=version)
+    assert arrive(store, "red/a.nxs", version=version) == []
+    assert store.known([("demo", f"red/a.nxs|{version}")]) == {("demo", f"red/a.nxs|{version}")}
+    finish(store, number, **{unique_text(8000): 1.0, "a\0": 2.0, "a\ufffd": 3.0})
+    assert [scalar.value for scalar in store.run(number).scalars.values()] == [1.0, 3.0]
+
+
+def test_a_path_may_be_as_long_as_sources_tell(store):
+    folders = "/".join(unique_text(180) for _ in range(9))
+    path = f"red/{folders}/a.nxs"[: LONGEST_PATH // 2]
+    (number,) = arrive(store, path)
+    assert store.run(number).file.path == path
 
 
 # Claims
