@@ -346,7 +346,9 @@ def _engine(url: str) -> Engine:
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_size=READERS + 1, pool_pre_ping=True)
+        engine = create_engine(parsed, pool_size=READERS + 1, pool_pre_ping=True)
+        event.listen(engine, "connect", _without_jit)
+        return engine
     engine = create_engine(parsed, pool_size=READERS + 1, connect_args={"timeout": BUSY_S, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
@@ -361,6 +363,12 @@ def _engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _without_jit(connection: Any, _: Any) -> None:
+    """Compiling a query that merges many proposals takes PostgreSQL seconds, running it milliseconds."""
+    connection.execute("SET jit = off")
+    connection.commit()
 
 
 def _migrate(connection: Connection) -> None:
