@@ -1,13 +1,27 @@
-"""The extension: where the service is, who owns this server, and the handlers of its API."""
+"""The extension: where the service is, who owns this server, and what is served below ``<base>/beamhub/api/``."""
 
 import os
 import secrets
+from importlib.metadata import version
+from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Float, Unicode, default
+from traitlets import Unicode, default
 
-from beamhub.server_extension import handlers
+from beamhub.server_extension import chunks, content
+from beamhub.server_extension.changes import Changes
+from beamhub.server_extension.handler import Shared
+from beamhub.server_extension.hdf5 import Hdf5
+from beamhub.server_extension.hello import Hello
+from beamhub.server_extension.outputs import Outputs
+from beamhub.server_extension.passing import Pass
+from beamhub.server_extension.reader import Reader
+from beamhub.server_extension.selection import Selections
+from beamhub.server_extension.service import ProcessingService
 from beamhub.server_extension.upstream import Upstream
+from beamhub.server_extension.views import SelectionHandler
+
+BASE = "beamhub/api/"
 
 
 class BeamHubExtension(ExtensionApp):
@@ -19,9 +33,6 @@ class BeamHubExtension(ExtensionApp):
     service_url = Unicode(help="Address of the processing service; default: BEAMHUB_SERVICE_URL, set by the Hub.").tag(
         config=True
     )
-    silence = Float(
-        45.0, help="Seconds without a sign of life after which the stream to the service is made anew."
-    ).tag(config=True)
 
     @default("service_url")
     def _service_url(self) -> str:
@@ -29,19 +40,38 @@ class BeamHubExtension(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Called by jupyter-server before the handlers are made."""
-        token = os.environ.get("JUPYTERHUB_API_TOKEN", "")
-        self.upstream = Upstream(self.service_url, token, self.silence, self.log)
-        self.settings["beamhub"] = handlers.Shared(
+        service = ProcessingService(self.service_url, os.environ.get("JUPYTERHUB_API_TOKEN", ""))
+        self.shared = Shared(
             id=secrets.token_hex(8),
+            version=version("beamhub"),
             owner=os.environ.get("JUPYTERHUB_USER", ""),
-            upstream=self.upstream,
-            selections={},
+            service=service,
+            upstream=Upstream(service, self.log),
+            selections=Selections(),
+            outputs=Outputs(service),
+            reader=Reader(),
         )
+        self.settings["beamhub"] = self.shared
 
     def initialize_handlers(self) -> None:
-        """Called by jupyter-server: what is served below ``<base>/beamhub/api/``."""
-        self.handlers.extend(handlers.routes())
+        """Called by jupyter-server."""
+        self.handlers.extend(routes())
 
     async def stop_extension(self) -> None:
         """Called when the server ends."""
-        await self.upstream.close()
+        await self.shared.upstream.close()
+        await self.shared.outputs.close()
+        await self.shared.service.close()
+        self.shared.reader.close()
+
+
+def routes() -> list[Any]:
+    """The handlers by their paths."""
+    return [
+        (BASE + "hello", Hello),
+        (BASE + r"v1/(.+)", Pass),
+        (BASE + "changes", Changes),
+        (BASE + r"selection/([\w.-]{1,80})", SelectionHandler),
+        (BASE + rf"chunk/({chunks.NAME})", chunks.Chunk),
+        (BASE + rf"hdf5/(\d{{1,19}})/({'|'.join(content.WORDS)})", Hdf5),
+    ]

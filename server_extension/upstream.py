@@ -1,30 +1,30 @@
-"""The one connection to the service: requests passed on, and one stream of changes for all pages of this server."""
+"""Upstream: the one stream of changes from the service, handed on to all pages of this server."""
 
 import asyncio
-import contextlib
 import json
 import logging
 import random
-import time
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
+from beamhub.server_extension.service import AWAY, Down, ProcessingService
 
-TIMEOUT_S = 60.0
-WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+if TYPE_CHECKING:
+    from httpx_sse import ServerSentEvent
+
 FULL = 10_000  # events that a page may be behind; then it asks for everything again
-
-
-class Down(Exception):
-    """The service does not answer."""
+REMEMBERED = 2_000  # changes that a page which was away for a moment gets without asking for everything
+REFUSED_S = 30.0  # between two tries where the service refuses this server's token
+CONNECTING = "connecting to the processing service"
 
 
 @dataclass(eq=False)
 class Listener:
-    """A page that listens: the proposals it watches, and what it has not read yet."""
+    """A page that listens: the proposals it watches (none: all that can be seen), and what it has not read yet."""
 
     proposals: frozenset[str]
     queue: "asyncio.Queue[tuple[str, dict[str, Any]]]" = field(default_factory=lambda: asyncio.Queue(FULL))
@@ -38,208 +38,159 @@ class Listener:
                 self.queue.get_nowait()
             self.queue.put_nowait(("reset", {}))
 
+    def watches(self, change: dict[str, Any]) -> bool:
+        """Whether a change is of a proposal that this page shows."""
+        return not self.proposals or change.get("proposal") in self.proposals
+
 
 class Upstream:
-    """The service as this server sees it.
+    """While any page listens there is one stream, of everything that this server's owner may see.
 
-    Args:
-        url: of the service, empty where there is none.
-        token: of this server.
-        silence: seconds without a byte after which the stream is taken for dead.
-        log: where outages are told.
+    A page is told only of what it watches. It hears events ``change``, ``reset`` (changes were missed: ask for
+    everything again), ``proposals`` and, when it begins and whenever that changes, ``status``: ``live`` is true only
+    while the service was heard within the last 45 seconds.
     """
 
-    def __init__(self, url: str, token: str, silence: float, log: logging.Logger) -> None:
-        self.url = url.rstrip("/") + "/" if url else ""
-        self._token, self._silence, self._log = token, silence, log
-        self._http = AsyncHTTPClient(force_instance=True, max_clients=100)
+    def __init__(self, service: ProcessingService, log: logging.Logger) -> None:
+        self.service, self._log = service, log
+        self.status: dict[str, Any] = {"live": False, "since": _now(), "message": CONNECTING}
+        self.refused = ""
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
-        self._stream: asyncio.Task[Any] | None = None
-        self._last = ""
-        self._heard = 0.0
-        self.status: dict[str, Any] = {"live": False, "since": _now(), "message": "not connected yet"}
+        self._recent: deque[dict[str, Any]] = deque()
+        self._last: int | None = None  # the seq that the stream goes on from
+        self._complete_from: int | None = None  # all changes after this seq are in _recent
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        query: str = "",
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> HTTPResponse:
-        """Ask the service with this server's token; any status is an answer.
+    @asynccontextmanager
+    async def listening(self, proposals: frozenset[str], last: int | None = None) -> AsyncIterator[Listener]:
+        """A listener for a page's time.
 
-        Raises:
-            Down: there is none, or it does not answer.
+        Args:
+            proposals: what the page watches.
+            last: the ``seq`` of what the page shows; it is told of everything since, or to ask again.
         """
-        if not self.url:
-            raise Down("this server knows no processing service: start it from a BeamHub Hub")
-        request = HTTPRequest(
-            f"{self.url}api/v1/{path}" + (f"?{query}" if query else ""),
-            method,
-            headers={**(headers or {}), **self._who()},
-            body=body if method in ("POST", "PUT") else None,
-            allow_nonstandard_methods=True,
-            request_timeout=TIMEOUT_S,
-            follow_redirects=False,
-        )
-        try:
-            return await self._http.fetch(request, raise_error=False)
-        except (OSError, HTTPClientError) as error:
-            raise Down(f"the processing service does not answer ({error}); it may be restarting") from error
-
-    @contextlib.asynccontextmanager
-    async def listening(self, proposals: frozenset[str]) -> AsyncIterator[Listener]:
-        """A listener for a page's time; the stream upstream is there while anybody listens."""
         listener = Listener(proposals)
+        if self._task is None:
+            self._begin(last)
         listener.tell("status", self.status)
+        self._catch_up(listener, last)
         self._listeners.add(listener)
-        self._adjust()
         try:
             yield listener
         finally:
             self._listeners.discard(listener)
-            self._adjust()
+            if not self._listeners:
+                await self.close()
 
     async def close(self) -> None:
-        """End the stream."""
-        for task in (self._stream, self._task):
-            if task is not None:
-                task.cancel()
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
-        self._http.close()
+        """End the stream; nothing is live without it."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        self._tell_status(False, CONNECTING)
+        self._forget()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
-    def _who(self) -> dict[str, str]:
-        return {"Authorization": f"token {self._token}"}
+    def _begin(self, last: int | None) -> None:
+        self._last = self._complete_from = last
+        self._task = asyncio.create_task(self._keep_following())
 
-    def _adjust(self) -> None:
-        """One stream of everything that this server's owner may see, while anybody listens."""
-        if not self._listeners and self._task is not None:
-            self._task.cancel()
-            self._task, self._last = None, ""
-        elif self._listeners and self._task is None:
-            self._task = asyncio.create_task(self._follow())
+    def _forget(self) -> None:
+        """Nothing is known of what was before."""
+        self._recent.clear()
+        self._last = self._complete_from = None
+
+    def _catch_up(self, listener: Listener, last: int | None) -> None:
+        """What a page missed between its last look and now."""
+        if last is None or last == self._last:
+            return
+        if self._complete_from is None or last < self._complete_from:
+            listener.tell("reset", {})
+            return
+        for change in self._recent:
+            if change["seq"] > last and listener.watches(change):
+                listener.tell("change", change)
+
+    async def _keep_following(self) -> None:
+        """Follow for as long as there is a listener; what ends it otherwise is told to them."""
+        while True:
+            try:
+                await self._follow()
+            except Down as error:  # there is no service in this server's life
+                self._tell_status(False, str(error))
+                return
+            except Exception as error:  # a refusal, or what nobody thought of; the pages' stream must outlive both
+                self._tell_lost(error)
+            await asyncio.sleep(REFUSED_S * random.uniform(0.7, 1.3))  # noqa: S311 - no secret
 
     async def _follow(self) -> None:
-        """Keep the stream, and tell the pages whether it is there."""
-        failures = 0
-        while True:
-            self._heard = time.monotonic()
-            self._stream = asyncio.create_task(self._read())
-            watch = asyncio.create_task(self._watch_silence(self._stream))
-            message = "the processing service ended the stream"
-            try:
-                message = await self._stream or message
-            except asyncio.CancelledError:
-                if asyncio.current_task().cancelling():  # type: ignore[union-attr]
-                    raise
-                message = "the stream was silent for too long" if watch.done() else ""
-            except (OSError, HTTPClientError) as error:
-                message = f"the processing service does not answer ({error})"
-            finally:
-                self._stream.cancel()
-                watch.cancel()
-            failures = 0 if self.status["live"] else failures + 1
-            if message:
-                self._tell_status(False, message)
-                await asyncio.sleep(WAITS_S[min(failures, len(WAITS_S) - 1)] * random.uniform(0.7, 1.3))  # noqa: S311
-
-    async def _watch_silence(self, stream: "asyncio.Task[Any]") -> None:
-        while time.monotonic() - self._heard < self._silence:  # noqa: ASYNC110 - time is what is waited for
-            await asyncio.sleep(min(1.0, self._silence / 4))
-        stream.cancel()
-
-    async def _read(self) -> str:
-        """One connection's life; why it ended, as a sentence."""
-        if not self.url:
-            await asyncio.sleep(3600)
-            return "this server knows no processing service"
-        parser = _Parser()
-        headers = self._who() | ({"Last-Event-ID": self._last} if self._last else {})
-        refused: list[bytes] = []
-
-        def header(line: str) -> None:
-            if line.startswith("HTTP/") and " 200" not in line:
-                refused.append(b"")
-
-        def chunk(data: bytes) -> None:
-            self._heard = time.monotonic()
-            if refused:
-                refused.append(data)
-                return
-            if not self.status["live"]:
-                self._tell_status(True, "")
-            for event, number, text in parser.feed(data):
-                self._last = number or self._last
-                self._pass_on(event, text)
-
-        request = HTTPRequest(
-            f"{self.url}api/v1/changes",
-            headers=headers,
-            header_callback=header,
-            streaming_callback=chunk,
-            request_timeout=0,
-            connect_timeout=10,
-        )
-        answer = await self._http.fetch(request, raise_error=False)
-        if answer.code == 200:
-            return "the processing service ended the stream"
-        if answer.code in (401, 403):
-            self._log.error("the processing service refuses this server's token: %s", b"".join(refused)[:500])
-        return _message(b"".join(refused)) or f"the processing service answered {answer.code}"
-
-    def _pass_on(self, event: str, text: str) -> None:
+        client = await self.service.follower()
         try:
-            data = json.loads(text) if text else {}
-        except ValueError:
+            # it is said to be an iterator and is a generator: only closing it closes its connection
+            async with aclosing(client.follow(after=self._last)) as events:  # type: ignore[type-var]
+                async for event in events:
+                    self._hear(event)
+        finally:
+            await client.close()
+
+    def _hear(self, event: "ServerSentEvent | None") -> None:
+        if event is None:
+            self._tell_status(False, AWAY)
             return
-        for listener in self._listeners:
-            if event != "change" or data.get("proposal") in listener.proposals or not listener.proposals:
-                listener.tell(event, data)
+        self.refused = ""
+        self._tell_status(True, "")
+        data = _object(event.data)
+        if event.event == "reset":
+            self._forget()
+            self._complete_from = data.get("seq")
+        if event.id.isdecimal():
+            self._last = int(event.id)
+            if self._complete_from is None:
+                self._complete_from = self._last - 1
+        if event.event == "change" and isinstance(data.get("seq"), int):
+            self._remember(data)
+            self._tell("change", data, [page for page in self._listeners if page.watches(data)])
+        elif event.event in ("reset", "proposals"):
+            self._tell(event.event, data, list(self._listeners))
+
+    @staticmethod
+    def _tell(event: str, data: dict[str, Any], listeners: list[Listener]) -> None:
+        for listener in listeners:
+            listener.tell(event, data)
+
+    def _remember(self, change: dict[str, Any]) -> None:
+        self._recent.append(change)
+        if len(self._recent) > REMEMBERED:
+            self._complete_from = self._recent.popleft()["seq"]
+
+    def _tell_lost(self, error: Exception) -> None:
+        """Say a refusal to the pages, and in the log once, not at every try."""
+        from beamhub.catalog.errors import CatalogError
+
+        if not isinstance(error, CatalogError):
+            self._log.error("following changes failed", exc_info=error)
+            self._tell_status(False, "following changes failed; the notebook server's log says why")
+            return
+        if self.refused != str(error):
+            self.refused = str(error)
+            self._log.error("the processing service refuses this server's token: %s", error)
+        self._tell_status(False, self.refused)
 
     def _tell_status(self, live: bool, message: str) -> None:
         if live == self.status["live"] and message == self.status["message"]:
             return
         since = _now() if live != self.status["live"] else self.status["since"]
         self.status = {"live": live, "since": since, "message": message}
-        for listener in self._listeners:
-            listener.tell("status", self.status)
+        self._tell("status", self.status, list(self._listeners))
 
 
-class _Parser:
-    """Server-sent events out of bytes as they come."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._event, self._id, self._data = "", "", ""
-
-    def feed(self, data: bytes) -> list[tuple[str, str, str]]:
-        """Event, id and data of each event that is complete; an id alone comes with an empty event."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        found = []
-        for line in lines:
-            name, _, value = line.decode(errors="replace").rstrip("\r").partition(":")
-            value = value.removeprefix(" ")
-            if not name and not value and line.strip() == b"":
-                if self._data or self._id:
-                    found.append((self._event, self._id, self._data))
-                self._event, self._id, self._data = "", "", ""
-            elif name == "event":
-                self._event = value
-            elif name == "id":
-                self._id = value
-            elif name == "data":
-                self._data += value
-        return found
-
-
-def _message(body: bytes) -> str:
+def _object(text: str) -> dict[str, Any]:
     try:
-        return str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _now() -> str:
