@@ -25,6 +25,7 @@ BATCH = 500  # events of one transaction
 QUIET_S = 0.02  # how long a batch waits for more events
 RESCAN_S = 60.0  # between two scans for what the kernel did not tell
 BUSY = 20  # scans take at most one part in so many of the time
+CHECK_S = 5.0  # between two looks whether the kernel is listened to
 RETRY_S = 2.0  # after the store or the storage refused
 
 
@@ -62,12 +63,13 @@ class FilesystemSource:
         """Watch, scan and tell until cancelled; an outage of the store is waited for.
 
         Raises:
-            OSError: the storage's folder is not there, or not any more.
+            OSError: the storage's folder is not there, or not any more, or nobody listens to the kernel any more.
         """
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
         os.stat(self._root)
         kernel = KernelNews(self._root, self._news, lambda: loop.call_soon_threadsafe(woken.set))
-        if not await asyncio.to_thread(kernel.start):
+        watched = await asyncio.to_thread(kernel.start)
+        if not watched:
             self._rescan = self._settle
         self._plan(str(self._root), 0.0)
         try:
@@ -76,6 +78,8 @@ class FilesystemSource:
                 await self._drain(sink)
                 await self._scan(sink)
                 await self._rest(woken)
+                if watched and kernel.ended:
+                    raise OSError(f"what the kernel tells of {self._root} is not heard any more; watch it anew")
         finally:
             await asyncio.to_thread(kernel.stop)
 
@@ -83,7 +87,7 @@ class FilesystemSource:
         """Wait for news or the next scan."""
         wait = min(self._scans.values(), default=self._rescan + time.monotonic()) - time.monotonic()
         try:
-            async with asyncio.timeout(max(QUIET_S, wait)):
+            async with asyncio.timeout(min(max(QUIET_S, wait), CHECK_S)):
                 await woken.wait()
                 await asyncio.sleep(QUIET_S)
         except TimeoutError:

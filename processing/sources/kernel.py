@@ -3,6 +3,7 @@
 import logging
 import os
 import queue
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,9 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
+from watchdog.observers.api import EventDispatcher
 from watchdog.observers.inotify import InotifyObserver
+from watchdog.utils import BaseThread
 
 log = logging.getLogger(__name__)
 # watchdog tells of an overflow by a line of this logger only
@@ -51,6 +54,8 @@ class KernelNews(FileSystemEventHandler):
         """Begin; False if the kernel cannot watch this folder."""
         WATCHDOG.addFilter(self._hear_of_overflow)
         WATCHDOG.setLevel(logging.WARNING)
+        # a new folder that watchdog finds twice is none to warn of, in a line that holds the names of all folders
+        warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
         self._observer.schedule(self, str(self._root), recursive=True, event_filter=WANTED)
         try:
             self._observer.start()
@@ -64,12 +69,26 @@ class KernelNews(FileSystemEventHandler):
             return False
         return True
 
+    @property
+    def ended(self) -> bool:
+        """Whether nobody listens any more; watchdog's threads do not survive all that can happen to folders."""
+        return not all(thread.is_alive() for thread in (self._observer, self._reading_thread, *self._observer.emitters))
+
     def stop(self) -> None:
         """End."""
         WATCHDOG.removeFilter(self._hear_of_overflow)
-        self._observer.stop()
-        if self._observer.is_alive():
-            self._observer.join(5)
+        try:
+            self._observer.stop()
+        except KeyError:  # watchdog stumbles over a folder that was moved to where another one had been,
+            self._reading_thread.stop()  # before it let go of the kernel and of its own threads
+            self._observer.event_queue.put_nowait(EventDispatcher.stop_event)
+        for thread in (self._reading_thread, self._observer):
+            if thread.is_alive():
+                thread.join(5)
+
+    @property
+    def _reading_thread(self) -> BaseThread:
+        return self._observer._inotify_fd  # noqa: SLF001  # watchdog shows it in no other way
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Pass on what concerns complete files."""

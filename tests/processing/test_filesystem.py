@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent
+from watchdog.observers.inotify import InotifyObserver
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD
 
 from beamhub.processing.event import FileEvent
 from beamhub.processing.sources import filesystem
@@ -221,6 +223,35 @@ async def test_a_storage_that_goes_away_ends_the_source_so_that_it_is_started_ag
 async def test_a_storage_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         await FilesystemSource("watched", "beamline", "demo", tmp_path / "gone").run(Told())
+
+
+async def test_a_source_that_the_kernel_is_not_heard_by_any_more_ends_so_that_it_is_started_again(root, monkeypatch):
+    monkeypatch.setattr(filesystem, "CHECK_S", 0.05)
+    made: list[KernelNews] = []
+    start = KernelNews.start
+    monkeypatch.setattr(KernelNews, "start", lambda self: made.append(self) or start(self))
+    running = asyncio.create_task(FilesystemSource("watched", "beamline", "demo", root, SETTLE_S).run(Told()))
+    await asyncio.sleep(0.3)
+    made[0]._observer._inotify_fd.stop()
+    with pytest.raises(OSError, match="not heard any more"):
+        await asyncio.wait_for(running, SHORT_S)
+
+
+async def test_a_folder_may_take_the_place_of_one_that_was_moved_away(root, tmp_path):
+    before = set(threading.enumerate())
+    async with watching(root) as told:
+        for name in ("red/next/1.nxs", "red/now/1.nxs"):
+            write(root / name)
+            await told.until(lambda name=name: name in told.paths())
+        (root / "red/now").rename(tmp_path / "archive")
+        await told.until(lambda: "red/now" in told.paths("removed"))
+        (root / "red/next").rename(root / "red/now")
+        await told.until(lambda: "red/next" in told.paths("removed"))
+        write(root / "red/now/2.nxs")
+        await told.until(lambda: "red/now/2.nxs" in told.paths())
+    assert not [
+        thread for thread in set(threading.enumerate()) - before if isinstance(thread, InotifyFD | InotifyObserver)
+    ]
 
 
 # Scans
