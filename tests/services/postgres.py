@@ -20,8 +20,11 @@ NOT_DURABLE = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_connections": "200",
+    "dynamic_shared_memory_type": "mmap",  # in the folder, and gone with it
 }
 START_S = 30.0
+MEMORY = Path("/dev/shm")  # a copy of a database takes 0.02 s there, 0.15 s on a disk
+ROOM = 2 * 1024**3  # bytes that must be free there
 
 
 class Postgres:
@@ -41,7 +44,7 @@ class Postgres:
     def database(self, template: str = "prepared") -> Iterator[str]:
         """The URL of a fresh database, which is dropped afterwards; ``template0`` makes an empty one."""
         name = f"test{next(self._numbers)}"
-        self._do(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._do(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         try:
             yield self.url(name)
         finally:
@@ -57,7 +60,9 @@ class Postgres:
 @contextlib.contextmanager
 def postgres(prepare: Callable[[str], None] | None = None) -> Iterator[Postgres]:
     """Start a server, and end it; it also ends if the tests are killed."""
-    folder = Path(tempfile.mkdtemp(prefix="pg"))  # short, since a socket's name ends at 107 bytes
+    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    # short, since a socket's name ends at 107 bytes
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir=MEMORY if in_memory else None))
     step_down = _account(folder)
     try:
         command = [_program("initdb"), "-A", "trust", "-U", "test", "--no-sync", "-E", "UTF8", "--locale=C"]
