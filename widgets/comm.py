@@ -13,21 +13,21 @@ The page sends a custom message, the kernel answers with one of the same ``id``:
 import contextlib
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 
 from beamhub.catalog.client import Client, Service
 from beamhub.catalog.errors import CatalogError
+from beamhub.widgets.bundle import STATIC
 
-STATIC = Path(__file__).parent / "static"
 PASSED = re.compile(
     r"runs|runs/count|runs/\d+|runs/\d+/(cancel|release)|files|files/explain|files/\d+|functions|rules"
-    r"|proposals|results/\d+/(plot|preview\.png)"
+    r"|rules/[^/]+/pause|proposals|results/\d+/(plot|preview\.png)"
 )
 TIMEOUT_S = 30.0
 Send = Callable[[dict[str, Any], list[bytes]], None]
@@ -43,7 +43,10 @@ class Relay:
 
     def __init__(self, service: Service | None, send: Send) -> None:
         self._service, self._send = service, send
-        self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False)  # the token is for the service, not for a proxy
+        secure = service is not None and service.url.startswith("https:")
+        trusted = ssl.create_default_context() if secure else False
+        # the token is for the service, not for a proxy of the environment
+        self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False, verify=trusted)
         self._follower: _Follower | None = None
 
     def receive(self, message: Any) -> None:

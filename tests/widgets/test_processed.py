@@ -1,14 +1,14 @@
 import json
-import threading
+import time
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 from services.api import Bench, serving
+from services.scripted import Answer, scripted
 
-from beamhub.catalog import Service
-from beamhub.widgets import ProcessedData, Session
-from beamhub.widgets.comm import Relay
+from beamhub.catalog import CatalogError, Service
+from beamhub.widgets import ProcessedData
 
 
 @pytest.fixture(scope="module")
@@ -25,65 +25,81 @@ def service(bench):
 
 
 @pytest.fixture
-def relay(service):
-    sent: list = []
-    arrived = threading.Event()
-
-    def send(content, buffers):
-        sent.append((content, buffers))
-        arrived.set()
-
-    relay = Relay(service, send)
-    relay.sent, relay.arrived = sent, arrived
-    yield relay
-    relay.close()
+def in_a_hub(monkeypatch, service):
+    """The environment of a notebook server; the extension beside it answers as scripted."""
+    monkeypatch.setenv("BEAMHUB_SERVICE_URL", service.url)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "alice")
+    with scripted() as script:
+        monkeypatch.setenv("JUPYTERHUB_SERVICE_URL", script.url)
+        script.say(says({"id": "server-1", "service": ""}))
+        yield script
 
 
-def ask(relay: Relay, path: str, method: str = "GET", **more) -> tuple[int, bytes]:
-    relay.receive({"id": 7, "method": method, "path": path, **more})
-    content, buffers = relay.sent[-1]
-    assert content["id"] == 7
-    return content["status"], buffers[0]
+def says(told: dict) -> Answer:
+    return Answer(200, [json.dumps(told).encode()], {"Content-Type": "application/json"})
 
 
-def test_the_kernel_relays_what_the_service_answers(relay):
-    status, body = ask(relay, "v1/runs", query=[["proposal", "red"], ["sort", "file"]])
-    assert status == 200
-    assert [run["file"]["name"] for run in json.loads(body)["items"]] == ["a.nxs", "b.nxs"]
-    assert ask(relay, "v1/runs", query=[["proposal", "blue"]])[0] == 404
+@pytest.fixture
+def widget(in_a_hub):
+    widget = ProcessedData("red")
+    yield widget
+    widget.close()
 
 
-@pytest.mark.parametrize("path", ["v1/events", "v1/metrics", "v1/../health", "elsewhere", "chunk/../comm.py", "v1/"])
-def test_only_known_requests_are_relayed(relay, path):
-    assert ask(relay, path)[0] == 404
+def test_the_page_is_told_which_extension_is_the_kernels_own(widget, in_a_hub):
+    assert widget.server_id == "server-1"
+    _, path, headers = in_a_hub.asked[0]
+    assert path == "/services/beamhub/beamhub/api/hello"
+    assert headers["Authorization"] == "token alice"
 
 
-@pytest.mark.parametrize("message", [None, 3, {}, {"id": "x"}, {"id": 1}, {"listen": None}])
-def test_what_is_no_message_harms_nobody(relay, message):
-    relay.receive(message)
-    assert ask(relay, "v1/proposals")[0] == 200
+def test_what_is_selected_is_asked_of_the_extension_as_it_was_when_the_cell_started(widget, in_a_hub, bench):
+    widget._cell.started = 1000.5
+    in_a_hub.say(says({"proposal": "red", "ids": [bench.runs[1]], "time": 1000.0}))
+    assert [entry.run.id for entry in widget.selected] == [bench.runs[1]]
+    assert in_a_hub.asked[0][1].endswith(f"selection/{widget.view_id}?at=1000.5")
 
 
-def test_changes_come_from_a_thread_of_their_own(relay, bench):
-    relay.receive({"listen": ["red"]})
-    relay.arrived.wait(10)
-    assert relay.sent[0][0]["event"] == "status"
-    assert relay.sent[0][0]["data"]["live"] is True
-    bench.arrive("red/scan1/later.nxs")
-    for _ in range(100):
-        if any(content.get("event") == "change" for content, _ in relay.sent):
-            break
-        threading.Event().wait(0.1)
-    changes = [content["data"] for content, _ in relay.sent if content.get("event") == "change"]
-    assert {change["proposal"] for change in changes} == {"red"}
+def test_what_the_page_said_last_counts_whichever_way_it_came(widget, in_a_hub, bench):
+    in_a_hub.say(says({"proposal": "red", "ids": [bench.runs[1]], "time": 1000.0}))
+    widget.selected_ids = [bench.runs[0]]
+    assert [entry.run.id for entry in widget.selected] == [bench.runs[0]]
+    in_a_hub.say(says({"proposal": "red", "ids": [], "time": time.time() + 1}))
+    assert len(widget.selected) == 0
 
 
-def test_without_a_service_every_answer_says_so():
-    sent: list = []
-    relay = Relay(None, lambda content, buffers: sent.append((content, buffers)))
-    relay.receive({"id": 1, "method": "GET", "path": "v1/runs"})
-    assert sent[0][0]["status"] == 503
-    assert "BeamHub Hub" in json.loads(sent[0][1][0])["message"]
+def test_without_the_extension_the_kernel_itself_knows_what_is_selected(widget, in_a_hub, bench):
+    in_a_hub.say(Answer(502))
+    widget.selected_ids = [bench.runs[0]]
+    assert [entry.run.id for entry in widget.selected] == [bench.runs[0]]
+
+
+def test_a_selection_is_a_sequence_a_table_and_a_dataset(widget, in_a_hub, bench):
+    in_a_hub.say(Answer(502))
+    widget.selected_ids = bench.runs[:2]
+    assert len(widget.selected) == 2
+    assert widget.selected[0].run.id == bench.runs[0]
+    assert list(widget.selected.table().index) == bench.runs[:2]
+    widget.selected_ids = []
+    with pytest.raises(CatalogError, match="click a row"):
+        widget.selected.to_xarray()
+
+
+def test_outside_of_a_hub_the_widget_says_that_there_is_nothing(monkeypatch):
+    for name in ("BEAMHUB_SERVICE_URL", "JUPYTERHUB_SERVICE_URL", "JPY_PARENT_PID"):
+        monkeypatch.delenv(name, raising=False)
+    widget = ProcessedData()
+    assert widget.server_id is None
+    assert not widget.connected
+    assert "BeamHub Hub" in widget._repr_mimebundle_()[0]["text/plain"]
+    widget.close()
+
+
+def test_a_widget_without_its_page_part_says_how_to_get_it():
+    from beamhub.widgets.bundle import MISSING
+
+    assert "install the wheel" in MISSING
+    assert MISSING.startswith("export default { render")
 
 
 def test_neither_rows_nor_tokens_are_part_of_the_widgets_state(monkeypatch, service):
@@ -97,16 +113,10 @@ def test_neither_rows_nor_tokens_are_part_of_the_widgets_state(monkeypatch, serv
     widget.close()
 
 
-def test_a_session_says_where_it_runs_and_until_when(monkeypatch):
-    monkeypatch.setenv("BEAMHUB_SITE", "here")
-    monkeypatch.setenv("BEAMHUB_PROFILE", "small")
-    monkeypatch.setenv("BEAMHUB_ENDS_AT", "2026-11-23T18:00:00Z")
-    assert repr(Session()) == "Session(small on here, until 2026-11-23T18:00:00Z)"
-
-
 @pytest.mark.filterwarnings("ignore")
-def test_an_executed_notebook_has_a_static_table_and_no_token(tmp_path, service, monkeypatch):
-    token = "alice"
+def test_an_executed_notebook_has_a_static_table_and_no_token(tmp_path, bench, service, monkeypatch):
+    token = "a-token-of-alices-server"
+    bench.hub.tokens[token] = bench.hub.tokens["alice"]
     monkeypatch.setenv("BEAMHUB_SERVICE_URL", service.url)
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token)
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
@@ -119,6 +129,8 @@ def test_an_executed_notebook_has_a_static_table_and_no_token(tmp_path, service,
     bundle = notebook.cells[0].outputs[0]["data"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "a.nxs" in bundle["text/html"]
-    assert bundle["text/plain"].startswith("ProcessedData(")
+    assert "2 runs of red (1 done, 1 running)" in bundle["text/plain"]
     assert len(json.dumps(notebook.cells)) < 60_000
-    assert token not in json.dumps(notebook.cells)
+    assert token not in json.dumps(notebook)
+    assert notebook.metadata.widgets  # the widget's state is stored too
+    assert "a.nxs" not in json.dumps(notebook.metadata)

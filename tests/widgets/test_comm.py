@@ -1,0 +1,126 @@
+"""Requests and changes through the kernel."""
+
+import json
+import threading
+
+import pytest
+from services.api import Bench, serving
+from services.scripted import Answer, scripted
+
+from beamhub.catalog import Service
+from beamhub.widgets.comm import Relay
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    with serving(Bench(tmp_path_factory.mktemp("bench"))) as running:
+        running.runs = running.arrive("red/scan1/a.nxs", "red/scan1/b.nxs", "blue/scan1/c.nxs")
+        running.finish(running.runs[0], {"counts": 5.0})
+        yield running
+
+
+@pytest.fixture
+def service(bench):
+    return Service(bench.url.removesuffix("api/v1/"), "alice")
+
+
+@pytest.fixture
+def relay(service):
+    sent: list = []
+    arrived = threading.Event()
+
+    def send(content, buffers):
+        sent.append((content, buffers))
+        arrived.set()
+
+    relay = Relay(service, send)
+    relay.sent, relay.arrived = sent, arrived
+    yield relay
+    relay.close()
+
+
+def ask(relay: Relay, path: str, method: str = "GET", **more) -> tuple[int, bytes]:
+    relay.receive({"id": 7, "method": method, "path": path, **more})
+    content, buffers = relay.sent[-1]
+    assert content["id"] == 7
+    return content["status"], buffers[0]
+
+
+def test_the_kernel_relays_what_the_service_answers(relay):
+    status, body = ask(relay, "v1/runs", query=[["proposal", "red"], ["sort", "file"]])
+    assert status == 200
+    assert [run["file"]["name"] for run in json.loads(body)["items"]] == ["a.nxs", "b.nxs"]
+    assert ask(relay, "v1/runs", query=[["proposal", "blue"]])[0] == 404
+
+
+@pytest.mark.parametrize("path", ["v1/events", "v1/metrics", "v1/../health", "elsewhere", "chunk/../comm.py", "v1/"])
+def test_only_known_requests_are_relayed(relay, path):
+    assert ask(relay, path)[0] == 404
+
+
+@pytest.mark.parametrize("message", [None, 3, {}, {"id": "x"}, {"id": 1}, {"listen": None}])
+def test_what_is_no_message_harms_nobody(relay, message):
+    relay.receive(message)
+    assert ask(relay, "v1/proposals")[0] == 200
+
+
+def test_changes_come_from_a_thread_of_their_own(relay, bench):
+    relay.receive({"listen": ["red"]})
+    relay.arrived.wait(10)
+    assert relay.sent[0][0]["event"] == "status"
+    assert relay.sent[0][0]["data"]["live"] is True
+    bench.arrive("red/scan1/later.nxs")
+    for _ in range(100):
+        if any(content.get("event") == "change" for content, _ in relay.sent):
+            break
+        threading.Event().wait(0.1)
+    changes = [content["data"] for content, _ in relay.sent if content.get("event") == "change"]
+    assert {change["proposal"] for change in changes} == {"red"}
+
+
+def test_without_a_service_every_answer_says_so():
+    sent: list = []
+    relay = Relay(None, lambda content, buffers: sent.append((content, buffers)))
+    relay.receive({"id": 1, "method": "GET", "path": "v1/runs"})
+    assert sent[0][0]["status"] == 503
+    assert "BeamHub Hub" in json.loads(sent[0][1][0])["message"]
+
+
+def test_pictures_come_as_bytes_beside_the_message(relay, bench):
+    status, body = ask(relay, f"v1/results/{bench.runs[0]}/preview.png", query=[["width", "16"]])
+    assert (status, body[:4]) == (200, b"\x89PNG")
+    assert relay.sent[-1][0] == {"id": 7, "status": 200, "type": "image/png"}
+
+
+def test_the_parts_of_the_bundle_come_through_the_kernel_too(relay):
+    status, body = ask(relay, "chunk/widget.js")
+    assert status == 200
+    assert b"chunk/" in body
+
+
+def test_a_service_that_is_away_is_said_at_once_and_again_when_it_is_back():
+    with scripted() as script:
+        script.say(Answer(502), Answer(200, [b":\n\n"], {"Content-Type": "text/event-stream"}, hold=30))
+        sent: list = []
+        relay = Relay(Service(script.url, "t"), lambda content, buffers: sent.append(content))
+        relay.receive({"listen": ["red"]})
+        for _ in range(100):
+            if len(sent) >= 2:
+                break
+            threading.Event().wait(0.05)
+        relay.close()
+        script.answers.clear()
+    assert [(told["event"], told["data"]["live"]) for told in sent[:2]] == [("status", False), ("status", True)]
+
+
+def test_no_message_to_the_page_holds_the_token():
+    with scripted() as script:
+        script.say(Answer(200, [b"{}"], {"Content-Type": "application/json"}))
+        sent: list = []
+        relay = Relay(Service(script.url, "a-secret-token"), lambda *message: sent.append(message))
+        for path in ("v1/runs", "v1/nothing", "chunk/none.js"):
+            relay.receive({"id": 1, "method": "GET", "path": path})
+        relay.close()
+        assert script.asked[0][2]["Authorization"] == "token a-secret-token"
+    assert len(sent) == 3
+    assert "a-secret-token" not in repr(sent)
