@@ -1,5 +1,6 @@
 """What all handlers of the extension share: they act with the owner's token, so for the owner only."""
 
+import hmac
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
+from tornado.escape import utf8
 
 from beamhub.server_extension.outputs import Outputs
 from beamhub.server_extension.reader import Reader
@@ -49,15 +51,27 @@ class Handler(ExtensionHandlerMixin, APIHandler):
         return shared
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Refuse everybody but the owner of this server; jupyter-server finds out first who asks."""
+        """Refuse everybody but the owner's own pages and kernels; jupyter-server finds out first who asks."""
         await super().prepare()
         owner, user = self.shared.owner, self.current_user
-        if owner and user is not None and getattr(user, "username", "") != owner:
+        if not owner or user is None or self._finished:
+            return
+        if getattr(user, "username", "") != owner:
             self.refuse(
-                403,
-                "not-owner",
-                f"this server belongs to {owner}: its processed data is shown to {owner} only",
+                403, "not-owner", f"this server belongs to {owner}: its processed data is shown to {owner} only"
             )
+        elif not (self.token_authenticated or self._is_of_our_page()):
+            self.refuse(
+                403, "xsrf", "ask with this server's X-XSRFToken, or with a token: a cookie alone is not enough"
+            )
+
+    def _is_of_our_page(self) -> bool:
+        """Whether a page of this server asks: the Hub lets a cookie alone through where a browser opens an address.
+
+        All users' servers may have one origin, so that another user's page could open ours and read it.
+        """
+        told = self.request.headers.get("X-XSRFToken", "")
+        return hmac.compare_digest(utf8(told), utf8(self.xsrf_token))
 
     def answer(self, found: Any) -> None:
         """Answer with JSON."""
