@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FULL = 10_000  # events that a page may be behind; then it asks for everything again
 REMEMBERED = 2_000  # changes that a page which was away for a moment gets without asking for everything
+JUST_NOW_S = 5.0  # what changed so recently a new page may have missed between its rows and its stream
 REFUSED_S = 30.0  # between two tries where the service refuses this server's token
 CONNECTING = "connecting to the processing service"
 
@@ -57,7 +59,7 @@ class Upstream:
         self.refused = ""
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
-        self._recent: deque[dict[str, Any]] = deque()
+        self._recent: deque[tuple[float, dict[str, Any]]] = deque()  # when it was heard, and the change
         self._last: int | None = None  # the seq that the stream goes on from
         self._complete_from: int | None = None  # all changes after this seq are in _recent
 
@@ -67,7 +69,8 @@ class Upstream:
 
         Args:
             proposals: what the page watches.
-            last: the ``seq`` of what the page shows; it is told of everything since, or to ask again.
+            last: the ``seq`` of what the page shows; it is told of everything since, or to ask again. None: of what
+                was heard in the last 5 s, since it asked for its rows a moment before it listens.
         """
         listener = Listener(proposals)
         if self._task is None:
@@ -102,14 +105,14 @@ class Upstream:
         self._last = self._complete_from = None
 
     def _catch_up(self, listener: Listener, last: int | None) -> None:
-        """What a page missed between its last look and now."""
-        if last is None or last == self._last:
-            return
-        if self._complete_from is None or last < self._complete_from:
+        """What a page missed between its last look, some seconds ago where it does not say when, and now."""
+        if last is not None and last != self._last and (self._complete_from is None or last < self._complete_from):
             listener.tell("reset", {})
             return
-        for change in self._recent:
-            if change["seq"] > last and listener.watches(change):
+        since = time.monotonic() - JUST_NOW_S
+        for heard, change in self._recent:
+            missed = heard >= since if last is None else change["seq"] > last
+            if missed and listener.watches(change):
                 listener.tell("change", change)
 
     async def _keep_following(self) -> None:
@@ -160,9 +163,9 @@ class Upstream:
             listener.tell(event, data)
 
     def _remember(self, change: dict[str, Any]) -> None:
-        self._recent.append(change)
+        self._recent.append((time.monotonic(), change))
         if len(self._recent) > REMEMBERED:
-            self._complete_from = self._recent.popleft()["seq"]
+            self._complete_from = self._recent.popleft()[1]["seq"]
 
     def _tell_lost(self, error: Exception) -> None:
         """Say a refusal to the pages, and in the log once, not at every try."""

@@ -69,6 +69,9 @@ class Relay:
             self._follower.ended.set()
 
     def _listen(self, proposals: tuple[str, ...]) -> None:
+        """Follow for a view that was painted (anew), with the thread that is there where it follows the same."""
+        if self._follower is not None and self._follower.follows(proposals):
+            return
         self._unfollow()
         if self._service is None:
             self._send({"event": "status", "data": {"live": False, "message": _NO_SERVICE}}, [])
@@ -103,7 +106,16 @@ class _Follower(threading.Thread):
     def __init__(self, service: Service, proposals: tuple[str, ...], send: Send) -> None:
         super().__init__(name="beamhub changes", daemon=True)
         self._service, self._proposals, self._send = service, proposals, send
+        self._status: dict[str, Any] | None = None
         self.ended = threading.Event()
+
+    def follows(self, proposals: tuple[str, ...]) -> bool:
+        """Whether these are followed already; the page is told again whether that is live."""
+        if self._proposals != proposals or self.ended.is_set() or not self.is_alive():
+            return False
+        if self._status is not None:
+            self._tell("status", self._status)
+        return True
 
     def run(self) -> None:
         client = Client(self._service)
@@ -114,14 +126,17 @@ class _Follower(threading.Thread):
                     return
                 if live != (event is not None):
                     live = event is not None
-                    message = "" if live else "the processing service does not answer"
-                    self._tell("status", {"live": live, "since": _now(), "message": message})
+                    self._tell_status(live, "" if live else "the processing service does not answer")
                 if event is not None and event.data:
                     self._tell(event.event, json.loads(event.data))
         except CatalogError as error:
-            self._tell("status", {"live": False, "since": _now(), "message": str(error)})
+            self._tell_status(False, str(error))
         finally:
             client.close()
+
+    def _tell_status(self, live: bool, message: str) -> None:
+        self._status = {"live": live, "since": _now(), "message": message}
+        self._tell("status", self._status)
 
     def _tell(self, event: str, data: Any) -> None:
         with contextlib.suppress(Exception):  # the page may be gone; nobody is left to tell

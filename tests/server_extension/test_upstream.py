@@ -133,6 +133,21 @@ async def test_a_page_that_comes_later_gets_what_it_missed_out_of_memory(upstrea
         assert len(fake.requests("changes")) == 1
 
 
+async def test_a_page_that_asked_for_its_rows_a_moment_ago_misses_nothing(upstream, fake, monkeypatch):
+    async with upstream.listening(RED) as first:
+        await live(first)
+        await fake.change("red", 1)
+        await fake.change("blue", 2)
+        await told(first)
+        await becomes(lambda: upstream._last == fake.head)
+        async with upstream.listening(RED) as second:
+            assert [data.get("id") for _, data in await told(second, 2)] == [None, 1]
+            assert second.queue.empty()
+        monkeypatch.setattr(module, "JUST_NOW_S", 0.0)
+        async with upstream.listening(RED) as third:
+            assert third.queue.qsize() == 1
+
+
 async def test_a_page_that_missed_more_than_is_remembered_asks_again(upstream, fake, monkeypatch):
     monkeypatch.setattr(module, "REMEMBERED", 2)
     async with upstream.listening(ALL, last=10) as first:

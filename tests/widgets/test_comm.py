@@ -78,6 +78,18 @@ def test_changes_come_from_a_thread_of_their_own(relay, bench):
     assert {change["proposal"] for change in changes} == {"red"}
 
 
+def test_a_view_that_is_painted_anew_needs_no_new_thread(relay):
+    relay.receive({"listen": ["red"]})
+    relay.arrived.wait(10)
+    thread = relay._follower
+    relay.receive({"listen": ["red"]})
+    assert relay._follower is thread
+    assert [content["data"]["live"] for content, _ in relay.sent] == [True, True]
+    relay.receive({"listen": ["blue"]})
+    assert relay._follower is not thread
+    assert thread.ended.is_set()
+
+
 def test_without_a_service_every_answer_says_so():
     sent: list = []
     relay = Relay(None, lambda content, buffers: sent.append((content, buffers)))
