@@ -49,9 +49,10 @@ class Intake:
 
     async def _unknown(self, events: Sequence[FileEvent]) -> list[FileEvent]:
         """Leave out what is known, so that nothing is read from a million files when a source starts again."""
-        versions = [(event.instance, event.file_id) for event in events if event.kind == "closed"]
-        known = await self._store.call(self._store.known, versions) if versions else set()
-        return [event for event in events if event.kind != "closed" or (event.instance, event.file_id) not in known]
+        if any(event.kind != "closed" for event in events):
+            return list(events)  # what is known now may be told of as removed and, after that, as there again
+        known = await self._store.call(self._store.known, [(event.instance, event.file_id) for event in events])
+        return [event for event in events if (event.instance, event.file_id) not in known]
 
     async def _arrival(self, event: FileEvent, until: float | None = None) -> Arrival:
         storage = self.settings.storages.get(event.storage)

@@ -104,7 +104,7 @@ class FilesystemSource:
             await self._tell(sink, await asyncio.to_thread(self._heard, tuple(batch)))
 
     def _heard(self, batch: tuple[News, ...]) -> list[FileEvent]:
-        found: list[FileEvent | None] = []
+        found: list[FileEvent] = []
         for kind, path in batch:
             if kind == "overflow":
                 log.warning("the kernel lost news of %s; it is scanned", self._root)
@@ -113,10 +113,10 @@ class FilesystemSource:
                 self._plan(path, 0.0)
             elif kind == "removed":
                 os.stat(self._root)
-                found.append(self._removed(path))
-            else:
-                found.append(self._closed(path))
-        return [event for event in found if event is not None]
+                found += self._removed(path, found)
+            elif (event := self._closed(path)) is not None:
+                found.append(event)
+        return found
 
     def _plan(self, folder: str, after_s: float) -> None:
         """Scan a folder by then at the latest."""
@@ -183,12 +183,20 @@ class FilesystemSource:
         file_id = identity(relative, found.st_size, found.st_mtime_ns, found.st_ino)
         return self._event("closed", relative, file_id, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
-    def _removed(self, path: str) -> FileEvent | None:
-        """That a path is gone, of a file or of a folder with all in it; None if there is something at it again."""
+    def _removed(self, path: str, before: list[FileEvent]) -> list[FileEvent]:
+        """That a path is gone, of a file or of a folder with all in it; nothing if there is a file at it again.
+
+        If there is a folder again, what was told of and is in this one is told of once more.
+        """
         relative = self._relative(path)
-        if relative is None or os.path.lexists(path):
-            return None
-        return self._event("removed", relative, "", 0, datetime.now(UTC))
+        if relative is None:
+            return []
+        gone = self._event("removed", relative, "", 0, datetime.now(UTC))
+        if os.path.isdir(path) and not os.path.islink(path):
+            told = {event.file_id for event in before}
+            there = [event for one in self._walk(path) if (event := self._closed(one)) is not None]
+            return [gone, *(one for one in there if one.file_id in told or hash(one.file_id) in self._told)]
+        return [] if os.path.lexists(path) else [gone]
 
     def _event(self, kind: Kind, path: str, file_id: str, size: int, when: datetime) -> FileEvent:
         return FileEvent(self.name, self._instance, file_id, self._storage, path, size, when, kind)

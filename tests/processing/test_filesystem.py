@@ -210,6 +210,30 @@ async def test_a_folder_that_goes_is_told_of(root, tmp_path, how):
         await told.until(lambda: "red/scan" in told.paths("removed"))
 
 
+async def test_of_a_folder_that_was_moved_away_and_made_anew_at_once_the_old_files_are_gone(root, tmp_path):
+    async with watching(root) as told:
+        write(root / "red/scan/old.nxs")
+        await told.until(told.paths)
+        (root / "red/scan").rename(tmp_path / "archive")
+        write(root / "red/scan/new.nxs")
+        await told.until(lambda: "red/scan/new.nxs" in told.paths() and "red/scan" in told.paths("removed"))
+        order = [(event.kind, event.path) for event in told.events]
+        assert order.index(("closed", "red/scan/old.nxs")) < order.index(("removed", "red/scan"))
+        assert order[-1] == ("closed", "red/scan/new.nxs")
+
+
+@pytest.mark.parametrize("earlier", [True, False], ids=["told of before", "told of together"])
+async def test_of_a_folder_that_was_moved_away_and_back_the_files_are_there(root, earlier):
+    source = FilesystemSource("watched", "beamline", "demo", root, SETTLE_S)
+    closed, removed = ("closed", str(write(root / "red/scan/a.nxs"))), ("removed", str(root / "red/scan"))
+    write(root / "red/scan/unfinished.nxs")
+    if earlier:
+        await source._tell(Told(), source._heard((closed,)))
+    events = source._heard((removed,) if earlier else (closed, removed))
+    told = [(event.kind, event.path) for event in events[-2:]]
+    assert told == [("removed", "red/scan"), ("closed", "red/scan/a.nxs")]
+
+
 async def test_a_storage_that_goes_away_ends_the_source_so_that_it_is_started_again(root, tmp_path):
     source = FilesystemSource("watched", "beamline", "demo", root, SETTLE_S)
     running = asyncio.create_task(source.run(Told()))

@@ -128,6 +128,15 @@ async def test_a_removal_marks_the_file_and_makes_no_run(bench):
     assert len(bench.runs()) == 1
 
 
+async def test_a_file_told_of_as_removed_and_then_as_there_again_is_there(bench):
+    event = bench.file("red/sans/a.nxs", "LaB6")
+    (number,) = await bench.intake.take([event])
+    gone = replace(event, kind="removed", file_id="")
+    assert await bench.intake.take([gone, event]) == []
+    assert bench.store.file(number).kind == "restored"
+    assert len(bench.runs()) == 1
+
+
 async def test_a_storage_that_hangs_holds_a_batch_back_for_a_bounded_time_only(bench, monkeypatch):
     class Hangs:
         def read(self, root, path, wanted, within_s):
