@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +14,7 @@ import pytest
 from watchdog.observers.inotify import InotifyObserver
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD
 
-from beamhub.processing.event import FileEvent
+from beamhub.processing.event import FileEvent, identity
 from beamhub.processing.sources import filesystem
 from beamhub.processing.sources.filesystem import FilesystemSource
 from beamhub.processing.sources.kernel import KernelNews
@@ -276,6 +277,42 @@ async def test_a_folder_may_take_the_place_of_one_that_was_moved_away(root, tmp_
     assert not [
         thread for thread in set(threading.enumerate()) - before if isinstance(thread, InotifyFD | InotifyObserver)
     ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_after_any_moves_what_is_there_and_only_that_was_told_of_last(root, tmp_path, seed):
+    chance, places = random.Random(seed), ("a", "b", "a/x", "b/x")  # noqa: S311
+
+    def step(number: int) -> None:
+        folder, file = root / chance.choice(places), chance.choice(places) + f"/{chance.randrange(4)}"
+        do = chance.choice(
+            [
+                *[lambda: write(root / file, "x" * number)] * 4,
+                lambda: folder.rename(root / chance.choice(places)),
+                lambda: folder.rename(tmp_path / str(number)),
+                lambda: write(tmp_path / f"new{number}/deep/f").parent.parent.rename(folder),
+                lambda: (root / file).rename(folder / "moved"),
+                lambda: shutil.rmtree(folder),
+            ]
+        )
+        with contextlib.suppress(OSError):
+            do()
+
+    def holds() -> bool:
+        last: dict[str, str] = {}
+        for event in told.events:
+            below = [path for path in last if f"{path}/".startswith(f"{event.path}/")]
+            last |= {event.path: event.file_id} if event.kind == "closed" else dict.fromkeys(below, "")
+        return {path: name for path, name in last.items() if name} == {
+            path: identity(path, found.st_size, found.st_mtime_ns, found.st_ino)
+            for path, found in ((str(one.relative_to(root)), one.stat()) for one in root.rglob("*") if one.is_file())
+        }
+
+    async with watching(root) as told:
+        for number in range(60):
+            await asyncio.to_thread(step, number)
+            await asyncio.sleep(chance.choice([0, 0, 0, 0.03]))
+        await told.until(holds)
 
 
 # Scans

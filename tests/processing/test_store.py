@@ -125,6 +125,17 @@ def test_a_removed_file_that_is_told_of_again_is_restored_and_not_processed_agai
     assert len(store.file(number).runs) == 1
 
 
+@pytest.mark.parametrize("event", ["red/a.nxs", "red"], ids=["the file", "its folder"])
+def test_a_file_that_comes_back_online_says_so_and_is_not_processed_again(store, event):
+    (number,) = store.intake([arrival("red/a.nxs", "radial")])
+    store.intake([arrival(event, kind="removed")])
+    start = store.head()
+    assert store.intake([arrival(event, "radial", kind="restored")]) == []
+    assert store.file(number).kind == "restored"
+    assert [(change.kind, change.id) for change in store.changes(["red"], start)] == [("file", number)]
+    assert len(store.file(number).runs) == 1
+
+
 def test_known_versions_are_told_from_new_ones(store):
     store.intake([arrival("red/a.nxs")])
     asked = [("demo", "red/a.nxs|1"), ("demo", "red/a.nxs|2"), ("other", "red/a.nxs|1")]
@@ -148,6 +159,16 @@ def test_text_that_no_database_holds_keeps_nothing_from_being_stored(store):
     assert fail(store, mine, told)
     run = store.run(number)
     assert (run.file.path, run.error.message, run.log_tail) == ("red/a?\ufffd.nxs", "no \ufffd in ?", "?")
+
+
+def test_text_in_any_script_comes_back_as_it_was_and_is_found(store):
+    path, sample = "red/Übung_試料_🧪.nxs", "α-Fe₂O₃ 𝛼 👩‍🔬"
+    (number,) = arrive(store, path, columns={"sample": sample})
+    fail(store, *claim(store), replace(NO_OUTPUT, message=sample, log_tail="🧪"))
+    run = store.run(number)
+    assert (run.file.path, run.columns, run.error.message, run.log_tail) == (path, {"sample": sample}, sample, "🧪")
+    for text in ("試料", "🧪", "ÜBUNG", "👩‍🔬"):
+        assert [found.id for found in store.runs(RunQuery(("red",), text=text)).items] == [number], text
 
 
 def unique_text(length: int) -> str:
