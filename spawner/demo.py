@@ -186,7 +186,8 @@ class DemoCommand:
     def run(self, options: argparse.Namespace) -> int:
         """Run until Ctrl-C; 0 when that was how it ended, 1 when it could not start or the Hub ended by itself."""
         demo = Demo(options.hub_config.resolve(), options.folder.resolve(), options.port)
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job is started with SIGINT ignored
+            signal.signal(number, _interrupt)
         try:
             demo.start()
         except CannotStart as error:
