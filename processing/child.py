@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import socket
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ def run(task: Task) -> End:
 def _execute(task: Task, runner: int) -> End:
     definition, call = loading.find(task.module_copy, task.function)
     parameters = definition.parameters.model_validate(task.parameters)
-    check_raw(task)
+    before = check_raw(task)
     task.folder.mkdir(parents=True)
     os.chdir(task.folder)
     out = task.folder / outputs.output_name(task)
@@ -82,6 +83,8 @@ def _execute(task: Task, runner: int) -> End:
     summary = call(task.raw, out, **{name: getattr(parameters, name) for name in type(parameters).model_fields})
     if os.getpid() != runner:  # the function forked, and this is the copy of us that nobody waits for
         os._exit(0)
+    if identity(task.raw) != before:
+        raise DataError(f"{task.raw.name} was removed, replaced or written to while it was read.")
     return _finish(task, definition, parameters, summary, out, started)
 
 
@@ -97,17 +100,34 @@ def _finish(
     return outputs.finish(task, record, summary, out)
 
 
-def check_raw(task: Task) -> None:
+def check_raw(task: Task) -> tuple[int, ...]:
     """Look at the raw file before the function does.
 
+    Returns:
+        Its :func:`identity`.
+
     Raises:
-        DataError: it is empty, is gone, or refers to files outside of its proposal.
+        DataError: it is empty, is gone, is reached through a symbolic link, or refers to files outside of its proposal.
     """
-    if not task.raw.is_file():
-        raise DataError(f"{task.raw.name} is no longer there.")
-    if task.raw.stat().st_size == 0:
-        raise DataError(f"{task.raw.name} is empty.")
-    check_links(task.raw, task.within or task.raw.parent)
+    raw = task.raw
+    if not raw.is_file():
+        raise DataError(f"{raw.name} is no longer there.")
+    if os.path.realpath(raw) != str(raw):
+        raise DataError(f"{raw.name} is reached through a symbolic link.")
+    if raw.stat().st_size == 0:
+        raise DataError(f"{raw.name} is empty.")
+    found = identity(raw)
+    check_links(raw, task.within or raw.parent, task.folder)
+    return found
+
+
+def identity(raw: Path) -> tuple[int, ...]:
+    """What tells a file from another one at its path, and from itself once it was written to; empty if it is gone."""
+    try:
+        found = raw.lstat()
+    except FileNotFoundError:
+        return ()
+    return found.st_dev, found.st_ino, stat.S_IFMT(found.st_mode), found.st_size, found.st_mtime_ns
 
 
 @contextmanager

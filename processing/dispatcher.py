@@ -36,7 +36,7 @@ class Runs(Protocol):
     def fail(self, run: int, attempt: int, failure: Failure, retry: Retry) -> bool: ...
     def lost(self, runs: Collection[int]) -> Any: ...
     def cancelled_running(self, runs: Collection[int]) -> Collection[int]: ...
-    def on_commit(self, callback: Callable[[int], object]) -> Any: ...
+    def on_commit(self, callback: Callable[[int], object]) -> Callable[[], None]: ...
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,17 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Dispatch until cancelled; the executors have been started. What runs then goes back into the queue."""
-        self._places.results.mkdir(parents=True, exist_ok=True)
         await self._ask(self._store.recover)
         named = await self._ask(self._store.named_outputs)
         swept = await asyncio.to_thread(publication.sweep, self._places.results, set(named))
         log.info("took away %d folders of attempts that did not come to their end", swept)
         loop = asyncio.get_running_loop()
-        self._store.on_commit(lambda _: loop.call_soon_threadsafe(self._wake.set))
+        stop_listening = self._store.on_commit(lambda _: loop.call_soon_threadsafe(self._wake.set))
         try:
             while True:
                 await self._turn()
         finally:
+            stop_listening()
             await self._stop()
 
     async def _turn(self) -> None:
@@ -159,7 +159,7 @@ class Dispatcher:
             await asyncio.to_thread(publication.discard, self._places.results, folder)
 
     def _retry(self, claim: Claim, failure: Failure) -> Retry:
-        history = History(claim.attempt, claim.data_attempts, claim.resource_failures)
+        history = History(claim.transient_failures, claim.data_failures, claim.resource_failures)
         storage = self._places.storages.get(claim.storage)
         settle_s = storage.settle_s if storage is not None else 0.0
         return retry_after(failure.kind, history, settle_s, datetime.now(UTC))

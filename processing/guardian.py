@@ -1,32 +1,19 @@
 """The parent of the process that runs users' functions: when it must end, everything that it started ends too.
 
-Standard library only, and started as a program: ``python -P -m beamhub.processing.guardian CHANNEL LIFELINE``.
+Light to import, and started as a program: ``python -P -m beamhub.processing.guardian CHANNEL LIFELINE``.
 The guardian forks the runner at once, while it is small. It then waits for one of two things: the lifeline
 (a pipe held by the worker alone) closes, since the worker died or wants an end; or the runner ends by itself.
 As a child subreaper it inherits whatever the runner leaves behind, also programs in sessions of their own.
 """
 
 import contextlib
-import ctypes
 import os
 import select
 import signal
 import socket
 import sys
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-
-
-def prctl(option: int, value: int) -> None:
-    """Set a property of this process.
-
-    Raises:
-        OSError: the kernel refuses.
-    """
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl({option}): {os.strerror(number)}")
+from beamhub.processing.prctl import adopt_orphans, die_with_parent
 
 
 def end_children(watched: int = 0) -> int:
@@ -63,8 +50,8 @@ def _children() -> list[int]:
 def _run(channel: int, guardian: int) -> None:
     """Be the runner: a process group of its own, that dies with its guardian."""
     os.setpgid(0, 0)
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    die_with_parent(signal.SIGKILL)
+    adopt_orphans()
     if os.getppid() != guardian:
         os._exit(1)
     from beamhub.processing.child import serve
@@ -76,7 +63,7 @@ def _run(channel: int, guardian: int) -> None:
 def main() -> None:
     channel, lifeline = int(sys.argv[1]), int(sys.argv[2])
     guardian = os.getpid()
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    adopt_orphans()
     runner = os.fork()
     if runner == 0:
         os.close(lifeline)

@@ -4,14 +4,16 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, true, update
 
 from beamhub.catalog.records import Run, Scalar
 from beamhub.processing import queries
 from beamhub.processing.clock import now, to_micros
 from beamhub.processing.event import Position
+from beamhub.processing.retries import retry_after_loss
 from beamhub.processing.schema import (
     file,
     position,
@@ -31,10 +33,16 @@ if TYPE_CHECKING:
     from beamhub.processing.store import Transaction
 
 AUTOMATIC, REQUESTED = "automatic", "requested"
+FORGOTTEN = {"transient_failures": 0, "data_failures": 0, "losses": 0}  # when a run is released
 MAX_LOG = 64 * 1024  # characters kept of a log's end
 MAX_ID = 600  # characters, of up to 4 bytes
 MAX_NAME = 200  # characters of a scalar's name, which is in an index
 MAX_MESSAGE = 2000  # characters of an error's message in listings
+LOST = {
+    "error_kind": "resource",
+    "error_type": "ServiceEnded",
+    "error_message": "each time it ran, the service ended. Release it to try again; watch the service's log meanwhile.",
+}
 
 
 class NotPossible(Exception):
@@ -176,7 +184,8 @@ def _claim(transaction: "Transaction", row: Any) -> Claim:
         digest=row.digest,
         parameters=json.loads(row.parameters),
         rule=row.rule,
-        data_attempts=row.data_failures,
+        transient_failures=row.transient_failures,
+        data_failures=row.data_failures,
         resource_failures=sum(exhausted),
     )
 
@@ -220,6 +229,7 @@ def fail(transaction: "Transaction", number: int, attempt: int, failure: Failure
         "error_kind": failure.kind,
         "error_type": failure.type,
         "error_message": failure.message[:MAX_MESSAGE],
+        "transient_failures": row.transient_failures + (failure.kind == "transient"),
         "data_failures": row.data_failures + (failure.kind == "data"),
         "resource_failures": row.resource_failures + (failure.kind == "resource"),
     }
@@ -233,16 +243,32 @@ def fail(transaction: "Transaction", number: int, attempt: int, failure: Failure
     return True
 
 
-def requeue(transaction: "Transaction", runs: Collection[int] | None) -> None:
-    """Running runs (these, or all) go back into the queue; those that were being cancelled are cancelled."""
-    query = select(run).where(run.c.state == "running")
-    if runs is not None:
-        query = query.where(run.c.id.in_(runs))
-    for row in transaction.execute(query).all():
-        if row.cancelling:
-            _move(transaction, row, "cancelled", finished=now(), cancelling=False)
+def give_up(transaction: "Transaction", runs: Collection[int]) -> None:
+    """These running runs go back into the queue; those that were being cancelled are cancelled."""
+    for row in _running(transaction, run.c.id.in_(runs)):
+        _requeue(transaction, row, row.queued)
+
+
+def recover(transaction: "Transaction", moment: datetime) -> None:
+    """Every run that was running when the service ended goes back into the queue, or into quarantine in the end."""
+    for row in _running(transaction, true()):
+        retry = retry_after_loss(row.losses, moment)
+        if retry.at is None and not row.cancelling:
+            _move(transaction, row, "failed", finished=now(), quarantined=True, **LOST)
         else:
-            _move(transaction, row, "queued", started=None, due=row.queued)
+            _requeue(transaction, row, to_micros(retry.at) if retry.at and retry.at > moment else row.queued)
+        transaction.execute(update(run).where(run.c.id == row.id).values(losses=row.losses + 1))
+
+
+def _running(transaction: "Transaction", matches: ColumnElement[bool]) -> Sequence[Any]:
+    return transaction.execute(select(run).where((run.c.state == "running") & matches)).all()
+
+
+def _requeue(transaction: "Transaction", row: Any, due: int) -> None:
+    if row.cancelling:
+        _move(transaction, row, "cancelled", finished=now(), cancelling=False)
+    else:
+        _move(transaction, row, "queued", started=None, due=due)
 
 
 def request(
@@ -298,7 +324,7 @@ def release(transaction: "Transaction", number: int) -> None:
         raise NotPossible(f"run {number} is {row.state} and not in quarantine", row.state)
     transaction.execute(update(run).where(run.c.file == row.file).values(resource_failures=0))
     told = {"error_kind": None, "error_type": None, "error_message": None}
-    _move(transaction, row, "queued", quarantined=False, finished=None, data_failures=0, due=row.queued, **told)
+    _move(transaction, row, "queued", quarantined=False, finished=None, due=row.queued, **FORGOTTEN, **told)
 
 
 def pause(transaction: "Transaction", rule: str, paused: bool) -> None:

@@ -11,11 +11,20 @@ from beamhub.processing.functions import DataError
 MOST_FILES = 10_000  # a scan's master file names one file a frame block; more is taken for a bomb
 
 
-def check_links(raw: Path, within: Path) -> None:
+def check_links(raw: Path, within: Path, working: Path | None = None) -> None:
     """Refuse a file that refers to anything outside of its proposal's folder.
 
     Files that are referred to are checked in the same way. A file that is not HDF5 is not looked at, and a target
-    that does not exist is no harm.
+    that does not exist is no harm, as long as HDF5 does not go on to look for it elsewhere: names of external links
+    and virtual sources that are not beside the file are taken from the working directory too (``H5F_prefix_open_file``
+    of HDF5 1.14). Names of external data are taken from beside the file only, since children are started with
+    ``HDF5_EXTFILE_PREFIX=${ORIGIN}``.
+
+    Args:
+        raw: the file.
+        within: the folder of its proposal.
+        working: the attempt's folder, ``…/<proposal>/<run>/<attempt>``, in which the file is going to be read; what
+            lies in the same proposal's results may be referred to from there.
 
     Raises:
         DataError: an HDF5 file cannot be read, or refers to a file elsewhere; names both.
@@ -31,9 +40,16 @@ def check_links(raw: Path, within: Path) -> None:
             raise DataError(f"{raw.name} refers to more than {MOST_FILES} files.")
         for name in _targets_of(path):
             target = Path(os.path.realpath(path.parent / name))
-            if not target.is_relative_to(allowed):
+            if not target.is_relative_to(allowed) or (not target.exists() and _leads_out_of(working, name)):
                 raise DataError(f"{path.name} refers to {name}, which lies outside of its proposal.")
             waiting.append(target)
+
+
+def _leads_out_of(working: Path | None, name: str) -> bool:
+    if working is None:
+        return False
+    proposal = Path(os.path.realpath(working.parent.parent))
+    return not Path(os.path.realpath(working / name)).is_relative_to(proposal)
 
 
 def _targets_of(path: Path) -> set[str]:

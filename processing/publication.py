@@ -1,8 +1,11 @@
 """The folders below ``results``: one for each attempt, unfinished as ``….part``, published by a rename.
 
-A folder ``<proposal>/<run>/<attempt>`` counts only once a row of the store names it; the others are swept.
+A folder ``<proposal>/<run>/<attempt>`` counts only once a row of the store names it; the others are swept. Whose
+rows these are is written beside them, in ``.beamhub``: no store sweeps another one's results.
 """
 
+import contextlib
+import logging
 import os
 import re
 import shutil
@@ -11,9 +14,15 @@ from pathlib import Path
 
 from beamhub.processing.work import Claim
 
+log = logging.getLogger(__name__)
 PART = ".part"
+MARK = ".beamhub"
 NO_PROPOSAL = "-"
 _ATTEMPT = re.compile(r"\d+(\.part)?")
+
+
+class ForeignResults(Exception):
+    """The folder of the results holds those of another store."""
 
 
 def attempt_folder(claim: Claim) -> str:
@@ -46,33 +55,89 @@ def publish(results: Path, folder: str) -> None:
 
 
 def discard(results: Path, folder: str) -> None:
-    """Take an attempt away, published or not."""
-    shutil.rmtree(unfinished(results, folder), ignore_errors=True)
-    shutil.rmtree(results / folder, ignore_errors=True)
+    """Take an attempt away, published or not; what cannot be taken away is said in the log."""
+    _remove(unfinished(results, folder))
+    _remove(results / folder)
+
+
+def own(results: Path, store: str, named: Set[str]) -> None:
+    """Make sure that the results are this store's, and write so beside them.
+
+    Args:
+        results: the folder of all results; made where it is missing.
+        store: the store's own name.
+        named: the folders that rows name, as :func:`attempt_folder` gives them.
+
+    Raises:
+        ForeignResults: they are marked as another store's; or are not marked, and no row names any of them.
+        OSError: the folder or the mark cannot be read or written.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    mark = results / MARK
+    owner = mark.read_text(encoding="utf-8").strip() if mark.exists() else _owner_of(results, store, named)
+    if owner != store:
+        raise ForeignResults(
+            f"{results} holds results that this store knows nothing of, so that nothing was started or removed there. "
+            "Give the service the store that they belong to, or an empty folder (store: and results: in "
+            "processing.yaml)."
+        )
+    if not mark.exists():
+        new = results / f"{MARK}.new"
+        new.write_text(f"{store}\n", encoding="utf-8")
+        _sync(new)
+        new.rename(mark)
+        _sync(results)
 
 
 def sweep(results: Path, named: Set[str]) -> int:
-    """Take away every attempt that no row names, at a time when nothing is running.
+    """Take away every attempt that no row names, at a time when nothing is running, in results that are one's own.
 
     Args:
         results: the folder of all results.
         named: the folders that rows name, as :func:`attempt_folder` gives them.
 
     Returns:
-        How many were taken away.
+        How many were taken away; what cannot be is said in the log, and stays.
     """
     nameless = [path for path in _attempts(results) if str(path.relative_to(results)) not in named]
-    for path in nameless:
-        shutil.rmtree(path)
-        if not any(path.parent.iterdir()):
-            path.parent.rmdir()
-    return len(nameless)
+    swept = sum(_remove(path) for path in nameless)
+    for above in {path.parent for path in nameless}:
+        with contextlib.suppress(OSError):  # it is not empty
+            above.rmdir()
+    return swept
+
+
+def _owner_of(results: Path, store: str, named: Set[str]) -> str:
+    """Whose results without a mark are: made before there were marks, they are the store's that names one of them."""
+    found = [str(path.relative_to(results)) for path in _attempts(results)]
+    return store if not found or any(path in named for path in found) else ""
 
 
 def _attempts(results: Path) -> Iterator[Path]:
     for path in results.glob("*/*/*"):
         if path.is_dir() and path.parent.name.isdecimal() and _ATTEMPT.fullmatch(path.name):
             yield path
+
+
+def _remove(path: Path) -> bool:
+    """Take a folder away; whether that was done."""
+    if not path.exists():
+        return False
+    try:
+        _open_up(path)
+        shutil.rmtree(path)
+    except OSError as error:
+        log.error("%s stays, since it cannot be removed: %s", path, error)
+        return False
+    return True
+
+
+def _open_up(path: Path) -> None:
+    """Give back the right to write to folders from which a function took it."""
+    path.chmod(0o700)
+    for entry in os.scandir(path):
+        if entry.is_dir(follow_symlinks=False):
+            _open_up(Path(entry.path))
 
 
 def _sync(path: Path) -> None:

@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 from beamhub.catalog.records import ErrorClass
 from beamhub.processing.work import Retry
 
-TRANSIENT_WAITS_S = (1.0, 7.0, 45.0, 300.0)  # after the 1st to 4th attempt; after the 5th there is none
+TRANSIENT_WAITS_S = (1.0, 7.0, 45.0, 300.0)  # after the 1st to 4th failure; after the 5th there is none
+LOSS_WAITS_S = (0.0, 0.0, 5.0, 30.0, 120.0, 300.0, 300.0)  # a run that ends the service must not do so for ever
 QUARANTINE_AFTER = 2  # failures for want of resources on the same file
 
 
 @dataclass(frozen=True)
 class History:
-    """What came before: this attempt's number (from 1), and how often the run or its file failed in which way."""
+    """How often the run, or for want of resources any run on its file, failed before."""
 
-    attempt: int
+    transient_failures: int = 0
     data_failures: int = 0
     resource_failures: int = 0
 
@@ -29,11 +30,26 @@ def retry_after(kind: ErrorClass, history: History, settle_s: float, now: dateti
         settle_s: how long the storage's files take to become complete.
         now: when it failed.
 
-    >>> retry_after("code", History(1), 2.0, datetime(2026, 1, 1))
+    >>> retry_after("code", History(), 2.0, datetime(2026, 1, 1))
     Retry(at=None, quarantined=False)
     """
-    if kind == "transient" and history.attempt <= len(TRANSIENT_WAITS_S):
-        return Retry(now + timedelta(seconds=TRANSIENT_WAITS_S[history.attempt - 1]))
+    if kind == "transient" and history.transient_failures < len(TRANSIENT_WAITS_S):
+        return Retry(now + timedelta(seconds=TRANSIENT_WAITS_S[history.transient_failures]))
     if kind == "data" and history.data_failures == 0:
         return Retry(now + timedelta(seconds=settle_s))
     return Retry(None, quarantined=kind == "resource" and history.resource_failures + 1 >= QUARANTINE_AFTER)
+
+
+def retry_after_loss(losses: int, now: datetime) -> Retry:
+    """Decide what happens to a run that was running when the service ended without having been told to.
+
+    It is handed out again, later each time, so that others go on; after the eighth time it is held in quarantine,
+    since it may be what ends the service.
+
+    Args:
+        losses: how often it happened to this run before.
+        now: when the service is there again.
+    """
+    if losses < len(LOSS_WAITS_S):
+        return Retry(now + timedelta(seconds=LOSS_WAITS_S[losses]))
+    return Retry(None, quarantined=True)

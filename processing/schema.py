@@ -52,6 +52,13 @@ sequence = Table(
     Column("value", BigInteger, nullable=False),
     comment="one row; locked as a writing transaction's last step, so that numbers are in commit order",
 )
+identity = Table(
+    "identity",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Words, nullable=False),
+    comment="one row; the same name stands in the results' folder, so that no other store sweeps it",
+)
 position = Table(
     "position",
     metadata,
@@ -106,8 +113,10 @@ run = Table(
     Column("digest", Words, nullable=False),
     Column("parameters", Words, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("transient_failures", Integer, nullable=False, default=0),
     Column("data_failures", Integer, nullable=False, default=0),
     Column("resource_failures", Integer, nullable=False, default=0),
+    Column("losses", Integer, nullable=False, default=0, comment="how often the service ended while it was running"),
     Column("quarantined", Boolean, nullable=False, default=False),
     Column("cancelling", Boolean, nullable=False, default=False),
     Column("queued", BigInteger, nullable=False),

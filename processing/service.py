@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,20 @@ from beamhub.processing.intake import Intake
 from beamhub.processing.library import Library
 from beamhub.processing.lock import lock_path, only_one
 from beamhub.processing.logs import configure_logs
+from beamhub.processing.prctl import die_with_parent, hide_memory
+from beamhub.processing.publication import ForeignResults, own
 from beamhub.processing.settings import Settings
 from beamhub.processing.sources.running import RunningSources
 from beamhub.processing.storage import Storage, storages_of
 from beamhub.processing.store import OtherVersion, Store
-from beamhub.processing.supervise import MISTAKE, die_with_parent, supervise
+from beamhub.processing.supervise import MISTAKE, supervise
 from beamhub.processing.work import Claim
 
 log = logging.getLogger("beamhub.processing")
 GROUPS_S = 30  # how long the Hub's word on a token counts; with the streams' 20 s that is below a minute
+PREFIX = "/services/beamhub/"
+TOKENS = ("JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
+END_WITHIN_S = 10.0  # from being told to end; a thread that hangs must not keep the store's lock for ever
 LOOK_S = 2.0  # between two looks at files that people edit
 AGAIN_S = 5.0  # before a part that failed is started again
 FIXED = ("store", "results", "executors", "functions", "single_user")  # a change of these takes a restart
@@ -127,16 +133,19 @@ async def serve(config: Path, url: str, prefix: str, hub: Hub) -> None:
         Mistakes: processing.yaml is not right.
         OwnAccountRefused: functions would run with too many rights.
         OtherVersion: the store is of a newer BeamHub.
+        ForeignResults: the results belong to another store.
         OSError: the address cannot be listened at.
     """
     document = read(config, Settings)
     settings = document.value
     if any(not executor.address for executor in settings.executors.values()):
-        refuse_own_account(settings.single_user)
+        refuse_own_account(settings.single_user, hub.api_url)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(only_one(lock_path(settings)))
         store = await asyncio.to_thread(Store.open, settings.store)
         stack.callback(store.close)
+        named = await asyncio.to_thread(store.named_outputs)
+        await asyncio.to_thread(own, settings.results, store.identity(), named)
         library = Library(settings.functions, config.parent.resolve() / ".functions")
         service = Service(settings, store, library, Feed(store), Intake(store, library, settings), hub)
         server = HTTPServer(application(service, prefix), max_body_size=2 * LARGEST)
@@ -170,10 +179,23 @@ async def _until_told(tasks: list[asyncio.Task[None]]) -> None:
     try:
         await told.wait()
         log.info("ending")
+        _end_at_last()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _end_at_last() -> None:
+    """End within bounds whatever hangs; what was running then is handed out again at the next start."""
+
+    def end() -> None:
+        log.error("did not come to an end within %g s; ending without", END_WITHIN_S)
+        os._exit(1)
+
+    timer = threading.Timer(END_WITHIN_S, end)
+    timer.daemon = True
+    timer.start()
 
 
 async def _close(server: HTTPServer) -> None:
@@ -201,15 +223,19 @@ class ProcessingCommand:
             words = ["--config", str(options.config)] + (["--verbose"] if options.verbose else [])
             return supervise(words + (["--log", options.log] if options.log else []))
         die_with_parent()
+        hide_memory()
         configure_logs(options.log, options.verbose)
         if "JUPYTERHUB_SERVICE_URL" not in os.environ:
             told = "beamhub processing is a service of the Hub: name it in c.JupyterHub.services with a url"
             sys.stderr.write(f"{told}\n")
             return MISTAKE
-        url, prefix = os.environ["JUPYTERHUB_SERVICE_URL"], os.environ["JUPYTERHUB_SERVICE_PREFIX"]
+        url, prefix = os.environ["JUPYTERHUB_SERVICE_URL"], os.environ.get("JUPYTERHUB_SERVICE_PREFIX", PREFIX)
+        hub = HubAuth(cache_max_age=GROUPS_S, api_token=os.environ.get(TOKENS[0], ""))
+        for name in TOKENS:  # which are nothing for the workers and readers that are started from here
+            os.environ.pop(name, None)
         try:
-            asyncio.run(serve(options.config, url, prefix, HubAuth(cache_max_age=GROUPS_S)))
-        except (Mistakes, OwnAccountRefused, OtherVersion) as error:
+            asyncio.run(serve(options.config, url, prefix, hub))
+        except (Mistakes, OwnAccountRefused, OtherVersion, ForeignResults) as error:
             sys.stderr.write(f"{error}\n")
             return MISTAKE
         except STORE_AWAY as error:

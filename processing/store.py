@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import threading
+import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -20,7 +22,7 @@ from beamhub.catalog.records import Change, Count, File, Page, Proposal, Run
 from beamhub.processing import lifecycle, queries
 from beamhub.processing.event import Position
 from beamhub.processing.query import RunQuery
-from beamhub.processing.schema import counter, file, proposal, run, sequence
+from beamhub.processing.schema import counter, file, identity, proposal, run, sequence
 from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun, Retry
 
 log = logging.getLogger(__name__)
@@ -213,19 +215,24 @@ class Store:
             return lifecycle.fail(transaction, number, attempt, failure, retry)
 
     def lost(self, runs: Collection[int]) -> None:
-        """These runs were given up while running: back into the queue."""
+        """These runs were given up while running, in good order: back into the queue."""
         with self.writing() as transaction:
-            lifecycle.requeue(transaction, runs)
+            lifecycle.give_up(transaction, runs)
 
     def recover(self) -> None:
-        """At the service's start, nothing can be running: back into the queue."""
+        """At the service's start, nothing can be running: back into the queue, as ``retries`` decides."""
         with self.writing() as transaction:
-            lifecycle.requeue(transaction, None)
+            lifecycle.recover(transaction, datetime.now(UTC))
 
     def cancelled_running(self, runs: Collection[int]) -> set[int]:
         """Those of these running runs that somebody cancelled."""
         with self.reading() as connection:
             return queries.cancelling(connection, runs)
+
+    def identity(self) -> str:
+        """The store's own name, made with it, the same as long as it lives."""
+        with self.reading() as connection:
+            return str(connection.execute(select(identity.c.name)).scalar_one())
 
     def named_outputs(self) -> set[str]:
         """The folders that rows name; all others below the results may be swept."""
@@ -381,10 +388,13 @@ def _migrate(connection: Connection) -> None:
         alembic.upgrade(config, "head")
     except CommandError as error:
         raise OtherVersion(
-            f"the store was made by another version of BeamHub ({error}); use that version, or move the store away"
+            f"the store was made by another version of BeamHub ({error}); use that version, or give "
+            "this one a store and a results folder of its own (store: and results: in processing.yaml)"
         ) from error
     if connection.execute(select(sequence.c.value)).scalar_one_or_none() is None:
         connection.execute(insert(sequence).values(id=1, value=0))
+    if connection.execute(select(identity.c.name)).scalar_one_or_none() is None:
+        connection.execute(insert(identity).values(id=1, name=uuid.uuid4().hex))
 
 
 def _parts(ids: list[int], size: int = 5000) -> Iterator[list[int]]:

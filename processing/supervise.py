@@ -1,6 +1,6 @@
 """A parent that starts the service again within a second, and dies with the Hub that started it."""
 
-import ctypes
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,15 +9,12 @@ import threading
 import time
 from collections.abc import Sequence
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
+from beamhub.processing.prctl import die_with_parent, hide_memory
+
+END_WITHIN_S = 20.0  # from being told until the service is killed; it gives itself less
 LASTED_S = 30.0  # a service that ran as long failed anew, not again
 WAITS_S = (0.5, 1.0, 5.0, 30.0)  # before it is started again, after failures in a row
 MISTAKE = 2  # exit code: what is written in the configuration must be mended first
-
-
-def die_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
-    """Have the kernel send a signal when the process that started this one ends, however it ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
 def supervise(arguments: Sequence[str]) -> int:
@@ -31,6 +28,7 @@ def supervise(arguments: Sequence[str]) -> int:
     """
     parent = os.getppid()
     die_with_parent()
+    hide_memory()
     if os.getppid() != parent:
         return 0
     told = threading.Event()
@@ -50,12 +48,14 @@ def supervise(arguments: Sequence[str]) -> int:
 
 
 def _run(command: Sequence[str], told: threading.Event) -> int:
-    """Run a child to its end, which it is asked for once this process is told; its exit code."""
+    """Run a child to its end, which it is asked for once this process is told, and not for ever; its exit code."""
     child = subprocess.Popen(command, preexec_fn=die_with_parent)  # this process has no threads
-    while True:
-        try:
+    while not told.is_set():
+        with contextlib.suppress(subprocess.TimeoutExpired):
             return child.wait(0.1)
-        except subprocess.TimeoutExpired:
-            if told.is_set():
-                child.terminate()
-                return child.wait()
+    child.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return child.wait(END_WITHIN_S)
+    sys.stderr.write(f"beamhub processing did not end within {END_WITHIN_S:g} s and is killed\n")
+    child.kill()
+    return child.wait()

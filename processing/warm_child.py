@@ -258,6 +258,7 @@ def environment(outside: Mapping[str, str]) -> dict[str, str]:
         **{name: outside[name] for name in FROM_OUTSIDE if name in outside},
         "LANG": "C.UTF-8",
         "HDF5_USE_FILE_LOCKING": "BEST_EFFORT",
+        "HDF5_EXTFILE_PREFIX": "${ORIGIN}",  # external data is looked for beside its file, as links checks it
         "MPLBACKEND": "agg",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

@@ -34,8 +34,8 @@ class Arrival:
 class Claim:
     """A run that the store handed out for execution. Only (run, attempt) may publish or fail it.
 
-    ``data_attempts`` counts this run's earlier ends as a data failure, ``resource_failures`` counts all runs on
-    the same file version that failed for want of resources.
+    ``transient_failures`` and ``data_failures`` count this run's earlier ends of these classes,
+    ``resource_failures`` counts all runs on the same file version that failed for want of resources.
     """
 
     run: int
@@ -47,7 +47,8 @@ class Claim:
     digest: str
     parameters: dict[str, Any]
     rule: str | None
-    data_attempts: int = 0
+    transient_failures: int = 0
+    data_failures: int = 0
     resource_failures: int = 0
 
 

@@ -33,8 +33,9 @@ STORE_AWAY = (OperationalError, InterfaceError, NoConnection)
 
 
 class Hub(Protocol):
-    """What is needed of the Hub: who a token belongs to, and which scopes open this service."""
+    """What is needed of the Hub: where it is, who a token belongs to, and which scopes open this service."""
 
+    api_url: Any
     access_scopes: Any
 
     async def user_for_token(self, token: str, use_cache: bool = True, *, sync: bool = True) -> dict[str, Any] | None:

@@ -5,11 +5,10 @@ import signal
 
 from distributed import Worker, WorkerPlugin, get_worker
 
-from beamhub.processing.guardian import PR_SET_PDEATHSIG, prctl
+from beamhub.processing.prctl import die_with_parent, hide_memory
 from beamhub.processing.warm_child import WarmChild, environment
 from beamhub.processing.wire import end_text, read_task
 
-PR_SET_DUMPABLE = 4  # linux/prctl.h
 PLUGIN = "beamhub-child"
 
 
@@ -27,8 +26,8 @@ class ChildPlugin(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         if self._local:
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            prctl(PR_SET_DUMPABLE, 0)
+            die_with_parent(signal.SIGKILL)
+            hide_memory()
             clean = environment(os.environ)
             os.environ.clear()
             os.environ.update(clean)

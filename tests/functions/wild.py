@@ -159,3 +159,20 @@ def sleeps(raw: Path, out: Path, seconds: float = 1.0) -> Summary:
     raw.with_suffix(f".{os.getpid()}.running").touch()
     time.sleep(seconds)
     return measure(raw, out)
+
+
+@function(version="1")
+def adds_up(raw: Path, out: Path) -> Summary:
+    """The sum of the dataset ``data``, wherever its bytes are."""
+    with h5py.File(raw) as source, h5py.File(out, "w") as file:
+        file["sum"] = source["data"][()].sum()
+        return Summary(scalars={"sum": Scalar(value=float(file["sum"][()]))})
+
+
+@function(version="1")
+def replaces_its_input(raw: Path, out: Path, by: str = "") -> Summary:
+    out.write_bytes(raw.read_bytes())
+    raw.unlink()
+    if by:
+        raw.symlink_to(by)
+    return Summary()

@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import h5py
 import psutil
 import pytest
 from services.workbench import FUNCTIONS, Workbench, gone, wait_for
@@ -188,6 +189,34 @@ def test_a_raw_file_that_cannot_be_read_is_a_fault_of_the_data(bench, child, con
 
 def test_a_raw_file_that_has_gone_is_a_fault_of_the_data(bench, child):
     assert child.run(bench.task("measure", raw=Path("/nowhere/raw.nxs"))).kind == "data"
+
+
+def test_a_raw_file_that_became_a_link_since_it_was_claimed_is_refused(bench, child, tmp_path):
+    (tmp_path / "another.nxs").write_bytes(bench.raw().read_bytes())
+    raw = bench.folder / "raw/proposal/scan1/swapped.nxs"
+    raw.symlink_to(tmp_path / "another.nxs")
+    end = child.run(bench.task("measure", raw=raw))
+    assert (end.kind, end.message) == ("data", "swapped.nxs is reached through a symbolic link.")
+
+
+@pytest.mark.parametrize("by", ["", "/etc/hostname"], ids=["gone", "another"])
+def test_a_raw_file_that_is_replaced_while_it_is_read_is_published_for_nobody(bench, child, by):
+    end = child.run(bench.task("replaces_its_input", raw=bench.raw(f"scan1/replaced{bool(by)}.nxs"), by=by))
+    assert end.kind == "data"
+    assert "was removed, replaced or written to while it was read" in end.message
+
+
+def test_external_data_is_read_from_beside_the_raw_file_never_from_the_results(bench, child):
+    """A relative name is HDF5's to resolve: from the working directory, unless it is told otherwise."""
+    raw = bench.raw("scan1/deep/external.nxs")
+    task = bench.task("adds_up", raw=raw)
+    for folder, byte in ((raw.parent, b"\1"), (task.folder.parent, b"\7")):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "counts.bin").write_bytes(8 * byte)
+    (raw.parent.parent / "counts.bin").write_bytes(8 * b"\1")
+    with h5py.File(raw, "w") as file:
+        file.create_dataset("data", (8,), "u1", external=[("../counts.bin", 0, 8)])
+    assert child.run(task).scalars["sum"].value == 8
 
 
 @pytest.mark.parametrize("name", ["with space", "ü", "new\nline", "quote'\"", os.fsdecode(b"no-unicode-\xff")])

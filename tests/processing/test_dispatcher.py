@@ -38,6 +38,7 @@ class MemoryStore:
 
     def on_commit(self, callback):
         self.listeners.append(callback)
+        return lambda: self.listeners.remove(callback)
 
     def committed(self):
         for listener in self.listeners:
@@ -168,7 +169,7 @@ async def test_what_cannot_be_started_fails_with_a_sentence(store, bench, places
     [
         ("transient", {}, 1, False),
         ("data", {}, 3, False),
-        ("data", {"data_attempts": 1}, None, False),
+        ("data", {"data_failures": 1}, None, False),
         ("resource", {}, None, False),
         ("resource", {"resource_failures": 1}, None, True),
         ("code", {}, None, False),

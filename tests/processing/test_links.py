@@ -80,3 +80,33 @@ def test_files_that_refer_to_each_other_come_to_an_end(storage):
 def test_a_file_that_is_not_hdf5_is_not_looked_at(storage):
     (storage / "ours/frame.tif").write_bytes(b"II*\0")
     check_links(storage / "ours/frame.tif", storage / "ours")
+
+
+@pytest.mark.parametrize("way", [external_link, virtual_source])
+@pytest.mark.parametrize(("target", "refused"), [("../../9/1/out.h5", False), ("../../../theirs/9/1/out.h5", True)])
+def test_a_target_that_is_not_there_must_not_be_found_in_anothers_results_either(storage, way, target, refused):
+    """HDF5 looks for it from the working directory then."""
+    raw = storage / "ours/scan/a/b/c/master.h5"
+    raw.parent.mkdir(parents=True)
+    with h5py.File(raw, "w") as file:
+        file.create_group("entry")
+        way(target)(file)
+    working = storage / "results/ours/5/1.part"
+    check_links(raw, storage / "ours")
+    if refused:
+        with pytest.raises(DataError, match="lies outside"):
+            check_links(raw, storage / "ours", working)
+    else:
+        check_links(raw, storage / "ours", working)
+
+
+def test_hdf5_does_look_in_the_working_directory_for_what_is_not_beside_the_file(storage, monkeypatch):
+    """What the test above rests on."""
+    raw = raw_file(storage, external_link("9/out.h5"))
+    working = storage / "results/ours/5/1.part"
+    (working / "9").mkdir(parents=True)
+    with h5py.File(working / "9/out.h5", "w") as file:
+        file["counts"] = 42
+    monkeypatch.chdir(working)
+    with h5py.File(raw) as file:
+        assert file["entry/link"][()] == 42

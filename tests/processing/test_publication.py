@@ -1,7 +1,14 @@
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
-from beamhub.processing.publication import attempt_folder, discard, publish, sweep, unfinished
+from beamhub.processing.publication import ForeignResults, attempt_folder, discard, own, publish, sweep, unfinished
 from beamhub.processing.work import Claim
+
+NOBODY = 65534
 
 
 def claim(proposal="p1", run=7, attempt=2):
@@ -12,6 +19,29 @@ def written(path):
     path.mkdir(parents=True)
     (path / "output.nxs").write_bytes(b"output")
     return path
+
+
+@pytest.fixture
+def results():
+    """A folder that other accounts can reach."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def as_nobody(tree, call, *arguments, but=()):
+    """Call in an account without rights of its own, which owns the tree."""
+    if os.geteuid() != 0:
+        return call(*arguments)
+    for path in [tree, *tree.rglob("*")]:
+        if path not in but:
+            os.lchown(path, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        return call(*arguments)
+    finally:
+        os.seteuid(0)
 
 
 @pytest.mark.parametrize(("proposal", "folder"), [("p1", "p1/7/2"), ("", "-/7/2")])
@@ -45,3 +75,44 @@ def test_the_sweep_takes_what_no_row_names_and_nothing_else(tmp_path):
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in swept)
     assert not (tmp_path / "p1/9").exists()
+
+
+def test_an_empty_folder_becomes_the_stores_own_and_stays_so(tmp_path):
+    results = tmp_path / "new/results"
+    own(results, "mine", set())
+    written(results / "p1/7/2")
+    own(results, "mine", set())
+    with pytest.raises(ForeignResults, match="holds results that this store knows nothing of"):
+        own(results, "another", {"p1/7/2"})
+
+
+def test_results_without_a_mark_are_the_stores_that_names_one_of_them(tmp_path):
+    for path in ("p1/7/2", "p1/8/1"):
+        written(tmp_path / path)
+    for named in (set(), {"p1/9/1"}):
+        with pytest.raises(ForeignResults, match="an empty folder"):
+            own(tmp_path, "another", named)
+    own(tmp_path, "mine", {"p1/8/1"})
+    with pytest.raises(ForeignResults):
+        own(tmp_path, "another", {"p1/8/1"})
+
+
+def test_the_sweep_gives_itself_the_right_to_write_that_a_function_took_away(results):
+    folder = written(results / "p1/9/1.part/deep").parent
+    outside = written(results / "kept")
+    outside.chmod(0o500)
+    (folder / "link").symlink_to(outside)
+    (folder / "deep").chmod(0)
+    folder.chmod(0o500)
+    assert as_nobody(results, sweep, results, set()) == 1
+    assert not folder.exists()
+    assert outside.stat().st_mode & 0o777 == 0o500
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs what another account owns")
+def test_what_cannot_be_removed_is_said_and_the_sweep_goes_on(results, caplog):
+    stuck, other = written(results / "p1/9/1.part"), written(results / "p1/10/1.part")
+    assert as_nobody(results, sweep, results, set(), but=[stuck]) == 1
+    assert stuck.exists()
+    assert not other.exists()
+    assert f"{stuck} stays, since it cannot be removed" in caplog.text

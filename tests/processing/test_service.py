@@ -270,6 +270,52 @@ def test_a_store_of_another_version_is_said(running):
     assert running.logged("another version of BeamHub")
 
 
+def test_another_stores_results_are_neither_used_nor_removed(running):
+    output = running.folder / "results/red/7/1/out.h5"
+    output.parent.mkdir(parents=True)
+    output.write_bytes(b"measured")
+    assert running.start("--supervise").wait(20) == 2
+    assert running.logged("holds results that this store knows nothing of")
+    assert output.read_bytes() == b"measured"
+
+
+def test_of_the_service_and_its_parent_other_programs_of_its_account_can_read_nothing(running):
+    """Nor have the processes below it what the Hub gave it."""
+    copy = running.start("--supervise")
+    wait_for(running.up)
+    running.drop("a.raw")
+    wait_for_runs(running, 1)
+    service = running.service()
+    for process in (copy, service):
+        for name in ("environ", "mem", "maps"):  # what is not dumpable is root's
+            assert os.stat(f"/proc/{process.pid}/{name}").st_uid == 0
+            assert os.stat(f"/proc/{process.pid}/{name}").st_mode & 0o077 in (0, 0o044)
+    for process in psutil.Process(service.pid).children(recursive=True):
+        assert "of the service" not in process.environ().values(), process.cmdline()
+
+
+def test_a_thread_that_hangs_does_not_keep_the_service_from_ending(running):
+    copy = running.start("--supervise")
+    wait_for(running.up)
+    (running.folder / "processing.yaml").unlink()
+    os.mkfifo(running.folder / "processing.yaml")
+    time.sleep(3)  # a thread reads there by now, until the end of time
+    copy.terminate()
+    assert copy.wait(18) == 1
+    assert running.logged("did not come to an end within 10 s")
+
+
+def test_a_service_that_is_stopped_is_killed_by_its_parent_in_the_end(running):
+    copy = running.start("--supervise")
+    wait_for(running.up)
+    service = running.service()
+    service.suspend()
+    copy.terminate()
+    copy.wait(30)
+    assert gone(service)
+    assert running.logged("is killed")
+
+
 def test_without_a_hub_it_says_how_it_is_started(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTERHUB")}
     command = [sys.executable, "-m", "beamhub.config.command", "processing"]

@@ -14,7 +14,7 @@ from services.measurements import NO_OUTPUT, NOON, arrival, arrive, claim, every
 from sqlalchemy import update
 
 from beamhub.catalog.records import Scalar
-from beamhub.processing import schema
+from beamhub.processing import retries, schema
 from beamhub.processing.event import LONGEST_PATH, Position
 from beamhub.processing.lifecycle import MAX_LOG, NotPossible, OtherRequest
 from beamhub.processing.query import RunQuery
@@ -55,6 +55,32 @@ def test_a_store_of_a_version_that_is_not_known_is_refused_with_a_sentence(store
         transaction.connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'tomorrow'")
     with pytest.raises(OtherVersion, match=r"made by another version of BeamHub .*tomorrow.*use that version"):
         Store.open(store_url)
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_runs(store, store_url):
+    (number,) = arrive(store, "red/a.nxs")
+    with store.writing() as transaction:
+        for statement in (
+            "DROP TABLE identity",
+            "ALTER TABLE run DROP COLUMN losses",
+            "ALTER TABLE run DROP COLUMN transient_failures",
+            "UPDATE alembic_version SET version_num = '1'",
+        ):
+            transaction.connection.exec_driver_sql(statement)
+    store.close()
+    opened = Store.open(store_url)
+    claim(opened)
+    opened.recover()
+    assert opened.run(number).state == "queued"
+    assert opened.identity()
+    opened.close()
+
+
+def test_a_store_keeps_its_name_and_another_one_has_another(store, store_url, tmp_path):
+    again, other = Store.open(store_url), Store.open(f"sqlite:///{tmp_path}/other.db")
+    assert store.identity() == again.identity() != other.identity()
+    for opened in (again, other):
+        opened.close()
 
 
 @pytest.mark.postgres
@@ -269,7 +295,7 @@ def test_a_claim_counts_earlier_ends_for_bad_data_of_the_run_and_for_want_of_res
     fail(store, first, replace(NO_OUTPUT, kind="data"), at=NOON)
     fail(store, second, replace(NO_OUTPUT, kind="resource"))
     (mine,) = store.claim(5)
-    assert (mine.run, mine.data_attempts, mine.resource_failures) == (radial, 1, 1)
+    assert (mine.run, mine.data_failures, mine.resource_failures) == (radial, 1, 1)
 
 
 def test_a_paused_rules_runs_wait_and_files_are_taken_in_all_the_same(store):
@@ -360,6 +386,53 @@ def test_at_the_start_what_was_left_running_is_queued_again_in_its_old_place(sto
     store.recover()
     assert states(store, "red") == {"queued": 2}
     assert [(one.run, one.attempt) for one in store.claim(2)] == [(first, 2), (second, 1)]
+
+
+def test_a_run_with_which_the_service_ended_eight_times_is_held_in_quarantine_until_it_is_released(store, monkeypatch):
+    number, other = arrive(store, "red/a.nxs", "red/b.nxs")
+    monkeypatch.setattr(retries, "LOSS_WAITS_S", (0.0,) * len(retries.LOSS_WAITS_S))
+    for _ in range(7):
+        claim(store, number)
+        store.recover()
+        assert states(store, "red") == {"queued": 2}
+    claim(store, number)
+    store.lost([other])
+    store.recover()
+    run = store.run(number)
+    assert (run.quarantined, run.error.kind, run.error.type) == (True, "resource", "ServiceEnded")
+    store.release(number)
+    claim(store, number)
+    store.recover()
+    assert states(store, "red") == {"queued": 2}
+
+
+def test_a_run_that_was_lost_often_lets_others_go_first(store):
+    number, other = arrive(store, "red/a.nxs", "red/b.nxs")
+    for _ in range(2):
+        claim(store, number)
+        store.recover()
+    claim(store, number)
+    store.lost([other])
+    store.recover()
+    assert [one.run for one in store.claim(2)] == [other]
+
+
+def test_what_was_given_up_in_good_order_was_not_lost(store):
+    (number,) = arrive(store, "red/a.nxs")
+    for _ in range(len(retries.LOSS_WAITS_S) + 2):
+        claim(store, number)
+        store.lost([number])
+    assert store.run(number).state == "queued"
+
+
+def test_losses_and_attempts_use_up_no_transient_failures(store):
+    (number,) = arrive(store, "red/a.nxs")
+    for _ in range(2):
+        claim(store, number)
+        store.recover()
+    fail(store, *claim(store), replace(NO_OUTPUT, kind="transient"), at=NOON)
+    (mine,) = claim(store)
+    assert (mine.attempt, mine.transient_failures) == (4, 1)
 
 
 # What people ask for

@@ -1,7 +1,9 @@
 import os
+import socket
 
 import pytest
 
+from beamhub.processing import account
 from beamhub.processing.account import OwnAccountRefused, refuse_own_account
 from beamhub.processing.trust import NotTrusted, check_trusted
 
@@ -59,7 +61,30 @@ def test_root_refuses_to_run_functions():
 
 def test_an_account_that_can_read_the_hubs_files_refuses(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    secret = tmp_path / "jupyterhub_cookie_secret"
-    secret.write_text("x")
-    with pytest.raises(OwnAccountRefused, match="single_user: true"):
-        refuse_own_account(single_user=False, hub_files=[secret])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jupyterhub_cookie_secret").write_text("x")
+    with pytest.raises(OwnAccountRefused, match=r"can read the Hub's file.*single_user: true"):
+        refuse_own_account(single_user=False)
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_the_hubs_own_account_refuses(tmp_path, monkeypatch, family, host):
+    own = os.geteuid()
+    monkeypatch.setattr(account, "HUB_FILES", ())
+    monkeypatch.setattr(os, "geteuid", lambda: own or 1000)
+    monkeypatch.setattr(account.shutil, "which", lambda _: None)
+    with socket.socket(family) as hub:
+        hub.bind((host, 0))
+        url = f"http://{f'[{host}]' if ':' in host else host}:{hub.getsockname()[1]}/hub/api"
+        assert account.listeners(url) == set()
+        refuse_own_account(single_user=False, hub_api=url)
+        hub.listen()
+        assert account.listeners(url) == {own}
+        monkeypatch.setattr(account, "listeners", lambda _: {own or 1000})
+        with pytest.raises(OwnAccountRefused, match="which is the Hub's own"):
+            refuse_own_account(single_user=False, hub_api=url)
+
+
+def test_a_hub_on_another_computer_is_in_nobodys_account_here():
+    assert account.listeners("http://192.0.2.1:8081/hub/api") == set()
+    assert account.listeners("https://hub.invalid/hub/api") == set()

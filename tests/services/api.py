@@ -55,6 +55,7 @@ class FakeHub:
     """Knows tokens as the Hub does; while ``away`` it does not answer."""
 
     def __init__(self) -> None:
+        self.api_url = "http://127.0.0.1:9/hub/api"
         self.access_scopes = {"access:services", "access:services!service=beamhub"}
         self.away = False
         self.tokens = {

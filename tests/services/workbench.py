@@ -68,7 +68,7 @@ class Workbench:
             module_copy=version.module_copy,
             parameters=parameters,
             raw=raw or self.raw(),
-            folder=self.folder / f"results/{run}/1.part",
+            folder=self.folder / f"results/proposal/{run}/1.part",
             timeout_s=version.record.timeout_s,
             memory_bytes=version.record.memory_bytes,
             within=self.folder / "raw/proposal",
