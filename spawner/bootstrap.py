@@ -76,8 +76,10 @@ def listen(start: dict[str, Any], secret: str) -> Listener:
 
 
 def reserve(bind: str, port: int) -> None:
-    """Keep a port bound, but not listening, until the server listens there; nobody is given it meanwhile.
+    """Keep a port bound, but not listening, until the server listens there.
 
+    The system gives it to nobody meanwhile who asks for any free port. Who asks for this very one, with SO_REUSEADDR,
+    does get it, another account too: a site where that can be has to look who listens (``SiteMixin.listens``).
     The file descriptor lives on in the server's process. Raises OSError when the port was taken.
     """
     with socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET) as held:

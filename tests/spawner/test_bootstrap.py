@@ -147,6 +147,23 @@ def test_a_reserved_port_can_be_listened_at_by_a_server_and_is_given_to_nobody_e
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "served\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account, which needs root")
+def test_a_reserved_port_is_given_to_another_account_that_asks_for_it():
+    """Why a site has to look who listens; were it not so, ``listeners`` would not be needed."""
+    port = free_port()
+    code = (
+        "import socket, sys; found = socket.socket(); found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
+        f"found.bind(('127.0.0.1', {port})); found.listen()"
+    )
+    hold = f"import bootstrap; bootstrap.reserve('127.0.0.1', {port}); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], cwd=Path(bootstrap.__file__).parent, stdin=-1, stdout=-1, text=True
+    ) as holder:
+        holder.stdout.readline()
+        assert subprocess.run(["/usr/bin/python3", "-c", code], user=65534, cwd="/", check=False).returncode == 0
+        holder.communicate("\n")
+
+
 def test_a_port_that_was_taken_meanwhile_is_noticed(listeners):
     listeners.append(Listener(("127.0.0.1", 0), SECRET, JOB))
     with pytest.raises(OSError, match="in use"):
