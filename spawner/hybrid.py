@@ -260,6 +260,9 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         error = settled.exception()
         if error is not None and not isinstance(error, SpawnerError):
             raise error
+        if error is not None:
+            self.log.warning("%s: %s", self._log_name, error)
+            self.kept = replace(self.kept, ended=str(error))
         return error is None or (self.child is not None and self.child.truth() is Truth.DEAD)
 
     async def _settled(self) -> None:

@@ -31,7 +31,11 @@ import socket, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 class Taker(HTTPServer):
     address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
-with Taker((sys.argv[1], int(sys.argv[2])), BaseHTTPRequestHandler) as taker:
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+with Taker((sys.argv[1], int(sys.argv[2])), Answer) as taker:
     print(flush=True)
     taker.serve_forever()
 """
@@ -268,6 +272,7 @@ GATED = """
 import pathlib
 c.Spawner.environment = {"STUB_GATE": lambda spawner: str(pathlib.Path(f"gate-{spawner.name}").resolve())}
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 1}
+c.JupyterHub.init_spawners_timeout = 1
 """
 
 
@@ -286,7 +291,7 @@ def take_port(running: RunningHub, name: str) -> int:
 @needs_root
 @pytest.mark.hub
 def test_a_program_of_another_account_at_a_servers_port_is_not_taken_for_the_server(tmp_path):
-    with RunningHub(tmp_path, extra=GATED) as running:
+    with RunningHub(tmp_path, compute=LOCAL.replace("20s", "120s"), extra=GATED) as running:
         with taken(take_port(running, "goes")):
             time.sleep(2)
             assert not running.server("ada", "goes")["ready"]
@@ -307,6 +312,16 @@ def test_a_program_of_another_account_at_a_servers_port_is_not_taken_for_the_ser
         assert said["failed"]
         assert f"Somebody else's program listens at port {port} of This computer" in said["message"]
         assert "Address already in use" in said["message"]
+
+        port = take_port(running, "later")
+        with taken(port):
+            running.kill()
+            running.start()
+            time.sleep(1)
+            (tmp_path / "gate-later").touch()
+            running.wait_gone("ada", "later")
+        ended = running.server("ada", "later")["state"]["kept"]["ended"]
+        assert f"Somebody else's program listens at port {port} of This computer" in ended
 
 
 @pytest.mark.hub
