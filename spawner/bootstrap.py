@@ -154,6 +154,16 @@ def run(start: dict[str, Any], port: int, token: str) -> NoReturn:
         raise SystemExit(f"{command[0]} cannot be started ({error.strerror}). {remedy}") from error
 
 
+def go_home() -> None:
+    """Make the account's home the folder that the server starts in."""
+    home = os.environ.get("HOME", "/")
+    try:
+        os.chdir(home)
+    except OSError as error:
+        remedy = "Ask those who run this service to give your account this folder."
+        raise SystemExit(f"the home {home} cannot be entered ({error.strerror}). {remedy}") from error
+
+
 def say(line: str) -> None:
     """One line in the log of this start."""
     print(time.strftime("%Y-%m-%dT%H:%M:%S"), "beamhub:", line, file=sys.stderr, flush=True)
@@ -176,6 +186,7 @@ def read(folder: str, name: str) -> str:
 def main(folder: str) -> NoReturn:
     """Bring up the server that ``folder`` describes; returns never."""
     log_to(os.path.join(folder, "server.log"))
+    go_home()
     start, token, secret = (
         json.loads(read(folder, "start.json")),
         read(folder, "token"),

@@ -266,9 +266,10 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         self.site.watch(self.job, one)
 
     def _start(self, command: list[str], account: Account) -> "subprocess.Popen[bytes]":
+        """Start a program as the account; it goes home itself: the Hub may not be let into a home, not even as root."""
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(account.home), processes.MARK: self.job}
         return subprocess.Popen(
-            command, cwd=account.home, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            command, cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True, **account.popen,
         )  # fmt: skip
 

@@ -48,7 +48,7 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, hub_port: int, **changes: object) -> subprocess.Popen:
+def start(folder: Path, hub_port: int, home: Path | None = None, **changes: object) -> subprocess.Popen:
     said = {
         "job": JOB, "announce": f"http://127.0.0.1:{hub_port}/hub/api/beamhub/announce", "bind": "127.0.0.1",
         "command": [sys.executable, "-c", SHOW], "ports": None, "addresses": ["127.0.0.1"], "ends_at": None,
@@ -56,7 +56,7 @@ def start(folder: Path, hub_port: int, **changes: object) -> subprocess.Popen:
     }  # fmt: skip
     (folder / "start.json").write_text(json.dumps(said))
     command = [sys.executable, "-I", "-S", bootstrap.__file__, str(folder)]
-    return subprocess.Popen(command, cwd=folder, env={"PATH": os.defpath})
+    return subprocess.Popen(command, cwd="/", env={"PATH": os.defpath, "HOME": str(home or folder)})
 
 
 def test_it_announces_and_becomes_the_server_with_its_token(folder):
@@ -102,6 +102,14 @@ def test_a_server_that_is_not_installed_is_said(folder):
         assert start(folder, hub.server_port, command=["no-such-server"]).wait(10) == 1
         hub.shutdown()
     assert "no-such-server cannot be started" in (folder / "server.log").read_text()
+
+
+def test_a_home_that_cannot_be_entered_is_said_and_the_hub_is_not_asked(folder):
+    with Hub(0) as hub:
+        assert start(folder, hub.server_port, home=folder / "none").wait(10) == 1
+        hub.shutdown()
+    assert hub.said == []
+    assert f"the home {folder / 'none'} cannot be entered (No such file" in (folder / "server.log").read_text()
 
 
 def test_it_follows_no_link_to_its_token(folder):

@@ -369,17 +369,21 @@ def people() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def unix_hub(people) -> Iterator[RunningHub]:
-    """The stub lies where every account can read it; the Hub's own files do not."""
+def stub() -> Iterator[list[str]]:
+    """The stub where every account can read it; the Hub's own files are not."""
     shared = Path(tempfile.mkdtemp(prefix="beamhub-"))
     shared.chmod(0o755)
-    stub = Path(shutil.copy(STUB[1], shared))
-    stub.chmod(0o644)
-    folder = Path(tempfile.mkdtemp(prefix="beamhub-hub-"))
-    command = ["/usr/bin/python3", str(stub)]
-    with RunningHub(folder, compute=UNIX, users=[*people, "stranger"], command=command) as running:
-        yield running
+    copy = Path(shutil.copy(STUB[1], shared))
+    copy.chmod(0o644)
+    yield ["/usr/bin/python3", str(copy)]
     shutil.rmtree(shared)
+
+
+@pytest.fixture(scope="module")
+def unix_hub(people, stub) -> Iterator[RunningHub]:
+    folder = Path(tempfile.mkdtemp(prefix="beamhub-hub-"))
+    with RunningHub(folder, compute=UNIX, users=[*people, "stranger"], command=stub) as running:
+        yield running
     shutil.rmtree(folder)
 
 
@@ -409,6 +413,30 @@ def test_servers_of_two_accounts_cannot_look_into_each_other(unix_hub, people):
     for name in people:
         unix_hub.stop_server(name)
         wait_for(lambda name=name: not list((Path(pwd.getpwnam(name).pw_dir) / ".beamhub").glob("bh-*")))
+
+
+# root that file permissions hold for, as they do for it on NFS with root_squash
+SQUASHED = """
+import ctypes
+header, capabilities = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+assert ctypes.CDLL(None).capget(header, capabilities) == 0
+for which in (0, 1, 2):
+    capabilities[which] &= ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+assert ctypes.CDLL(None).capset(header, capabilities) == 0
+"""
+
+
+@needs_root
+@pytest.mark.hub
+def test_a_server_starts_in_a_home_that_root_may_not_enter(people, stub, tmp_path):
+    name, home = people[0], Path(pwd.getpwnam(people[0]).pw_dir)
+    home.chmod(0o700)
+    with RunningHub(tmp_path, compute=UNIX, users=people, command=stub, extra=SQUASHED) as running:
+        running.start_server(name, options={})
+        pid = running.as_user(name).get(f"user/{name}/api").json()["pid"]
+        assert psutil.Process(pid).cwd() == str(home)
+        running.stop_server(name)
+        wait_for(lambda: [path.name for path in (home / ".beamhub").iterdir()] == ["last-server.log"])
 
 
 @needs_root
