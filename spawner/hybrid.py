@@ -286,7 +286,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
 
         A server that does not answer the Hub then would be forgotten.
         """
-        while not self._has_site():  # noqa: ASYNC110 - the file tells nobody
+        while not self._has_site():
             if self._started().phase is Phase.RUNNING and await speaks_http(self._url(), self._path()):
                 return
             await asyncio.sleep(LOOK)
