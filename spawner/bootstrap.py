@@ -76,8 +76,10 @@ def listen(start: dict[str, Any], secret: str) -> Listener:
 
 
 def reserve(bind: str, port: int) -> None:
-    """Keep a port bound, but not listening, until the server listens there; nobody is given it meanwhile.
+    """Keep a port bound, but not listening, until the server listens there.
 
+    The system gives it to nobody meanwhile who asks for any free port. Who asks for this very one, with SO_REUSEADDR,
+    does get it, another account too: a site where that can be has to look who listens (``SiteMixin.listens``).
     The file descriptor lives on in the server's process. Raises OSError when the port was taken.
     """
     with socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET) as held:
@@ -152,6 +154,16 @@ def run(start: dict[str, Any], port: int, token: str) -> NoReturn:
         raise SystemExit(f"{command[0]} cannot be started ({error.strerror}). {remedy}") from error
 
 
+def go_home() -> None:
+    """Make the account's home the folder that the server starts in."""
+    home = os.environ.get("HOME", "/")
+    try:
+        os.chdir(home)
+    except OSError as error:
+        remedy = "Ask those who run this service to give your account this folder."
+        raise SystemExit(f"the home {home} cannot be entered ({error.strerror}). {remedy}") from error
+
+
 def say(line: str) -> None:
     """One line in the log of this start."""
     print(time.strftime("%Y-%m-%dT%H:%M:%S"), "beamhub:", line, file=sys.stderr, flush=True)
@@ -174,6 +186,7 @@ def read(folder: str, name: str) -> str:
 def main(folder: str) -> NoReturn:
     """Bring up the server that ``folder`` describes; returns never."""
     log_to(os.path.join(folder, "server.log"))
+    go_home()
     start, token, secret = (
         json.loads(read(folder, "start.json")),
         read(folder, "token"),

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from beamhub.spawner.errors import StartFailed
 from beamhub.spawner.progress import Progress
 from beamhub.spawner.reachable import speaks_http
 from beamhub.spawner.sites.site import SiteMixin, Truth
 
+TAKEN = "Somebody else's program listens at port {port} of {title}, which was to be your server's. "
 LOOK = 0.5  # seconds between two looks at the snapshot's truth; news from the site come at once
 
 
@@ -20,6 +22,7 @@ class Bringup:
         self.child, self.title, self.give_up_at = child, title, give_up_at
         self.steps = Progress()
         self._news = asyncio.Event()
+        self._taken = ""
 
     def news(self) -> None:
         """Something changed: look again now."""
@@ -37,27 +40,38 @@ class Bringup:
         return url()
 
     async def answer(self, url: Callable[[], str], path: str) -> None:
-        """Wait until the server answers; its address may change meanwhile, when its port was lost.
+        """Wait until the server answers, and nobody else in its place.
+
+        Its address may change meanwhile, when its port was lost.
 
         Raises:
             StartFailed: it ended, or took longer than the site allows.
         """
         self.steps.say(70, "Your server is there, its programs are being loaded")
         pause = 0.03
-        while not await speaks_http(url(), path):
+        while not await self._is_there(url(), path):
             await self._wait(pause)
             pause = min(pause * 1.3, LOOK)
         self.steps.say(100, "Your server answers")
+
+    async def _is_there(self, url: str, path: str) -> bool:
+        """Whether the server answers; who listens is looked at last: once it listens, nobody else can."""
+        if not await speaks_http(url, path):
+            return False
+        place = urlsplit(url)
+        own = await self.child.listens(place.hostname or "", place.port or 0)
+        self._taken = "" if own is not False else TAKEN.format(port=place.port, title=self.title)
+        return bool(own)
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), seconds)
         self._news.clear()
         if self.child.truth() is Truth.DEAD:
-            raise StartFailed(await obituary(self.child, "Your server ended while it was starting."))
+            raise StartFailed(await obituary(self.child, f"{self._taken}Your server ended while it was starting."))
         if time.time() > self.give_up_at:
             late = f"Your server did not come up in time at {self.title}. Try again, or choose another place."
-            raise StartFailed(await obituary(self.child, late))
+            raise StartFailed(await obituary(self.child, self._taken + late))
 
 
 async def obituary(child: SiteMixin, message: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from jupyterhub import apihandlers
 from jupyterhub.app import JupyterHub
 
-from beamhub.spawner import announce, pages, reconcile
+from beamhub.spawner import announce, pages, reconcile, stops
 from beamhub.spawner.compute import Compute
 from beamhub.spawner.hublines import application
 from beamhub.spawner.hybrid import HybridSpawner
@@ -46,6 +46,7 @@ def set_handlers() -> None:
     """Put our routes among the Hub's, and take batchspawner's away, which sets any attribute of a Spawner."""
     with contextlib.suppress(ImportError):
         import batchspawner.api  # noqa: F401 - adds its route when it is imported: before we look, not after
+    stops.replace_handlers()
     ours = [(announce.PATH, announce.AnnounceHandler), *pages.handlers()]
     unwanted = {"/api/batchspawner", *(route[0] for route in ours)}
     apihandlers.default_handlers[:] = [route for route in apihandlers.default_handlers if route[0] not in unwanted]

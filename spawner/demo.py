@@ -12,43 +12,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from ctypes import CDLL, c_int, c_ulong
 from pathlib import Path
 from typing import IO
 
+from beamhub.spawner.marked import STOP_WITHIN, end_all
+
 PR_SET_PDEATHSIG = 1  # prctl(2)
 READY_WITHIN = 90.0  # seconds; a cold start took 8 s on two cores
 PORTS = 4  # the proxy, and behind it the Hub, the processing service, the proxy's own interface
-STOP_WITHIN = 10.0  # seconds until what still runs is killed
 
 
 class CannotStart(Exception):
     """The demo cannot start; the message says why and what to do."""
-
-
-def marked(folder: Path) -> Iterator[int]:
-    """Ids of this account's processes that belong to the demo in ``folder``, by the mark in their environment."""
-    mark = f"BEAMHUB_DEMO={folder}".encode()
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):  # gone meanwhile, or another account's
-            if mark in path.read_bytes().split(b"\0") and int(path.parent.name) != os.getpid():
-                yield int(path.parent.name)
-
-
-def end_all(folder: Path, grace: float = STOP_WITHIN) -> int:
-    """End every process of the demo in ``folder``, first politely; how many there were."""
-    found = set(marked(folder))
-    until = time.monotonic() + grace
-    for number in found:
-        _signal(number, signal.SIGTERM)
-    while set(marked(folder)) and time.monotonic() < until:
-        time.sleep(0.1)
-    while left := set(marked(folder)):
-        for number in left:
-            _signal(number, signal.SIGKILL)
-        time.sleep(0.05)
-    return len(found)
 
 
 def check_port(port: int) -> None:
@@ -79,11 +55,12 @@ class Demo:
         """Start the Hub; what an earlier run left is ended first.
 
         Raises:
-            CannotStart: the port is in use, or there is no configuration here.
+            CannotStart: the port is in use, there is no configuration here, or the folder is not to be had.
         """
         if not self.config.exists():
             raise CannotStart(f"there is no {self.config.name} in {self.config.parent}. Start the demo in a checkout.")
-        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_private()
+        self.log.parent.mkdir(mode=0o700, exist_ok=True)
         self._lock = self._only_one()
         if left := end_all(self.folder):
             say(f"ended {left} processes that an earlier run left behind")
@@ -103,6 +80,14 @@ class Demo:
                 command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=_die_with_parent,
             )  # fmt: skip
+
+    def _make_private(self) -> None:
+        """Keep everybody else out of the folder: secrets, the database and everybody's files lie in it."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+        except OSError as error:
+            raise CannotStart(f"{self.folder} cannot be used ({error.strerror}). Take another: FOLDER=…") from error
 
     def _only_one(self) -> IO[str]:
         lock = (self.folder / "hub/demo.lock").open("w")
@@ -145,11 +130,6 @@ class Demo:
 def say(line: str) -> None:
     """One line of progress, at once also where the output is a pipe."""
     print(line, flush=True)
-
-
-def _signal(number: int, what: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(number, what)
 
 
 def _die_with_parent() -> None:

@@ -15,13 +15,14 @@ from traitlets import default
 
 from beamhub.spawner import announce, form
 from beamhub.spawner.announce import Announcement, Unwanted
-from beamhub.spawner.bringup import Bringup, obituary
+from beamhub.spawner.bringup import LOOK, Bringup, obituary
 from beamhub.spawner.compute import Compute
 from beamhub.spawner.errors import Refused, SpawnerError, StartFailed
 from beamhub.spawner.hublines import spawn_exception
 from beamhub.spawner.launch import launch, secret_of
 from beamhub.spawner.plan import SpawnPlan, decide
 from beamhub.spawner.progress import Progress
+from beamhub.spawner.reachable import speaks_http
 from beamhub.spawner.scopes import SERVER_SCOPES, missing
 from beamhub.spawner.sites.site import SiteMixin, Truth
 from beamhub.spawner.state import Kept, Phase, Start, from_json, to_json
@@ -104,7 +105,12 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         return asyncio.ensure_future(self._bring_up())
 
     async def stop(self, now: bool = False) -> None:
-        """End the server; nothing happens when there is none."""
+        """End the server; nothing happens when there is none.
+
+        Raises:
+            HTTPError: its site is not in compute.yaml, nothing was done.
+        """
+        self.check_can_stop()
         if self._submission is not None:
             with contextlib.suppress(SpawnerError, asyncio.CancelledError):
                 await asyncio.shield(self._submission)
@@ -113,8 +119,10 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
 
     async def poll(self) -> int | None:
         """None while there is no evidence that it ended; the site's snapshot is all that is looked at."""
-        if self.begun is not None and self.child is None:
-            return None  # its site is not in compute.yaml: nothing is known of it
+        if self._check_pending:
+            await self._site_or_answer()
+        if not self._has_site():
+            return None  # nothing is known of it
         if self.begun is not None and self._check_pending and not await self._settle():
             return 1
         if self.begun is None or self.child is None:
@@ -133,12 +141,8 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         """Find the server again."""
         super().load_state(state)
         self.begun, self.kept = from_json(state)
-        if self.begun is None:
-            return
-        if self.begun.site not in self._sites().sites:
+        if self.begun is not None and not self._has_site():
             self.log.error("%s runs at site %s, which is not in compute.yaml.", self._log_name, self.begun.site)
-            return
-        self._make_child().load_state(self.begun.child)
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """What is said to the person who waits."""
@@ -156,6 +160,33 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         if self.child is not None:
             self._sites().keep(asyncio.ensure_future(self.child.clear()))
         self.begun = self.child = self.bringup = self._submission = None
+
+    def check_can_stop(self) -> None:
+        """See that the server can be stopped.
+
+        Raises:
+            HTTPError: its site is not in compute.yaml; says what to do.
+        """
+        if self.begun is not None and not self._has_site():
+            site = self.begun.site
+            message = (
+                f"This server runs at the site '{site}', which is no longer in compute.yaml: it cannot be stopped and "
+                f"goes on. Ask the operator to put the site '{site}' back into compute.yaml, then stop it again."
+            )
+            raise spawn_exception(message, "site", 409)
+
+    def stop_polling(self) -> None:
+        """Ask no more whether the server lives.
+
+        The Hub begins every stop with this. Whatever fails later, it forgets the server; so what cannot be stopped
+        is refused here. At its own start it asks for this too, before it begins to ask.
+
+        Raises:
+            HTTPError: the server cannot be stopped.
+        """
+        if not self._check_pending:
+            self.check_can_stop()
+        super().stop_polling()
 
     async def get_url(self) -> str:
         """Where the server is; never waits, never raises."""
@@ -207,6 +238,14 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             ends_at=now + plan.walltime_s if plan.walltime_s else None,
         )
 
+    def _has_site(self) -> bool:
+        """Whether the site of the start, if there is one, is known; one that was put back into the file is, at once."""
+        if self.begun is not None and self.child is None:
+            if self.begun.site not in self._sites().sites:
+                return False
+            self._make_child().load_state(self.begun.child)
+        return True
+
     def _make_child(self) -> SiteMixin:
         """A fresh child of this start's site, and the wait for it."""
         begun, sites = self._started(), self._sites()
@@ -242,6 +281,16 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         self._record(phase=Phase.RUNNING)
         return self._url()
 
+    async def _site_or_answer(self) -> None:
+        """At the Hub's start, without the server's site: wait until that is back or the server answers.
+
+        A server that does not answer the Hub then would be forgotten.
+        """
+        while not self._has_site():
+            if self._started().phase is Phase.RUNNING and await speaks_http(self._url(), self._path()):
+                return
+            await asyncio.sleep(LOOK)
+
     async def _settle(self) -> bool:
         """At the Hub's start: wait until the server answers or is known to have ended; whether to go on asking.
 
@@ -260,6 +309,9 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         error = settled.exception()
         if error is not None and not isinstance(error, SpawnerError):
             raise error
+        if error is not None:
+            self.log.warning("%s: %s", self._log_name, error)
+            self.kept = replace(self.kept, ended=str(error))
         return error is None or (self.child is not None and self.child.truth() is Truth.DEAD)
 
     async def _settled(self) -> None:

@@ -47,10 +47,11 @@ class FakeSite(Site):
 
 
 class FakeServer(SiteMixin):
-    """A server of a fake site; its log is ``log``, its code 3."""
+    """A server of a fake site; its log is ``log_text``, its code 3, ``own`` what is said of its port."""
 
     site: ClassVar[FakeSite]
     log_text = ""
+    own: bool | None = True
 
     async def submit(self, launch: Launch) -> None:
         """It lives at once."""
@@ -79,6 +80,10 @@ class FakeServer(SiteMixin):
     def may_be_at(self, address: str, port: int) -> bool:
         """Anywhere."""
         return True
+
+    async def listens(self, address: str, port: int) -> bool | None:
+        """What the test says."""
+        return self.own
 
     def get_state(self) -> dict[str, Any]:
         """Nothing is needed."""

@@ -21,7 +21,7 @@ from traitlets.config import Config
 from beamhub.spawner import bootstrap
 from beamhub.spawner.catalogue import SiteConfig
 from beamhub.spawner.errors import CannotLaunch
-from beamhub.spawner.sites import courier, processes
+from beamhub.spawner.sites import courier, listeners, processes
 from beamhub.spawner.sites.accounts import Account, shared_account, unix_account, why_shared
 from beamhub.spawner.sites.processes import Process
 from beamhub.spawner.sites.site import Estimate, Launch, Site, SiteMixin, Truth
@@ -266,9 +266,10 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         self.site.watch(self.job, one)
 
     def _start(self, command: list[str], account: Account) -> "subprocess.Popen[bytes]":
+        """Start a program as the account; it goes home itself: the Hub may not be let into a home, not even as root."""
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(account.home), processes.MARK: self.job}
         return subprocess.Popen(
-            command, cwd=account.home, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            command, cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True, **account.popen,
         )  # fmt: skip
 
@@ -357,19 +358,27 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         first, last = self.site.config.ports or (1, 65535)
         return ipaddress.ip_address(address).is_loopback and first <= port <= last
 
+    async def listens(self, address: str, port: int) -> bool | None:
+        """Whether the account that the server runs as listens there, and nobody else."""
+        found = await asyncio.to_thread(listeners.accounts, address, port)
+        one = self.site.watched.get(self.job)
+        own = os.geteuid() if one is None or one.uid is None else one.uid
+        return found == {own} if found else None
+
     def get_state(self) -> dict[str, Any]:
-        """The process by its number, start and boot."""
+        """The process by its number, start and boot, and the id of its account, which may not be there to ask later."""
         one = self.site.watched.get(self.job)
         process = asdict(one.process) if one and one.process else None
-        return {"programs": self.programs, "process": process}
+        return {"programs": self.programs, "process": process, "uid": one.uid if one else None}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Know the process again; without its number it is looked for."""
         self.programs = state.get("programs", "")
         known = state.get("process")
-        uid = None
-        with contextlib.suppress(CannotLaunch):  # the account is gone: then no process of it is found either
-            uid = self.site.account(self.user.name).uid
+        uid = state.get("uid")
+        if uid is None:
+            with contextlib.suppress(CannotLaunch):  # the account is gone: then no process of it is found either
+                uid = self.site.account(self.user.name).uid
         one = Watched(Process(**known) if known else None, uid, ends_at=self.parent.ends_at)  # type: ignore[union-attr]
         one.look()
         self.site.watch(self.job, one)

@@ -170,6 +170,13 @@ class SiteMixin(LoggingConfigurable):
         """Whether a server of this site can have this address."""
         raise NotImplementedError
 
+    async def listens(self, address: str, port: int) -> bool | None:
+        """Whether what listens there is this server's: False when it is somebody else's, None when nothing listens.
+
+        A site that cannot know says that it is.
+        """
+        return True
+
     def get_state(self) -> dict[str, Any]:
         """What finds the job again after a restart of the Hub."""
         raise NotImplementedError

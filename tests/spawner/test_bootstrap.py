@@ -48,7 +48,7 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, hub_port: int, **changes: object) -> subprocess.Popen:
+def start(folder: Path, hub_port: int, home: Path | None = None, **changes: object) -> subprocess.Popen:
     said = {
         "job": JOB, "announce": f"http://127.0.0.1:{hub_port}/hub/api/beamhub/announce", "bind": "127.0.0.1",
         "command": [sys.executable, "-c", SHOW], "ports": None, "addresses": ["127.0.0.1"], "ends_at": None,
@@ -56,7 +56,7 @@ def start(folder: Path, hub_port: int, **changes: object) -> subprocess.Popen:
     }  # fmt: skip
     (folder / "start.json").write_text(json.dumps(said))
     command = [sys.executable, "-I", "-S", bootstrap.__file__, str(folder)]
-    return subprocess.Popen(command, cwd=folder, env={"PATH": os.defpath})
+    return subprocess.Popen(command, cwd="/", env={"PATH": os.defpath, "HOME": str(home or folder)})
 
 
 def test_it_announces_and_becomes_the_server_with_its_token(folder):
@@ -104,6 +104,14 @@ def test_a_server_that_is_not_installed_is_said(folder):
     assert "no-such-server cannot be started" in (folder / "server.log").read_text()
 
 
+def test_a_home_that_cannot_be_entered_is_said_and_the_hub_is_not_asked(folder):
+    with Hub(0) as hub:
+        assert start(folder, hub.server_port, home=folder / "none").wait(10) == 1
+        hub.shutdown()
+    assert hub.said == []
+    assert f"the home {folder / 'none'} cannot be entered (No such file" in (folder / "server.log").read_text()
+
+
 def test_it_follows_no_link_to_its_token(folder):
     (folder / "elsewhere").write_text(TOKEN)
     (folder / "token").unlink()
@@ -145,6 +153,23 @@ def test_a_reserved_port_can_be_listened_at_by_a_server_and_is_given_to_nobody_e
         str(free_port()),
     ]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "served\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account, which needs root")
+def test_a_reserved_port_is_given_to_another_account_that_asks_for_it():
+    """Why a site has to look who listens; were it not so, ``listeners`` would not be needed."""
+    port = free_port()
+    code = (
+        "import socket, sys; found = socket.socket(); found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
+        f"found.bind(('127.0.0.1', {port})); found.listen()"
+    )
+    hold = f"import bootstrap; bootstrap.reserve('127.0.0.1', {port}); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], cwd=Path(bootstrap.__file__).parent, stdin=-1, stdout=-1, text=True
+    ) as holder:
+        holder.stdout.readline()
+        assert subprocess.run(["/usr/bin/python3", "-c", code], user=65534, cwd="/", check=False).returncode == 0
+        holder.communicate("\n")
 
 
 def test_a_port_that_was_taken_meanwhile_is_noticed(listeners):

@@ -53,6 +53,31 @@ async def test_any_answer_in_http_is_one_and_what_only_listens_gives_none(server
         await asyncio.wait_for(task, 5)
 
 
+async def test_an_answer_of_somebody_else_is_none_and_is_said_when_the_start_fails(server):
+    server.own = False
+    async with await asyncio.start_server(speaking, "127.0.0.1", 0) as speaker:
+        port = speaker.sockets[0].getsockname()[1]
+        task = asyncio.ensure_future(waiting(server).answer(lambda: f"http://127.0.0.1:{port}", "/"))
+        await asyncio.sleep(0.2)
+        assert not task.done()
+        server.site.truths["job"] = Truth.DEAD
+        said = f"Somebody else's program listens at port {port} of the cluster(.|\n)*ended while it was starting"
+        with pytest.raises(StartFailed, match=said):
+            await asyncio.wait_for(task, 5)
+
+
+@pytest.mark.parametrize("before", [False, None], ids=["somebody else listened", "nobody listened any more"])
+async def test_the_wait_goes_on_until_the_own_server_listens(server, before):
+    server.own = before
+    async with await asyncio.start_server(speaking, "127.0.0.1", 0) as speaker:
+        port = speaker.sockets[0].getsockname()[1]
+        task = asyncio.ensure_future(waiting(server).answer(lambda: f"http://127.0.0.1:{port}", "/"))
+        await asyncio.sleep(0.2)
+        assert not task.done()
+        server.own = True
+        await asyncio.wait_for(task, 5)
+
+
 async def test_a_job_that_is_dead_ends_the_wait_with_its_last_lines(server):
     server.log_text = "no such module: numpy"
     bringup = waiting(server)

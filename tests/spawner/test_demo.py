@@ -21,7 +21,9 @@ def wait_gone(demo: RunningDemo, within: float = 30) -> list[int]:
 
 
 def test_ctrl_c_stops_everything(tmp_path):
+    (tmp_path / "demo").mkdir(mode=0o755)
     demo = RunningDemo(tmp_path / "demo").wait_ready()
+    assert demo.folder.stat().st_mode & 0o777 == 0o700
     assert httpx.get(f"{demo.url}/services/beamhub/api/v1/health").json()["status"] == "ok"
     assert len(demo.processes()) > 3
     assert demo.interrupt() == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from services.hub import RunningHub, wait_for
+from services.hub import LOCAL, RunningHub, wait_for
 
 from beamhub.spawner.sites import processes
 
@@ -276,6 +276,40 @@ def test_a_process_that_belongs_to_no_server_is_ended(hub):
     hub.start()  # looks for them at its start, and again some seconds later
     assert lost.wait(20) == -signal.SIGKILL
     assert f"{job} at This computer belongs to no server" in hub.log()
+
+
+def test_a_server_whose_site_was_taken_out_of_the_file_goes_on_and_can_be_stopped_when_it_is_back(tmp_path):
+    def refuses(method: str, path: str) -> bool:
+        answer = hub.api(method, path)
+        assert answer.status_code == 409
+        assert "put the site 'here' back into compute.yaml" in answer.json()["message"]
+        return start_of(hub, "ada") == before
+
+    with RunningHub(tmp_path, extra="c.JupyterHub.init_spawners_timeout = 1") as hub:
+        hub.start_server("ada", options={"profile": "small"})
+        before, process = start_of(hub, "ada"), process_of(hub, "ada")
+        hub.kill()
+        (tmp_path / "compute.yaml").write_text(LOCAL.replace("here", "elsewhere"))
+        process.suspend()  # so that it does not answer the Hub that looks for it
+        hub.start()
+        assert refuses("DELETE", "users/ada/server")
+        process.resume()
+        hub.wait_ready("ada")
+        assert refuses("DELETE", "users/ada/server")
+        assert refuses("DELETE", "users/ada")
+        assert hub.server("ada")["ready"]
+        assert hub.as_user("ada").get("user/ada/api").json()["pid"] == process.pid
+        hub.process.terminate()  # a Hub that ends stops what it can
+        hub.process.wait(20)
+        assert not gone(process)
+        hub.start()
+        hub.wait_ready("ada")
+        (tmp_path / "compute.yaml").write_text(LOCAL)
+        wait_for(lambda: "compute.yaml was changed and is in force" in hub.log())
+        hub.stop_server("ada")
+        assert gone(process)
+        assert tokens(hub, "ada") == []
+        assert "start" not in hub.server("ada")["state"]
 
 
 def test_the_token_of_a_server_may_do_five_things_and_lies_nowhere_but_with_it(hub):

@@ -1,5 +1,6 @@
 # ruff: noqa: ASYNC220, S104 - short programs, and addresses that are refused
 import asyncio
+import contextlib
 import os
 import pwd
 import secrets
@@ -10,19 +11,47 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from services.hub import LOCAL, STUB, RunningHub, wait_for
+from services.hub import LOCAL, STUB, RunningHub, free_port, wait_for
 from traitlets.config import Config
 
 from beamhub.spawner.errors import CannotLaunch
-from beamhub.spawner.sites import courier, processes
+from beamhub.spawner.sites import courier, listeners, processes
 from beamhub.spawner.sites.accounts import shared_account, unix_account
 from beamhub.spawner.sites.local import LocalConfig, LocalSite, Watched
 from beamhub.spawner.sites.site import HubSettings, Truth
 
 SLEEP = ["sleep", "60"]
+STRANGER = 65534  # an account that no server of these tests runs as
+TAKES = """
+import socket, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Taker(HTTPServer):
+    address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+with Taker((sys.argv[1], int(sys.argv[2])), Answer) as taker:
+    print(flush=True)
+    taker.serve_forever()
+"""
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="uses other accounts, which needs root")
+
+
+@contextlib.contextmanager
+def taken(port: int, address: str = "127.0.0.1", uid: int = STRANGER) -> Iterator[None]:
+    """An account speaks HTTP at a port, which it asks for with SO_REUSEADDR."""
+    command = ["/usr/bin/python3", "-c", TAKES, address, str(port)]
+    with subprocess.Popen(command, user=uid, cwd="/", stdout=-1, stderr=subprocess.DEVNULL) as taker:
+        try:
+            assert taker.stdout.readline() == b"\n"
+            yield
+        finally:
+            taker.kill()
 
 
 # Processes
@@ -148,6 +177,47 @@ def test_the_hubs_own_account_is_not_shared_unless_it_is_said(tmp_path, found, r
     assert site(tmp_path, accounts="none").problems(hub({"ada"})) == []
 
 
+# Who listens
+
+
+@needs_root
+def test_who_listens_is_known_by_the_account():
+    port = free_port()
+    assert listeners.accounts("127.0.0.1", port) == set()
+    with taken(port):
+        assert listeners.accounts("127.0.0.1", port) == {STRANGER}
+        assert listeners.accounts("127.0.0.2", port) == set()
+        assert listeners.accounts("::1", port) == set()
+
+
+@needs_root
+@pytest.mark.parametrize("everywhere", ["0.0.0.0", "::"])
+def test_who_listens_everywhere_listens_where_nobody_else_does(everywhere):
+    port = free_port()
+    with taken(port, everywhere):
+        assert listeners.accounts("127.0.0.1", port) == {STRANGER}
+        assert listeners.accounts("::1", port) == ({STRANGER} if ":" in everywhere else set())
+
+
+@needs_root
+def test_who_listens_at_the_very_address_gets_what_is_sent_there():
+    port = free_port()
+    with taken(port, "::1"), taken(port, "127.0.0.2"), taken(port, "127.0.0.1", uid=0):
+        assert listeners.accounts("127.0.0.1", port) == {0}
+        assert listeners.accounts("127.0.0.2", port) == listeners.accounts("::1", port) == {STRANGER}
+
+
+@needs_root
+@pytest.mark.parametrize(("uid", "own"), [(STRANGER, True), (1, False), (None, False)], ids=["own", "other", "Hub's"])
+async def test_a_server_is_where_its_account_listens(tmp_path, uid, own):
+    here, port = site(tmp_path), free_port()
+    server = here.child_class()(job="job")
+    here.watched["job"] = Watched(uid=uid)
+    assert await server.listens("127.0.0.1", port) is None
+    with taken(port):
+        assert await server.listens("127.0.0.1", port) is own
+
+
 # Truth
 
 
@@ -198,6 +268,62 @@ async def test_what_a_server_started_ends_with_it(tmp_path):
 # On a real Hub
 
 
+GATED = """
+import pathlib
+c.Spawner.environment = {"STUB_GATE": lambda spawner: str(pathlib.Path(f"gate-{spawner.name}").resolve())}
+c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 1}
+c.JupyterHub.init_spawners_timeout = 1
+"""
+
+
+def take_port(running: RunningHub, name: str) -> int:
+    """Ask for a server and wait until its port is reserved and nobody listens there yet; the port."""
+    assert running.ask_server("ada", name, {"profile": "small"}).status_code in (201, 202)
+    start = wait_for(lambda: (found := running.server("ada", name)["state"]["start"])["phase"] == "announced" and found)
+    port = urlsplit(start["url"]).port
+    stub = psutil.Process(start["child"]["process"]["pid"])
+    wait_for(
+        lambda: any("stub_server" in word for word in stub.cmdline()) and not listeners.accounts("127.0.0.1", port)
+    )
+    return port
+
+
+@needs_root
+@pytest.mark.hub
+def test_a_program_of_another_account_at_a_servers_port_is_not_taken_for_the_server(tmp_path):
+    with RunningHub(tmp_path, compute=LOCAL.replace("20s", "120s"), extra=GATED) as running:
+        with taken(take_port(running, "goes")):
+            time.sleep(2)
+            assert not running.server("ada", "goes")["ready"]
+            running.kill()
+            running.start()
+            time.sleep(2)
+            assert not running.server("ada", "goes")["ready"]
+        (tmp_path / "gate-goes").touch()
+        running.wait_ready("ada", "goes")
+        said = running.as_user("ada").get("user/ada/goes/api").json()
+        assert said["pid"] == running.server("ada", "goes")["state"]["start"]["child"]["process"]["pid"]
+
+        port = take_port(running, "stays")
+        with taken(port):
+            time.sleep(1)
+            (tmp_path / "gate-stays").touch()
+            said = running.progress("ada", "stays")[-1]
+        assert said["failed"]
+        assert f"Somebody else's program listens at port {port} of This computer" in said["message"]
+        assert "Address already in use" in said["message"]
+
+        port = take_port(running, "later")
+        with taken(port):
+            running.kill()
+            running.start()
+            time.sleep(1)
+            (tmp_path / "gate-later").touch()
+            running.wait_gone("ada", "later")
+        ended = running.server("ada", "later")["state"]["kept"]["ended"]
+        assert f"Somebody else's program listens at port {port} of This computer" in ended
+
+
 @pytest.mark.hub
 def test_a_server_ends_when_its_time_is_over(tmp_path):
     compute = LOCAL.replace("choices: [1h, 4h], default: 1h", "choices: [8s], default: 8s")
@@ -222,7 +348,6 @@ def test_the_real_notebook_server_starts_and_stops(tmp_path):
         assert not kernel.is_running()
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes accounts, which needs root")
 UNIX = """
 sites:
   here: {kind: local, title: This computer, accounts: unix, start_timeout: 20s}
@@ -244,17 +369,21 @@ def people() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def unix_hub(people) -> Iterator[RunningHub]:
-    """The stub lies where every account can read it; the Hub's own files do not."""
+def stub() -> Iterator[list[str]]:
+    """The stub where every account can read it; the Hub's own files are not."""
     shared = Path(tempfile.mkdtemp(prefix="beamhub-"))
     shared.chmod(0o755)
-    stub = Path(shutil.copy(STUB[1], shared))
-    stub.chmod(0o644)
-    folder = Path(tempfile.mkdtemp(prefix="beamhub-hub-"))
-    command = ["/usr/bin/python3", str(stub)]
-    with RunningHub(folder, compute=UNIX, users=[*people, "stranger"], command=command) as running:
-        yield running
+    copy = Path(shutil.copy(STUB[1], shared))
+    copy.chmod(0o644)
+    yield ["/usr/bin/python3", str(copy)]
     shutil.rmtree(shared)
+
+
+@pytest.fixture(scope="module")
+def unix_hub(people, stub) -> Iterator[RunningHub]:
+    folder = Path(tempfile.mkdtemp(prefix="beamhub-hub-"))
+    with RunningHub(folder, compute=UNIX, users=[*people, "stranger"], command=stub) as running:
+        yield running
     shutil.rmtree(folder)
 
 
@@ -284,6 +413,30 @@ def test_servers_of_two_accounts_cannot_look_into_each_other(unix_hub, people):
     for name in people:
         unix_hub.stop_server(name)
         wait_for(lambda name=name: not list((Path(pwd.getpwnam(name).pw_dir) / ".beamhub").glob("bh-*")))
+
+
+# root that file permissions hold for, as they do for it on NFS with root_squash
+SQUASHED = """
+import ctypes
+header, capabilities = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+assert ctypes.CDLL(None).capget(header, capabilities) == 0
+for which in (0, 1, 2):
+    capabilities[which] &= ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+assert ctypes.CDLL(None).capset(header, capabilities) == 0
+"""
+
+
+@needs_root
+@pytest.mark.hub
+def test_a_server_starts_in_a_home_that_root_may_not_enter(people, stub, tmp_path):
+    name, home = people[0], Path(pwd.getpwnam(people[0]).pw_dir)
+    home.chmod(0o700)
+    with RunningHub(tmp_path, compute=UNIX, users=people, command=stub, extra=SQUASHED) as running:
+        running.start_server(name, options={})
+        pid = running.as_user(name).get(f"user/{name}/api").json()["pid"]
+        assert psutil.Process(pid).cwd() == str(home)
+        running.stop_server(name)
+        wait_for(lambda: [path.name for path in (home / ".beamhub").iterdir()] == ["last-server.log"])
 
 
 @needs_root
