@@ -79,6 +79,7 @@ class Client:
                     if source.response.is_error:
                         source.response.read()
                     _refuse(source.response)
+                    _is_stream(source.response)
                     yield follower.opened()
                     for event in source.iter_sse():
                         yield follower.heard(event)
@@ -119,6 +120,7 @@ class AsyncClient:
                     if source.response.is_error:
                         await source.response.aread()
                     _refuse(source.response)
+                    _is_stream(source.response)
                     yield follower.opened()
                     async for event in source.aiter_sse():
                         yield follower.heard(event)
@@ -178,6 +180,13 @@ def _refuse(answer: httpx.Response) -> None:
     if answer.status_code >= 500:
         raise ServiceDown(problem.message, _seconds(answer))
     raise KINDS.get(answer.status_code, Answered)(problem)
+
+
+def _is_stream(answer: httpx.Response) -> None:
+    """Raise ServiceDown for an answer without a word of an error that is no stream of events either."""
+    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind != "text/event-stream":
+        raise ServiceDown(f"what answers at {answer.url} is no BeamHub service; is its address right?")
 
 
 def _seconds(answer: httpx.Response) -> float | None:

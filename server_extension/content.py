@@ -7,6 +7,7 @@ whole notebook server, from whichever thread it were asked.
 import json
 import math
 import os
+import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 
 LARGEST = 64 * 2**20  # bytes of values that are read for one answer
 LARGEST_AS_TEXT = 16 * 2**20  # the same where they are answered as JSON or CSV
+MEMORY = 2 * 2**30  # bytes that answers may need beyond what the libraries take, so that no file fills the machine
+TOO_MUCH = f"it cannot be unpacked within {MEMORY // 2**30} GiB of memory, or is damaged"
+FAILED = ("filter returned failure", "memory allocation failed")  # HDF5's words where unpacking needs too much
 WORDS = ("meta", "attr", "data", "paths", "stats")
 
 
@@ -84,6 +88,28 @@ def size_of(content: Any, selection: str | None) -> int:
     return int(values * described["type"].get("size", 1))
 
 
+def bound_memory() -> None:
+    """Let this process have 2 GiB more than the libraries that it needs, which are loaded here."""
+    import h5grove.content
+    import h5grove.encoders  # noqa: F401
+
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:  # no Linux: the system's own limits hold
+        return
+    most = pages * resource.getpagesize() + MEMORY
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, as a sentence."""
+    if isinstance(error, MemoryError) or any(words in str(error) for words in FAILED):
+        return TOO_MUCH
+    return str(error)[:300] or type(error).__name__
+
+
 def _sent(response: Any) -> tuple[bytes, dict[str, str]]:
     return response.content, response.headers
 
@@ -96,6 +122,7 @@ def main() -> None:
     """Answer one question a line: a line that says how long the content is or what is wrong, then the content."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
+    bound_memory()
     for line in sys.stdin.buffer:
         asked = json.loads(line)
         content, wrong = b"", ""
@@ -103,7 +130,7 @@ def main() -> None:
         try:
             content, headers = read(Path(asked["file"]), Question(**asked["question"]))
         except Exception as error:  # the reader lives on, whatever is in a file
-            wrong = str(error)[:300] or type(error).__name__
+            wrong = _told(error)
         head = {"size": len(content), "headers": dict(headers), "wrong": wrong}
         answers.write(json.dumps(head).encode() + b"\n" + content)
         answers.flush()

@@ -1,13 +1,15 @@
 """The way through the kernel, for pages that do not come from our notebook server.
 
-The page sends a custom message, the kernel answers with one of the same ``id``:
+Each view of the widget has a name, since all views hear what the kernel sends. The page sends a custom message, the
+kernel answers with one of the same ``view`` and ``id``:
 
-* page: ``{"id": 7, "method": "GET", "path": "v1/runs", "query": [["limit", "100"]], "body": null, "headers": {}}``
-* kernel: ``{"id": 7, "status": 200, "type": "application/json"}``, the body's bytes as the one buffer.
+* page: ``{"view": "a", "id": 7, "method": "GET", "path": "v1/runs", "query": [["limit", "100"]], "body": null, …}``
+* kernel: ``{"view": "a", "id": 7, "status": 200, "type": "application/json"}``, the body's bytes as the one buffer.
 
 ``path`` is named as the extension names it: ``v1/…`` goes to the service, ``chunk/NAME`` is a part of the bundle. With
-``{"listen": ["proposal", …]}`` the page asks for changes; from then on a thread sends ``{"event": "change" | "reset" |
-"proposals" | "status", "data": …}``, also while the kernel computes. No message holds a token.
+``{"view": "a", "listen": ["proposal", …], "last": 12}`` a view asks for changes since ``last``, the ``seq`` of what it
+shows, or null; from then on a thread sends ``{"view": "a", "event": "change" | "reset" | "proposals" | "status",
+"data": …}``, also while the kernel computes, until the view says ``"listen": null``. No message holds a token.
 """
 
 import contextlib
@@ -30,6 +32,7 @@ PASSED = re.compile(
     r"|rules/[^/]+/pause|proposals|results/\d+/(plot|preview\.png)"
 )
 TIMEOUT_S = 30.0
+VIEWS = 16  # that listen at once; a page that was closed says no good-bye, so the oldest ends then
 Send = Callable[[dict[str, Any], list[bytes]], None]
 
 
@@ -47,37 +50,44 @@ class Relay:
         trusted = ssl.create_default_context() if secure else False
         # the token is for the service, not for a proxy of the environment
         self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False, verify=trusted)
-        self._follower: _Follower | None = None
+        self._followers: dict[str, _Follower] = {}  # by view, the oldest first
 
     def receive(self, message: Any) -> None:
         """Answer one message of the page; what is not understood is not answered."""
         if not isinstance(message, dict):
             return
+        view = str(message.get("view", ""))
         if "listen" in message:
-            self._listen(tuple(str(name) for name in message["listen"] or ()))
+            self._listen(view, message["listen"], message.get("last"))
         elif isinstance(message.get("id"), int) and isinstance(message.get("path"), str):
             status, kind, body = self._answer(message)
-            self._send({"id": message["id"], "status": status, "type": kind}, [body])
+            self._send({"view": view, "id": message["id"], "status": status, "type": kind}, [body])
 
     def close(self) -> None:
-        """End the thread."""
-        self._unfollow()
+        """End the threads."""
+        for view in list(self._followers):
+            self._unfollow(view)
         self._http.close()
 
-    def _unfollow(self) -> None:
-        if self._follower is not None:
-            self._follower.ended.set()
+    def _unfollow(self, view: str) -> None:
+        if (follower := self._followers.pop(view, None)) is not None:
+            follower.ended.set()
 
-    def _listen(self, proposals: tuple[str, ...]) -> None:
-        """Follow for a view that was painted (anew), with the thread that is there where it follows the same."""
-        if self._follower is not None and self._follower.follows(proposals):
+    def _listen(self, view: str, proposals: Any, last: Any) -> None:
+        """Follow for a view from now on what it shows now; nothing any more where that is None."""
+        self._unfollow(view)
+        if proposals is None:
             return
-        self._unfollow()
         if self._service is None:
-            self._send({"event": "status", "data": {"live": False, "message": _NO_SERVICE}}, [])
+            data = {"live": False, "message": _NO_SERVICE}
+            self._send({"view": view, "event": "status", "data": data}, [])
             return
-        self._follower = _Follower(self._service, proposals, self._send)
-        self._follower.start()
+        if len(self._followers) >= VIEWS:
+            self._unfollow(next(iter(self._followers)))
+        names = tuple(str(name) for name in proposals)
+        follower = _Follower(self._service, names, last if isinstance(last, int) else None, view, self._send)
+        self._followers[view] = follower
+        follower.start()
 
     def _answer(self, message: dict[str, Any]) -> tuple[int, str, bytes]:
         where, _, rest = message["path"].partition("/")
@@ -101,27 +111,18 @@ class Relay:
 
 
 class _Follower(threading.Thread):
-    """Passes changes on until it is ended."""
+    """Passes changes on to one view until it is ended."""
 
-    def __init__(self, service: Service, proposals: tuple[str, ...], send: Send) -> None:
+    def __init__(self, service: Service, proposals: tuple[str, ...], last: int | None, view: str, send: Send) -> None:
         super().__init__(name="beamhub changes", daemon=True)
-        self._service, self._proposals, self._send = service, proposals, send
-        self._status: dict[str, Any] | None = None
+        self._service, self._proposals, self._last, self._view, self._send = service, proposals, last, view, send
         self.ended = threading.Event()
-
-    def follows(self, proposals: tuple[str, ...]) -> bool:
-        """Whether these are followed already; the page is told again whether that is live."""
-        if self._proposals != proposals or self.ended.is_set() or not self.is_alive():
-            return False
-        if self._status is not None:
-            self._tell("status", self._status)
-        return True
 
     def run(self) -> None:
         client = Client(self._service)
         live: bool | None = None
         try:
-            for event in client.follow(self._proposals):
+            for event in client.follow(self._proposals, self._last):
                 if self.ended.is_set():
                     return
                 if live != (event is not None):
@@ -135,12 +136,11 @@ class _Follower(threading.Thread):
             client.close()
 
     def _tell_status(self, live: bool, message: str) -> None:
-        self._status = {"live": live, "since": _now(), "message": message}
-        self._tell("status", self._status)
+        self._tell("status", {"live": live, "since": _now(), "message": message})
 
     def _tell(self, event: str, data: Any) -> None:
         with contextlib.suppress(Exception):  # the page may be gone; nobody is left to tell
-            self._send({"event": event, "data": data}, [])
+            self._send({"view": self._view, "event": event, "data": data}, [])
 
 
 _NO_SERVICE = "this server knows no processing service: start it from a BeamHub Hub"

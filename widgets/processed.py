@@ -15,7 +15,7 @@ from beamhub.widgets.cell import Cell
 from beamhub.widgets.comm import Relay
 from beamhub.widgets.entry import Entries
 from beamhub.widgets.extension import Extension
-from beamhub.widgets.snapshot import Refresher, count_of, take
+from beamhub.widgets.snapshot import Refresher, Snapshot, count_of, take, take_soon
 
 
 class ProcessedData(Widget):
@@ -47,7 +47,7 @@ class ProcessedData(Widget):
             server_id=self._extension.hello() if self._extension else None,
         )
         self._relay = Relay(service, lambda content, buffers: self.send(content, buffers))
-        self.on_msg(lambda _, content, __: self._relay.receive(content))
+        self.on_msg(lambda _, content, __: self._receive(content))
 
     @property
     def connected(self) -> bool:
@@ -93,16 +93,18 @@ class ProcessedData(Widget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """What the cell shows: the widget, and the static table where there is none."""
+        return self._bundle(take_soon(self.catalog), **kwargs)
+
+    def _bundle(self, now: Snapshot, **kwargs: Any) -> tuple[dict[str, Any], Any]:
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        now = take(self.catalog)
         return dict(data or {}) | {"text/html": now.html, "text/plain": now.text}, metadata
 
     def _ipython_display_(self) -> None:
         """Show it under a display id, so that the static table can be refreshed in the saved notebook."""
         from IPython.display import display
 
-        data, metadata = self._repr_mimebundle_()
+        data, metadata = self._bundle(take_soon(self.catalog, self._show))
         display(data, metadata=metadata, raw=True, display_id=self.view_id)
         if self._refresher is None and self.connected:
             self._refresher = Refresher(self._state, self._refresh)
@@ -114,12 +116,22 @@ class ProcessedData(Widget):
             return self.proposal, count.count, tuple(count.states.items())
         return None
 
+    def _receive(self, content: Any) -> None:
+        if isinstance(content, dict) and content.get("hidden") is True:
+            if self._refresher is not None:
+                self._refresher.look()
+        else:
+            self._relay.receive(content)
+
     def _refresh(self) -> None:
+        self._show(take(self.catalog))
+
+    def _show(self, now: Snapshot) -> None:
         """Paint the widget anew, with the new table beside it; its view state lies outside of the view."""
         from IPython.display import update_display
 
         with contextlib.suppress(Exception):  # the front end may be gone; the next one shows a fresh table anyway
-            data, metadata = self._repr_mimebundle_()
+            data, metadata = self._bundle(now)
             update_display(data, metadata=metadata, raw=True, display_id=self.view_id)
 
 

@@ -15,6 +15,7 @@ from beamhub.widgets.browse import Catalog
 ROWS = 200
 LARGEST = 50_000  # bytes of the table
 SCALARS = 4  # columns of numbers
+PATIENCE_S = 1.0  # what shows the widget waits for the service at most so long
 QUIET_S, LEAST_S = 10.0, 60.0  # a table that did not change so long is made anew, at most so often
 
 
@@ -43,6 +44,28 @@ def take(catalog: Catalog) -> Snapshot:
             break
     states = ", ".join(f"{number} {state}" for state, number in count.states.items() if number)
     return Snapshot(text, f"{when}: {total}" + (f" ({states})" if states else ""))
+
+
+def take_soon(catalog: Catalog, later: Callable[[Snapshot], None] | None = None) -> Snapshot:
+    """What there is now, at most a second later; where the service takes longer, ``later`` gets it when it came."""
+    waiting = "Processed data: waiting for the processing service"
+    found: list[Snapshot] = []
+    lock, left = threading.Lock(), threading.Event()
+
+    def look() -> None:
+        now = take(catalog)
+        with lock:
+            found.append(now)
+            late = left.is_set()
+        if late and later is not None:
+            later(now)
+
+    thread = threading.Thread(target=look, name="beamhub first snapshot", daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    with lock:
+        left.set()
+        return found[0] if found else Snapshot(f"<div><p>{waiting}</p></div>", waiting)
 
 
 def count_of(catalog: Catalog) -> CountByState:
@@ -75,6 +98,8 @@ def _number(run: Run, name: str) -> str:
 class Refresher(threading.Thread):
     """Has the saved table made anew when the data changed and then was quiet for 10 s, at most once a minute.
 
+    When nobody looks any more (the page was hidden), changed data is not waited with.
+
     Args:
         look: what tells one state of the data from another, None where that is not known.
         refresh: makes the table anew.
@@ -83,19 +108,29 @@ class Refresher(threading.Thread):
     def __init__(self, look: Callable[[], object], refresh: Callable[[], None]) -> None:
         super().__init__(name="beamhub snapshot", daemon=True)
         self._look, self._refresh = look, refresh
-        self._ended = threading.Event()
+        self._ended = False
+        self._wanted = threading.Event()
 
     def run(self) -> None:
-        """Look every 10 s until ended."""
+        """Look every 10 s, and when that is wanted, until ended."""
         seen = shown = self._look()
         last = time.monotonic()
-        while not self._ended.wait(QUIET_S):
+        while True:
+            wanted = self._wanted.wait(QUIET_S)
+            if self._ended:
+                return
+            self._wanted.clear()
             before, seen = seen, self._look()
-            quiet = seen is not None and seen == before
-            if quiet and seen != shown and time.monotonic() - last >= LEAST_S:
+            due = wanted or (seen == before and time.monotonic() - last >= LEAST_S)
+            if due and seen is not None and seen != shown:
                 last, shown = time.monotonic(), seen
                 self._refresh()
 
+    def look(self) -> None:
+        """Look now, and have the table made anew if the data changed."""
+        self._wanted.set()
+
     def end(self) -> None:
         """Stop."""
-        self._ended.set()
+        self._ended = True
+        self._wanted.set()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import zlib
 
 import h5py
 import pytest
@@ -72,3 +73,35 @@ async def test_the_child_has_no_token(reader, path, monkeypatch):
     await reader.read(path, DATA)
     with open(f"/proc/{reader._child.pid}/environ", "rb") as file:  # noqa: ASYNC230
         assert b"alices-token" not in file.read()
+
+
+def zeros(count: int) -> bytes:
+    """So many zeros (a multiple of 16 MiB), compressed; made of one block again and again, so that it takes no time."""
+    block = 16 * 2**20
+    packer = zlib.compressobj(9, wbits=-15)
+    packed = packer.compress(bytes(block)) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = ((count % 65521) << 16) | 1  # Adler's, of zeros
+    return b"\x78\x9c" + packed * (count // block) + b"\x03\x00" + checksum.to_bytes(4, "big")
+
+
+def test_the_zeros_are_what_zlib_unpacks():
+    assert zlib.decompress(zeros(2**25)) == bytes(2**25)
+
+
+@pytest.mark.parametrize("declared", [3 * 2**30, 1000], ids=["a chunk of 3 GiB", "a chunk that is more than it says"])
+async def test_a_small_file_that_unpacks_to_gigabytes_is_refused_and_the_next_one_read(
+    reader, path, tmp_path, declared
+):
+    with h5py.File(tmp_path / "bomb.h5", "w") as file:
+        data = file.create_dataset("bomb", (declared,), "u1", chunks=(declared,), compression="gzip")
+        data.id.write_direct_chunk((0,), zeros(3 * 2**30))
+    assert (tmp_path / "bomb.h5").stat().st_size < 10 * 2**20
+    await reader.read(path, DATA)
+    child = reader._child.pid
+    with pytest.raises(CannotRead, match="2 GiB of memory"):
+        await reader.read(tmp_path / "bomb.h5", Question("data", "/bomb", selection="0:10"))
+    with open(f"/proc/{child}/status") as file:  # noqa: ASYNC230
+        peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+    assert peak * 1024 < 2.5 * 2**30
+    assert (await reader.read(path, DATA))[0] == b"[1.0,2.0]"
+    assert reader._child.pid == child

@@ -194,11 +194,12 @@ async def test_without_a_service_the_page_is_told_so():
 
 
 async def test_whatever_answers_in_the_services_place_is_never_live(upstream, fake):
-    for code, headers in ((502, {}), (302, {"Location": "/hub/login"})):
+    for code, headers in ((502, {}), (302, {"Location": "/hub/login"}), (200, {"Content-Type": "text/html"})):
         fake.answers["changes"] = (code, b"<html>", headers)
         async with upstream.listening(RED) as page:
             await becomes(lambda: len(fake.requests("changes")) > 1)
             assert not upstream.status["live"]
-            assert page.queue.qsize() == 2
+            assert [data["live"] for _, data in await told(page, 2)] == [False, False]
+            assert page.queue.empty()
         fake.asked.clear()
     assert all(path == "changes" for _, path, _, _ in fake.asked)

@@ -8,6 +8,7 @@ from services.api import Bench, serving
 from services.scripted import Answer, scripted
 
 from beamhub.catalog import Service
+from beamhub.widgets import comm as module
 from beamhub.widgets.comm import Relay
 
 
@@ -40,9 +41,9 @@ def relay(service):
 
 
 def ask(relay: Relay, path: str, method: str = "GET", **more) -> tuple[int, bytes]:
-    relay.receive({"id": 7, "method": method, "path": path, **more})
+    relay.receive({"view": "v", "id": 7, "method": method, "path": path, **more})
     content, buffers = relay.sent[-1]
-    assert content["id"] == 7
+    assert (content["view"], content["id"]) == ("v", 7)
     return content["status"], buffers[0]
 
 
@@ -78,16 +79,41 @@ def test_changes_come_from_a_thread_of_their_own(relay, bench):
     assert {change["proposal"] for change in changes} == {"red"}
 
 
-def test_a_view_that_is_painted_anew_needs_no_new_thread(relay):
-    relay.receive({"listen": ["red"]})
-    relay.arrived.wait(10)
-    thread = relay._follower
-    relay.receive({"listen": ["red"]})
-    assert relay._follower is thread
-    assert [content["data"]["live"] for content, _ in relay.sent] == [True, True]
-    relay.receive({"listen": ["blue"]})
-    assert relay._follower is not thread
-    assert thread.ended.is_set()
+def test_two_views_follow_each_its_own_proposal_from_what_each_shows(relay, bench):
+    relay.receive({"view": "one", "listen": ["red"], "last": 0})
+    relay.receive({"view": "two", "listen": ["blue"], "last": 0})
+    relay.receive({"view": "three", "listen": ["red"], "last": None})
+
+    def told(view: str, event: str) -> list:
+        found = [content for content, _ in list(relay.sent) if content.get("view") == view]
+        return [content["data"] for content in found if content["event"] == event]
+
+    for _ in range(100):
+        if told("one", "change") and told("two", "status") and told("three", "status"):
+            break
+        threading.Event().wait(0.1)
+    assert {change["proposal"] for change in told("one", "change")} == {"red"}
+    assert told("two", "status")
+    assert told("two", "change") == told("three", "change") == []
+
+
+def test_a_view_that_goes_ends_its_own_thread_only(relay):
+    for view in ("one", "two"):
+        relay.receive({"view": view, "listen": ["red"]})
+    one, two = relay._followers.values()
+    relay.receive({"view": "one", "listen": None})
+    assert one.ended.is_set()
+    assert not two.ended.is_set()
+    relay.receive({"view": "two", "listen": ["blue"]})
+    assert two.ended.is_set()
+    assert list(relay._followers) == ["two"]
+
+
+def test_views_of_pages_that_were_closed_do_not_pile_up(relay, monkeypatch):
+    monkeypatch.setattr(module, "VIEWS", 2)
+    for view in ("one", "two", "three"):
+        relay.receive({"view": view, "listen": ["red"]})
+    assert list(relay._followers) == ["two", "three"]
 
 
 def test_without_a_service_every_answer_says_so():
@@ -101,7 +127,7 @@ def test_without_a_service_every_answer_says_so():
 def test_pictures_come_as_bytes_beside_the_message(relay, bench):
     status, body = ask(relay, f"v1/results/{bench.runs[0]}/preview.png", query=[["width", "16"]])
     assert (status, body[:4]) == (200, b"\x89PNG")
-    assert relay.sent[-1][0] == {"id": 7, "status": 200, "type": "image/png"}
+    assert relay.sent[-1][0] == {"view": "v", "id": 7, "status": 200, "type": "image/png"}
 
 
 def test_the_parts_of_the_bundle_come_through_the_kernel_too(relay):
@@ -112,17 +138,21 @@ def test_the_parts_of_the_bundle_come_through_the_kernel_too(relay):
 
 def test_a_service_that_is_away_is_said_at_once_and_again_when_it_is_back():
     with scripted() as script:
-        script.say(Answer(502), Answer(200, [b":\n\n"], {"Content-Type": "text/event-stream"}, hold=30))
+        script.say(
+            Answer(502),
+            Answer(200, [b"<html>"], {"Content-Type": "text/html"}),
+            Answer(200, [b":\n\n"], {"Content-Type": "text/event-stream"}, hold=30),
+        )
         sent: list = []
         relay = Relay(Service(script.url, "t"), lambda content, buffers: sent.append(content))
         relay.receive({"listen": ["red"]})
         for _ in range(100):
-            if len(sent) >= 2:
+            if len(script.asked) >= 3 and sent[-1]["data"]["live"]:
                 break
             threading.Event().wait(0.05)
         relay.close()
         script.answers.clear()
-    assert [(told["event"], told["data"]["live"]) for told in sent[:2]] == [("status", False), ("status", True)]
+    assert [(told["event"], told["data"]["live"]) for told in sent] == [("status", False), ("status", True)]
 
 
 def test_no_message_to_the_page_holds_the_token():

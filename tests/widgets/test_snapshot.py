@@ -1,10 +1,14 @@
+import threading
+import time
+
 import pytest
 from services.api import Bench, serving
+from services.scripted import Answer, scripted
 
 from beamhub.catalog import Client, Service
 from beamhub.widgets import Catalog
 from beamhub.widgets import snapshot as module
-from beamhub.widgets.snapshot import Refresher, take
+from beamhub.widgets.snapshot import Refresher, take, take_soon
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,28 @@ def test_why_there_is_no_table_is_said_instead():
     client.close()
 
 
+def test_a_service_that_hangs_is_not_waited_for_and_its_answer_comes_later(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+    with scripted() as script:
+        script.say(Answer(503, [b'{"message": "late", "reason": "r", "code": 503}'], hold=1.0))
+        client = Client(Service(script.url, "t"))
+        came, later = threading.Event(), []
+        began = time.monotonic()
+        now = take_soon(Catalog("red", client), lambda snapshot: (later.append(snapshot), came.set()))
+        assert time.monotonic() - began < 0.9
+        assert "waiting for the processing service" in now.html
+        assert "waiting for the processing service" in now.text
+        assert came.wait(10)
+        assert later[0].text.endswith(": late")
+        client.close()
+
+
+def test_a_service_that_answers_is_waited_for(catalog):
+    later: list = []
+    assert "3 runs of red" in take_soon(catalog, later.append).text
+    assert later == []
+
+
 def told_to_refresh(states: list, monkeypatch, least: float = 0.0) -> int:
     """How often a table whose data goes through some states is made anew."""
     monkeypatch.setattr(module, "QUIET_S", 0.001)
@@ -87,6 +113,27 @@ def told_to_refresh(states: list, monkeypatch, least: float = 0.0) -> int:
 )
 def test_the_saved_table_is_made_anew_when_changes_come_to_rest(states, times, monkeypatch):
     assert told_to_refresh(states, monkeypatch) == times
+
+
+def test_the_saved_table_is_made_anew_at_once_when_the_page_is_hidden_and_the_data_changed():
+    states, refreshed = iter([1, 1, 2]), []
+    looked, made = threading.Semaphore(0), threading.Event()
+
+    def look():
+        looked.release()
+        return next(states)
+
+    refresher = Refresher(look, lambda: (refreshed.append(1), made.set()))
+    refresher.start()
+    assert looked.acquire(timeout=5)
+    refresher.look()
+    assert looked.acquire(timeout=5)
+    refresher.look()
+    assert made.wait(5)
+    refresher.end()
+    refresher.join(5)
+    assert not refresher.is_alive()
+    assert refreshed == [1]
 
 
 def test_the_saved_table_is_made_anew_at_most_once_a_minute(monkeypatch):

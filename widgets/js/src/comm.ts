@@ -12,9 +12,10 @@ export interface Model {
 
 export class Comm implements Transport {
   readonly name = "comm";
+  private readonly view = Math.random().toString(36).slice(2); // the model's other views hear all messages too
   private next = 1;
   private readonly waiting = new Map<number, (answer: Answer) => void>();
-  private readonly listeners = new Set<Listener>();
+  private tell: Listener | null = null;
 
   constructor(private readonly model: Model, signal: AbortSignal) {
     const receive = (message: any, buffers: DataView[]) => this.receive(message, buffers || []);
@@ -25,25 +26,30 @@ export class Comm implements Transport {
   send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
     const id = this.next++;
     const answer = new Promise<Answer>((resolve) => this.waiting.set(id, resolve));
-    this.model.send({ id, method, path, query: query ? [...query] : [], body: body ?? null, headers });
+    this.model.send({ view: this.view, id, method, path, query: query ? [...query] : [], body: body ?? null, headers });
     return answer;
   }
 
-  listen(proposals: string[], tell: Listener, signal: AbortSignal): void {
-    this.listeners.add(tell);
-    this.model.send({ listen: proposals });
-    signal.addEventListener("abort", () => this.listeners.delete(tell));
+  listen(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): void {
+    this.tell = tell;
+    this.model.send({ view: this.view, listen: proposals, last: last() });
+    signal.addEventListener("abort", () => {
+      if (this.tell !== tell) return;
+      this.tell = null;
+      this.model.send({ view: this.view, listen: null });
+    });
   }
 
   /** Whether something is asked for that the kernel has not answered: it computes. */
   get busy(): boolean { return this.waiting.size > 0; }
 
   private receive(message: any, buffers: DataView[]): void {
-    if (typeof message?.event === "string") {
-      for (const tell of this.listeners) tell(message.event, message.data);
+    if (message?.view !== this.view) return;
+    if (typeof message.event === "string") {
+      this.tell?.(message.event, message.data);
       return;
     }
-    const resolve = this.waiting.get(message?.id);
+    const resolve = this.waiting.get(message.id);
     if (!resolve) return;
     this.waiting.delete(message.id);
     const view = buffers[0];

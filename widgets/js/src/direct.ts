@@ -1,6 +1,8 @@
 // Directly to the extension of the notebook server that served this page; a computing kernel stops nothing.
+import { h } from "./dom.js";
 import type { Answer, Listener, Transport } from "./transport.js";
 
+const AWAY = "waiting for the notebook server";
 const WAITS = [500, 1000, 2000, 5000, 10000];
 
 /** The address of the extension's API; nothing where the page does not come from a Jupyter server. */
@@ -48,22 +50,44 @@ class Direct implements Transport {
     return { status: answer.status, body: new Uint8Array(await answer.arrayBuffer()), type: answer.headers.get("Content-Type") || "" };
   }
 
-  listen(proposals: string[], tell: Listener, signal: AbortSignal): void {
-    void this.follow(new URLSearchParams(proposals.map((name) => ["proposal", name])), tell, signal);
+  listen(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): void {
+    void this.follow(proposals, last, tell, signal);
   }
 
-  private async follow(query: URLSearchParams, tell: Listener, signal: AbortSignal): Promise<void> {
+  private async follow(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): Promise<void> {
+    let since = "";
+    let message = AWAY;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
+        const query = new URLSearchParams(proposals.map((name) => ["proposal", name])), seq = last();
+        if (seq !== null) query.set("last", String(seq));
         const answer = await fetch(`${this.base}changes?${query}`, { headers: xsrf(), credentials: "same-origin", signal });
+        message = AWAY;
+        if (answer.status === 401 || answer.status === 403) {
+          message = "waiting for the login to be renewed; if that takes long, reload this page";
+          await this.renew(signal);
+        }
         if (!answer.ok || !answer.body) throw new Error(`${answer.status}`);
-        if (failures) tell("reset", {});
         failures = 0;
+        since = "";
         await read(answer.body, tell);
       } catch (error) { if (signal.aborted) return; }
-      tell("status", { live: false, message: "the connection to the notebook server was lost" });
+      since ||= new Date().toISOString();
+      tell("status", { live: false, since, message });
       await pause(WAITS[Math.min(failures, WAITS.length - 1)]!, signal);
     }
+  }
+
+  /** A restarted server does not know its pages' cookies; the Hub renews them where any page is opened, even out of sight. */
+  private renew(signal: AbortSignal): Promise<void> {
+    const frame = h("iframe", { src: new URL("../../files/none", this.base).href, hidden: true, title: "login" });
+    return new Promise((resolve) => {
+      const end = () => { clearTimeout(timer); frame.remove(); resolve(); };
+      const timer = setTimeout(end, 10000);
+      frame.addEventListener("load", end);
+      signal.addEventListener("abort", end, { once: true });
+      document.body.append(frame);
+    });
   }
 }
 

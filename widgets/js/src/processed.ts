@@ -55,14 +55,15 @@ class View {
   }
 
   async start(): Promise<void> {
-    const look = () => { if (!document.hidden) void this.catchUp(); };
+    const look = () => { if (document.hidden) this.leave(); else void this.catchUp(); };
     for (const [target, event] of [[document, "visibilitychange"], [window, "online"], [window, "focus"]] as const) {
       target.addEventListener(event, look, { signal: this.signal });
     }
-    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); });
+    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); });
     this.root.replaceChildren(
       h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.live), this.note, this.table.element, this.fresh, this.below,
     );
+    this.paint();
     await this.findProposals();
     await this.rows.reload();
     this.table.scrollTop = this.state.scrollTop;
@@ -88,25 +89,36 @@ class View {
     this.stream.abort();
     this.stream = new AbortController();
     const proposal = this.state.filter.proposal;
-    this.transport.listen(proposal ? [proposal] : [], (event, data) => this.hear(event, data), this.stream.signal);
+    this.transport.listen(proposal ? [proposal] : [], () => this.rows.seq, (event, data) => this.hear(event, data), this.stream.signal);
   }
 
   private hear(event: string, data: any): void {
-    if (event === "change" && data.kind === "run" && data.proposal === this.state.filter.proposal) this.rows.change(data.id);
-    else if (event === "reset") void this.rows.reload();
+    if (event === "change" && data.kind === "run" && data.proposal === this.state.filter.proposal) this.rows.change(data.id, data.seq);
+    else if (event === "reset") void this.rows.reset();
     else if (event === "proposals" || (event === "change" && !this.state.filter.proposal)) void this.again();
     else if (event === "status") {
-      if (data.live && this.root.dataset.live === "0") void this.rows.reload();
+      if (data.live && this.root.dataset.live !== "1") this.back();
       this.root.dataset.live = data.live ? "1" : "0";
-      this.live.textContent = data.live ? "● live" : `○ not live since ${clock(data.since || new Date().toISOString())}`;
-      this.live.title = data.message || "";
+      const since = clock(data.since || new Date().toISOString());
+      this.live.textContent = data.live ? "● live" : `○ not live since ${since}${data.message ? `: ${data.message}` : ""}`;
     }
+  }
+
+  /** What could not be asked while the service or the notebook server was away. */
+  private back(): void {
+    if (!this.proposals.length && !this.rows.loaded) void this.again();
+    else this.rows.back();
   }
 
   private async again(): Promise<void> {
     await this.findProposals();
     await this.rows.reload();
     this.follow();
+  }
+
+  /** Nobody looks any more: the table that is saved shows what was last seen. It is painted anew, which would empty a form. */
+  private leave(): void {
+    if (!this.root.querySelector(".bh-form")) this.model.send({ hidden: true });
   }
 
   /** After sleep or a look elsewhere: one small question whether anything was missed. */
@@ -139,8 +151,8 @@ class View {
     this.count.textContent = `${exact ? "" : "more than "}${total.toLocaleString("en")} ${total === 1 ? "run" : "runs"}`;
     this.fresh.hidden = moved === 0;
     this.fresh.textContent = `${moved} new or moved: show them`;
-    this.note.hidden = !error && !(loaded && total === 0);
-    this.note.textContent = error || this.emptiness();
+    this.note.hidden = !error && loaded && total > 0;
+    this.note.textContent = error || (loaded ? this.emptiness() : "waiting for the processing service …");
     this.note.classList.toggle("bh-error", Boolean(error));
     this.table.paint();
     this.refreshPanel();

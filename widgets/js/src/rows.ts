@@ -5,6 +5,7 @@ import { json, type Transport } from "./transport.js";
 export const PAGE = 100;
 const COALESCE_MS = 100; // at most ten paints a second
 const QUIET_MS = 30;
+const RETRY_MS = 5000; // after a question about changed rows that was not answered
 const WORDS = ["state", "function", "rule"];
 
 export interface Filter { proposal: string; search: string; sort: string }
@@ -35,6 +36,9 @@ export class Rows {
   private changed = new Set<number>();
   private timer = 0;
   private last = 0;
+  private loading = 0;
+  private ended = false;
+  private knownUntil = 0;
 
   /** `atTop` tells whether new rows may be put in above; `paint` is called after each change. */
   constructor(private readonly transport: Transport, filter: Filter, private readonly atTop: () => boolean, private readonly paint: () => void) {
@@ -60,6 +64,9 @@ export class Rows {
     return -1;
   }
 
+  /** All changes up to this number are in what is shown, or will be asked for; null where nothing is shown. */
+  get seq(): number | null { return this.loaded ? this.knownUntil : null; }
+
   /** All rows that are loaded, for which columns there are. */
   *known(): Iterable<Run> { for (const page of this.pages.values()) yield* page; }
 
@@ -68,28 +75,56 @@ export class Rows {
     this.filter = filter;
     const generation = ++this.generation;
     this.asked.clear();
-    this.changed.clear();
+    this.loading++;
     try {
       const [first, total] = await Promise.all([this.page(0), this.count()]);
       if (generation !== this.generation) return;
-      this.pages = new Map([[0, first]]);
+      this.pages = new Map([[0, first.items]]);
+      this.knownUntil = this.loaded ? Math.max(this.knownUntil, first.seq) : first.seq;
       Object.assign(this, { ...total, moved: 0, error: "", loaded: true });
     } catch (error) {
       if (generation !== this.generation) return;
       this.error = (error as Error).message;
+    } finally {
+      this.loading--;
+      this.flushSoon(); // what changed since the question was sent may not be in its answer
     }
     this.paint();
   }
 
-  /** A run changed. */
-  change(id: number): void {
+  /** Changes were missed, or the service counts anew: nothing that is shown holds. */
+  reset(): Promise<void> {
+    this.knownUntil = 0;
+    return this.reload();
+  }
+
+  /** The service answers again: what could not be asked is asked now. */
+  back(): void {
+    if (this.error || !this.loaded) void this.reload();
+    else this.flushSoon();
+  }
+
+  /** Nobody looks any more. */
+  end(): void {
+    this.ended = true;
+    clearTimeout(this.timer);
+  }
+
+  /** A run changed; others may have with the same number, of which the next hints tell. */
+  change(id: number, seq: number): void {
+    this.knownUntil = Math.max(this.knownUntil, seq - 1);
     this.changed.add(id);
-    if (this.timer) return;
+    this.flushSoon();
+  }
+
+  private flushSoon(): void {
+    if (this.ended || this.timer || this.loading || !this.changed.size) return;
     const wait = Math.max(QUIET_MS, COALESCE_MS - (performance.now() - this.last));
     this.timer = window.setTimeout(() => void this.flush(), wait);
   }
 
   private async flush(): Promise<void> {
+    if (this.loading) { this.timer = 0; return; }
     this.last = performance.now();
     const ids = [...this.changed].slice(0, 500);
     for (const id of ids) this.changed.delete(id);
@@ -99,12 +134,12 @@ export class Rows {
       asked.set("ids", ids.join(","));
       asked.set("limit", "500");
       const fresh = (await json<Page<Run>>(this.transport, "GET", "v1/runs", asked)).items;
-      if (generation !== this.generation) return;
-      await this.take(ids, new Map(fresh.map((run) => [run.id, run])));
-    } catch { /* the stream says when the service is back, and everything is asked again */ }
-    finally {
+      if (generation === this.generation) await this.take(ids, new Map(fresh.map((run) => [run.id, run])));
       this.timer = 0;
-      if (this.changed.size) this.change([...this.changed][0]!);
+      this.flushSoon();
+    } catch {
+      for (const id of ids) this.changed.add(id);
+      this.timer = this.ended ? 0 : window.setTimeout(() => void this.flush(), RETRY_MS);
     }
   }
 
@@ -145,7 +180,7 @@ export class Rows {
     this.asked.add(number);
     const generation = this.generation;
     try {
-      const page = await this.page(number);
+      const page = (await this.page(number)).items;
       if (generation !== this.generation) return;
       this.pages.set(number, page);
       this.error = "";
@@ -153,11 +188,11 @@ export class Rows {
     this.paint();
   }
 
-  private async page(number: number): Promise<Run[]> {
+  private page(number: number): Promise<Page<Run>> {
     const asked = query(this.filter);
     asked.set("limit", String(PAGE));
     if (number) asked.set("at", String(number * PAGE));
-    return (await json<Page<Run>>(this.transport, "GET", "v1/runs", asked)).items;
+    return json<Page<Run>>(this.transport, "GET", "v1/runs", asked);
   }
 
   private async count(): Promise<{ total: number; exact: boolean }> {
