@@ -389,21 +389,20 @@ def test_at_the_start_what_was_left_running_is_queued_again_in_its_old_place(sto
 
 
 def test_a_run_with_which_the_service_ended_eight_times_is_held_in_quarantine_until_it_is_released(store, monkeypatch):
-    number, other = arrive(store, "red/a.nxs", "red/b.nxs")
+    (number,) = arrive(store, "red/a.nxs")
     monkeypatch.setattr(retries, "LOSS_WAITS_S", (0.0,) * len(retries.LOSS_WAITS_S))
     for _ in range(7):
         claim(store, number)
         store.recover()
-        assert states(store, "red") == {"queued": 2}
+        assert states(store, "red") == {"queued": 1}
     claim(store, number)
-    store.lost([other])
     store.recover()
     run = store.run(number)
     assert (run.quarantined, run.error.kind, run.error.type) == (True, "resource", "ServiceEnded")
     store.release(number)
     claim(store, number)
     store.recover()
-    assert states(store, "red") == {"queued": 2}
+    assert states(store, "red") == {"queued": 1}
 
 
 def test_a_run_that_was_lost_often_lets_others_go_first(store):
