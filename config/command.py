@@ -1,6 +1,7 @@
 """``beamhub``: one command; each room offers its sub-commands, and only the one asked for is imported."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points, version
@@ -56,7 +57,12 @@ def _run(point: EntryPoint, words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"beamhub {point.name}", description=command.help)
     command.arguments(parser)
     try:
-        return command.run(parser.parse_args(words))
+        code = command.run(parser.parse_args(words))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read it has seen enough; nothing is left to flush at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Mistakes as error:
         print(error, file=sys.stderr)
         return 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, delete, insert, select, true, update
 
-from beamhub.catalog.records import Run, Scalar
+from beamhub.catalog.records import Run
 from beamhub.processing import queries
 from beamhub.processing.clock import now, to_micros
 from beamhub.processing.event import Position
@@ -27,7 +27,7 @@ from beamhub.processing.schema import (
 from beamhub.processing.schema import (
     request as request_table,
 )
-from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun, Retry
+from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun, Retry, finite
 
 if TYPE_CHECKING:
     from beamhub.processing.store import Transaction
@@ -335,13 +335,6 @@ def pause(transaction: "Transaction", rule: str, paused: bool) -> None:
 def identity_of(file_id: str) -> str:
     """A file id that fits into an index, however long the source's own is."""
     return file_id if len(file_id) <= MAX_ID else hashlib.sha256(file_id.encode("utf-8", "replace")).hexdigest()
-
-
-def finite(value: Scalar) -> Scalar:
-    """A scalar whose value can be stored and sent: what is not finite becomes None with the reason."""
-    if value.value is None or math.isfinite(value.value):
-        return value
-    return value.model_copy(update={"value": None, "reason": value.reason or f"not finite: {value.value}"})
 
 
 def to_json(value: Any) -> str:

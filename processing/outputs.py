@@ -1,6 +1,5 @@
 """What becomes of a function's output: provenance in it, and the plot, the preview and the sparkline beside it."""
 
-import math
 import os
 import socket
 import sys
@@ -13,14 +12,14 @@ from typing import TypeVar
 import h5py
 from pydantic import BaseModel
 
-from beamhub.catalog.records import Scalar
 from beamhub.processing import nexus, preview
 from beamhub.processing.functions import Definition, Summary
 from beamhub.processing.plots import default_plot
 from beamhub.processing.provenance import add_provenance
-from beamhub.processing.work import Outcome, Task
+from beamhub.processing.work import Outcome, Task, finite
 
 PLOT, PREVIEW = "plot.json", "preview.png"
+LONGEST_NAME = 255  # bytes, of most file systems
 Made = TypeVar("Made")
 
 
@@ -39,9 +38,10 @@ class WrongOutput(Exception):
 
 
 def output_name(task: Task) -> str:
-    """The name of the file that a function is asked to write; Unicode, whatever the raw file's name is."""
-    stem = task.raw.stem.encode("utf-8", "replace").decode()
-    return f"{stem}-{task.function}.nxs"
+    """The name of the file that a function is asked to write; Unicode, and not too long, whatever the raw file's is."""
+    end = f"-{task.function}.nxs"
+    stem = task.raw.stem.encode("utf-8", "replace")[: LONGEST_NAME - len(end.encode())]
+    return stem.decode("utf-8", "ignore") + end
 
 
 def finish(task: Task, execution: Execution, summary: Summary, out: Path) -> Outcome:
@@ -82,18 +82,6 @@ def check_output(out: Path, function: str) -> None:
         raise WrongOutput(f"{function} wrote no output. Write a NeXus/HDF5 file at the path out.")
     if not h5py.is_hdf5(out):
         raise WrongOutput(f"{function} wrote something else than HDF5 at the path out.")
-
-
-def finite(scalar: Scalar) -> Scalar:
-    """A number that is not finite has no value, and the reason instead.
-
-    >>> finite(Scalar(value=float("nan"), unit="1/cm"))
-    Scalar(value=None, unit='1/cm', reason='not a number')
-    """
-    if scalar.value is None or math.isfinite(scalar.value):
-        return scalar
-    reason = "not a number" if math.isnan(scalar.value) else "infinite"
-    return scalar.model_copy(update={"value": None, "reason": scalar.reason or reason})
 
 
 def _attempt(what: str, make: Callable[[], Made | None]) -> Made | None:

@@ -1,5 +1,6 @@
 """What passes between the store, the dispatcher and the executors: plans, claims, outcomes, failures."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -109,3 +110,15 @@ class Retry:
 
     at: datetime | None
     quarantined: bool = False
+
+
+def finite(scalar: Scalar) -> Scalar:
+    """A number that is not finite has no value, and the reason instead.
+
+    >>> finite(Scalar(value=float("nan"), unit="1/cm"))
+    Scalar(value=None, unit='1/cm', reason='not a number')
+    """
+    if scalar.value is None or math.isfinite(scalar.value):
+        return scalar
+    reason = "not a number" if math.isnan(scalar.value) else "infinite"
+    return scalar.model_copy(update={"value": None, "reason": scalar.reason or reason})

@@ -47,10 +47,10 @@ def set_handlers() -> None:
     with contextlib.suppress(ImportError):
         import batchspawner.api  # noqa: F401 - adds its route when it is imported: before we look, not after
     stops.replace_handlers()
-    ours = [(announce.PATH, announce.AnnounceHandler), *pages.handlers()]
-    unwanted = {"/api/batchspawner", *(route[0] for route in ours)}
+    pages.replace_handlers()
+    unwanted = {"/api/batchspawner", announce.PATH}
     apihandlers.default_handlers[:] = [route for route in apihandlers.default_handlers if route[0] not in unwanted]
-    apihandlers.default_handlers.extend(ours)
+    apihandlers.default_handlers.append((announce.PATH, announce.AnnounceHandler))
 
 
 async def _accompany(compute: Compute) -> None:

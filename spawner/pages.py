@@ -59,12 +59,6 @@ def replace_handlers() -> None:
     routes[:] = [(route[0], StartHandler, *route[2:]) if route[1] is SpawnHandler else route for route in routes]
 
 
-def handlers() -> list[Any]:
-    """Routes besides the Hub's; the start page takes the place of the Hub's own."""
-    replace_handlers()
-    return []
-
-
 def template_path() -> Path:
     """Where our templates lie; they come before the Hub's."""
     return form.TEMPLATES

@@ -1,11 +1,9 @@
 """Events that services post."""
 
-from dataclasses import replace
-
 from beamhub.processing.access import INGEST
 from beamhub.processing.api.handler import ApiHandler
 from beamhub.processing.errors import NotAllowed, TooLarge
-from beamhub.processing.sources.http import file_event, read_events, source_for
+from beamhub.processing.sources.http import file_event, read_events
 
 LARGEST = 4 * 2**20  # bytes of one request
 
@@ -24,7 +22,5 @@ class Events(ApiHandler):
         headers = dict(self.request.headers.get_all())
         events = read_events(headers.get("Content-Type", ""), headers, self.request.body)
         settings = self.service.settings
-        found = [file_event(event, "", settings) for event in events]
-        named = [replace(event, source=source_for(settings, self.identity.name, event)) for event in found]
-        new = await self.service.take(named)
-        self.answer({"received": len(named), "new": len(new)})
+        new = await self.service.take([file_event(event, self.identity.name, settings) for event in events])
+        self.answer({"received": len(events), "new": len(new)})

@@ -69,11 +69,12 @@ def read_events(content_type: str, headers: Mapping[str, str], body: bytes) -> l
     return [_event({**attributes, "data": read_json(body)}, "")]
 
 
-def file_event(event: CloudEvent, source: str, settings: Settings) -> FileEvent:
-    """What a CloudEvent says of a file.
+def file_event(event: CloudEvent, sender: str, settings: Settings) -> FileEvent:
+    """What a CloudEvent of a sender says of a file, whose version the sender, the event's source and its id name.
 
     Raises:
         BadRequest: its type, storage or path is none of ours.
+        NotAllowed: the sender is not named, or not for this storage or path.
     """
     if event.type not in TYPES:
         raise BadRequest(f"type {event.type[:100]!r} is unknown; possible: {', '.join(TYPES)}")
@@ -84,10 +85,11 @@ def file_event(event: CloudEvent, source: str, settings: Settings) -> FileEvent:
     too_long = len(event.subject.encode()) > LONGEST_PATH
     if path.is_absolute() or ".." in path.parts or not path.parts or too_long:
         raise BadRequest(f"subject: {event.subject[:100]!r} is no path below the storage's root")
+    version = f"{sender}|{event.source}|{event.id}" if event.type.endswith(".closed") else ""  # others tell of a path
     return FileEvent(
-        source=source,
+        source=source_for(settings, sender, event.data.storage, str(path)),
         instance=storage.instance or event.data.storage,
-        file_id=f"{event.source}|{event.id}" if event.type.endswith(".closed") else "",  # the others tell of a path
+        file_id=version,
         storage=event.data.storage,
         path=str(path),
         size=event.data.size,
@@ -97,7 +99,7 @@ def file_event(event: CloudEvent, source: str, settings: Settings) -> FileEvent:
     )
 
 
-def source_for(settings: Settings, sender: str, event: FileEvent) -> str:
+def source_for(settings: Settings, sender: str, storage: str, path: str) -> str:
     """The name of the source by which a sender may tell of a path.
 
     Raises:
@@ -109,10 +111,10 @@ def source_for(settings: Settings, sender: str, event: FileEvent) -> str:
         if allowed is None:
             continue
         known = True
-        if event.storage in allowed.storages and any(_below(event.path, prefix) for prefix in allowed.prefixes):
+        if storage in allowed.storages and any(_below(path, prefix) for prefix in allowed.prefixes):
             return name
     if known:
-        raise NotAllowed(f"{sender} may not tell of {event.path[:200]!r} in storage {event.storage}", "path")
+        raise NotAllowed(f"{sender} may not tell of {path[:200]!r} in storage {storage}", "path")
     raise NotAllowed(f"{sender} is named as a sender in no source of processing.yaml", "sender")
 
 

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from importlib.metadata import EntryPoint, version
 
@@ -55,6 +56,14 @@ def test_what_is_not_installed_is_said_with_the_extra_that_brings_it(name, modul
     assert command.main([name]) == 2
     said = f"{name} needs beamhub.{module}.not_there, which is not installed: pip install 'beamhub[{extra}]'"
     assert said in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    words = [sys.executable, "-m", "beamhub.config.command", "check", "--schema", "compute"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as shown:
+        shown.stdout.close()
+        assert shown.stderr.read() == b""
+    assert shown.returncode == 0
 
 
 def test_mistakes_in_a_file_are_told_without_a_traceback(offered, monkeypatch, capsys):

@@ -5,6 +5,9 @@ import pytest
 from services.api import Bench, serving
 from sqlalchemy.exc import OperationalError
 
+from beamhub.processing.settings import Settings
+from beamhub.processing.sources.http import CloudEvent, file_event
+
 CLOSED = "org.beamhub.file.closed"
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json; charset=UTF-8"
@@ -45,6 +48,20 @@ def test_the_same_event_again_changes_nothing(bench):
     assert len(files(bench, "red/scan1/two.nxs")) == 1
     post(bench, event("2, written again", "red/scan1/two.nxs"))
     assert len(files(bench, "red/scan1/two.nxs")) == 2
+
+
+def test_another_sender_cannot_use_up_an_id():
+    where = {"storages": ["beamline"], "prefixes": ["red"]}
+    settings = Settings.model_validate(
+        {
+            "store": "sqlite://",
+            "storages": {"beamline": {"root": "/raw"}},
+            "sources": {"posted": {"kind": "http", "senders": {"daq": where, "other": where}}},
+        }
+    )
+    said = CloudEvent.model_validate(event(3))
+    first, second = file_event(said, "daq", settings), file_event(said, "other", settings)
+    assert first.file_id != second.file_id == file_event(said, "other", settings).file_id
 
 
 def test_events_may_have_their_attributes_in_headers(bench):

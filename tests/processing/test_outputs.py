@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import pytest
 
 from beamhub.catalog.records import Plot, Scalar
 from beamhub.processing.functions import Summary, definition_of, function
-from beamhub.processing.outputs import Execution, WrongOutput, check_output, finish, finite
-from beamhub.processing.work import Task
+from beamhub.processing.outputs import Execution, WrongOutput, check_output, finish, output_name
+from beamhub.processing.work import Task, finite
 
 
 @function(version="2")
@@ -20,6 +21,14 @@ def task_in(folder):
     folder.mkdir()
     known = {"path": "p1/raw.nxs", "file_id": "00AF"}
     return Task(7, 2, "average", "d1", Path("m.py"), {}, Path("/s/raw.nxs"), folder, 1, 1, provenance=known)
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "ü" * 125, "字" * 83])
+def test_the_name_of_an_output_fits_into_every_file_system(tmp_path, stem):
+    name = output_name(replace(task_in(tmp_path / "attempt"), raw=Path(f"/s/{stem}.nxs")))
+    assert len(name.encode()) <= 255
+    assert name.startswith(stem[:70])
+    assert name.endswith("-average.nxs")
 
 
 def finished(task, write, **parameters):
