@@ -64,7 +64,7 @@ def test_a_function_that_fails_is_shown_with_its_own_line(folder, capsys):
         (["raw", "--rule", "godo"], "there is no rule 'godo'; there is: good, bad, unknown"),
         (["raw/p1/notes.txt", "--rule", "good"], "the path does not match"),
         (["functions", "--rule", "good"], "is not in the storage of rule 'good'"),
-        (["raw", "--rule", "unknown"], "no function nowhere; there is: changes_everything"),
+        (["raw", "--rule", "unknown"], "no function nowhere; there is: adds_up, changes_everything"),
         (["raw", "--rule", "good", "--config", "other.yaml"], "there is no such file"),
     ],
     ids=["rule", "path", "storage", "function", "config"],

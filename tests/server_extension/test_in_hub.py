@@ -25,7 +25,7 @@ def page(hub, user):
     """Somebody whose browser has opened Ada's server, with what its page adds to each call."""
     client = hub.logged_in(user)
     wait_for(lambda: client.get("user/ada/api/status").status_code < 500)
-    asked = client.get("user/ada/tree")
+    asked = client.get("user/ada/lab")
     if "oauth2/authorize" in str(asked.url):  # a guest is asked whether this server may know who he is
         form = {name: re.findall(rf'name="{name}"[^>]*value="([^"]*)"', asked.text) for name in ("_xsrf", "scopes")}
         client.post(str(asked.url), data=form, headers={"Referer": str(asked.url)})
