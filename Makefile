@@ -45,7 +45,7 @@ $(VENV)/bin/python:
 $(VENV)/.%: $(VENV)/bin/python setup.cfg pyproject.toml setup.py server_extension/beamhub.json
 	@echo "installing BeamHub and what it builds on into $(VENV) (some minutes the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=24"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
 	@mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d
 	@cp server_extension/beamhub.json $(VENV)/etc/jupyter/jupyter_server_config.d/
 	@touch $@

@@ -10,7 +10,7 @@ export async function provenanceTab(context: Context, body: HTMLElement, _runs: 
   if (signal.aborted) return;
   const list = h("dl", { class: "bh-facts" });
   const fact = (name: string, value: string | null | undefined) => { if (value) list.append(h("dt", {}, name), h("dd", {}, value)); };
-  fact("run", `${run.id}, ${STATES[run.state][1]}${run.quarantined ? ", held after its process died twice on this file" : ""}`);
+  fact("run", `${run.id}, ${STATES[run.state][1]}${run.quarantined ? ", held in quarantine until it is released" : ""}`);
   fact("file", `${run.file.path} in ${run.file.storage}, ${run.file.size.toLocaleString("en")} bytes, written ${local(run.file.time)}`);
   fact("function", `${run.title} (${run.function}), version ${run.version || "unknown"}`);
   fact("digest", run.digest);
@@ -23,7 +23,6 @@ export async function provenanceTab(context: Context, body: HTMLElement, _runs: 
   fact("attempts", run.attempts > 1 ? String(run.attempts) : "");
   fact("where", run.where);
   fact("output", run.output);
-  body.append(list);
   if (run.error) {
     const kinds: Record<string, string> = {
       data: "The file is not what the function needs.", code: "The function itself is wrong.",
@@ -32,6 +31,7 @@ export async function provenanceTab(context: Context, body: HTMLElement, _runs: 
     body.append(h("div", { class: "bh-note bh-error" }, h("strong", {}, `${run.error.type}: ${run.error.message}`), h("div", {}, kinds[run.error.kind] ?? "")));
     if (run.error.traceback.length) body.append(h("details", { open: true }, h("summary", {}, "where it failed"), h("pre", {}, run.error.traceback.join("\n"))));
   }
+  body.append(list);
   if (run.log_tail) body.append(h("details", {}, h("summary", {}, "what it printed"), h("pre", {}, run.log_tail)));
   const act = (label: string, path: string) => h("button", {
     type: "button", onclick: async (event: Event) => {
