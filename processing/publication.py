@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 from beamhub.processing.work import Claim
@@ -60,13 +60,13 @@ def discard(results: Path, folder: str) -> None:
     _remove(results / folder)
 
 
-def own(results: Path, store: str, named: Set[str]) -> None:
+def own(results: Path, store: str, named: Callable[[], Set[str]]) -> None:
     """Make sure that the results are this store's, and write so beside them.
 
     Args:
         results: the folder of all results; made where it is missing.
         store: the store's own name.
-        named: the folders that rows name, as :func:`attempt_folder` gives them.
+        named: gives the folders that rows name, as :func:`attempt_folder` does; asked only where there is no mark.
 
     Raises:
         ForeignResults: they are marked as another store's; or are not marked, and no row names any of them.
@@ -107,10 +107,10 @@ def sweep(results: Path, named: Set[str]) -> int:
     return swept
 
 
-def _owner_of(results: Path, store: str, named: Set[str]) -> str:
+def _owner_of(results: Path, store: str, named: Callable[[], Set[str]]) -> str:
     """Whose results without a mark are: made before there were marks, they are the store's that names one of them."""
-    found = [str(path.relative_to(results)) for path in _attempts(results)]
-    return store if not found or any(path in named for path in found) else ""
+    found = {str(path.relative_to(results)) for path in _attempts(results)}
+    return store if not found or found & named() else ""
 
 
 def _attempts(results: Path) -> Iterator[Path]:

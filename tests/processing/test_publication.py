@@ -79,11 +79,11 @@ def test_the_sweep_takes_what_no_row_names_and_nothing_else(tmp_path):
 
 def test_an_empty_folder_becomes_the_stores_own_and_stays_so(tmp_path):
     results = tmp_path / "new/results"
-    own(results, "mine", set())
+    own(results, "mine", set)
     written(results / "p1/7/2")
-    own(results, "mine", set())
+    own(results, "mine", set)
     with pytest.raises(ForeignResults, match="holds results that this store knows nothing of"):
-        own(results, "another", {"p1/7/2"})
+        own(results, "another", lambda: {"p1/7/2"})
 
 
 def test_results_without_a_mark_are_the_stores_that_names_one_of_them(tmp_path):
@@ -91,10 +91,10 @@ def test_results_without_a_mark_are_the_stores_that_names_one_of_them(tmp_path):
         written(tmp_path / path)
     for named in (set(), {"p1/9/1"}):
         with pytest.raises(ForeignResults, match="an empty folder"):
-            own(tmp_path, "another", named)
-    own(tmp_path, "mine", {"p1/8/1"})
+            own(tmp_path, "another", lambda named=named: named)
+    own(tmp_path, "mine", lambda: {"p1/8/1"})
     with pytest.raises(ForeignResults):
-        own(tmp_path, "another", {"p1/8/1"})
+        own(tmp_path, "another", lambda: {"p1/8/1"})
 
 
 def test_the_sweep_gives_itself_the_right_to_write_that_a_function_took_away(results):
