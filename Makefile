@@ -1,4 +1,4 @@
-# BeamHub: make demo | test | check | docs | bench | wheel
+# BeamHub: make demo | test | check | docs | bench | soak | wheel
 PYTHON ?= python3
 PORT ?= 8000
 FOLDER ?= .demo
@@ -6,7 +6,7 @@ RUNGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs bench wheel develop clean
+.PHONY: demo test check docs bench soak wheel develop clean
 
 demo: $(VENV)/.demo
 	@exec $(BIN)/beamhub demo --port $(PORT) --folder $(FOLDER)
@@ -27,6 +27,9 @@ docs: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.test
+	$(BIN)/python -m benchmarks steady flood
 
 wheel: $(VENV)/.test
 	rm -rf build dist

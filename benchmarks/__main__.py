@@ -9,11 +9,12 @@ from pathlib import Path
 from benchmarks.machine import machine
 
 NAMES = ("imports", "functions", "ready", "painted")
+SOAKS = ("steady", "flood")  # hours; only when asked for
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which (default: all)")
+    parser.add_argument("names", nargs="*", choices=[*NAMES, *SOAKS, []], help="which (default: all but the last two)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder for the results")
     options = parser.parse_args()
     measured = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}

@@ -1,6 +1,5 @@
 """File closed → row painted as done in a real browser: the 1 Mpx pyFAI function, warm, through the whole demo."""
 
-import os
 import shutil
 import sys
 import tempfile
@@ -9,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.statistics import spread
+from benchmarks.workplace import ROOT, workplace
 
-ROOT = Path(__file__).parent.parent
 FILES, PAUSE_S = 200, 0.5
 BAR_MS = 500
 # Notes in the page, at the first frame after each change of the table, when a row was first seen in a state.
@@ -35,36 +34,15 @@ OBSERVE = """
 
 def measure() -> dict[str, object]:
     """Both clocks are this machine's: the file's rename, and the frame after its row was put into the page."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    from playwright.sync_api import sync_playwright
-    from services.demo import RunningDemo
-
-    with tempfile.TemporaryDirectory() as text:
-        folder = Path(text) / "demo"
-        os.environ["BEAMHUB_BEAMLINE"] = "off"
-        demo = RunningDemo(folder).wait_ready()
-        try:
-            with sync_playwright() as playwright:
-                times = _measure(playwright, demo, _frames(Path(text)))
-        finally:
-            demo.stop()
-            del os.environ["BEAMHUB_BEAMLINE"]
+    with tempfile.TemporaryDirectory() as folder, workplace() as (demo, page):
+        times = _measure(demo, page, _frames(Path(folder)))
     figures = spread(times)
     return {**figures, "files": FILES, "bar_ms": BAR_MS, "reached": figures["p95_ms"] < BAR_MS}
 
 
-def _measure(playwright: Any, demo: Any, frames: list[Path]) -> list[float]:
-    from browser.test_main_job import CHROMIUM, kernel_idle, run_cell
+def _measure(demo: Any, page: Any, frames: list[Path]) -> list[float]:
+    from browser.test_main_job import run_cell
 
-    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    page.set_default_timeout(60_000)
-    page.goto(demo.url)
-    page.fill("#username_input", demo.user)
-    page.fill("#password_input", demo.password)
-    page.click("#login_submit")
-    page.get_by_role("button", name="Start").click()
-    kernel_idle(page)
     scan = demo.folder / "raw/demo-2026/scan_0006_lab6"
     scan.mkdir(parents=True)
     shutil.copy(frames[0].parent / "geometry.poni", scan)
@@ -83,7 +61,6 @@ def _measure(playwright: Any, demo: Any, frames: list[Path]) -> list[float]:
         time.sleep(PAUSE_S)
     time.sleep(5)
     seen = page.evaluate("window.beamhubSeen")
-    browser.close()
     measured = [name for name in closed if name >= "lab6_00010"]
     missing = [name for name in measured if not seen.get(f"{name} done")]
     if missing:

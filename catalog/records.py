@@ -170,9 +170,15 @@ class Count(Record):
 
 
 class CountByState(Count):
-    """How many rows match, and how many of them are in each state."""
+    """How many rows match, how many of the proposal are in each state, and what those that wait can expect.
+
+    ``held`` of the queued ones wait because their rule is paused. ``seconds`` is when the others' queue will be empty
+    at the pace of the last runs; None where nothing waits, some are held back, or the pace is not known yet.
+    """
 
     states: dict[str, int] = {}
+    held: int = 0
+    seconds: float | None = None
 
 
 class Extent(Record):

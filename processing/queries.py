@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, func, or_, select
 
-from beamhub.catalog.records import Change, Count, File, FileRef, Page, Proposal, Run, RunError, Scalar
-from beamhub.processing import schema
+from beamhub.catalog.records import Change, CountByState, File, FileRef, Page, Proposal, Run, RunError, Scalar
+from beamhub.processing import outlook, schema
 from beamhub.processing.clock import from_micros, now
 from beamhub.processing.order import Order, matches
 from beamhub.processing.query import RunQuery
@@ -114,18 +114,28 @@ def run_ids(connection: Connection, query: RunQuery, limit: int) -> list[int]:
     return list(connection.execute(found.order_by(run.c.queued.desc(), run.c.id.desc()).limit(limit)).scalars())
 
 
-def count(connection: Connection, query: RunQuery) -> tuple[Count, dict[str, int]]:
+def count(connection: Connection, query: RunQuery) -> CountByState:
     """From the counters where the filter allows, else counted up to a bound."""
     counted = select(counter.c.state, func.sum(counter.c.n)).where(counter.c.proposal.in_(query.proposals))
     if query.function:
         counted = counted.where(counter.c.function == query.function)
     states = {state: int(n) for state, n in connection.execute(counted.group_by(counter.c.state)) if n}
+    expected = _outlook(connection, query, states.get("queued", 0))
     if not (query.words or query.since or query.until or query.ids is not None or query.file or query.rule):
         total = states.get(query.state, 0) if query.state else sum(states.values())
-        return Count(count=total), states
+        return CountByState(count=total, states=states, **expected)
     some = select(run.c.id).where(run.c.proposal.in_(query.proposals), *matches(query)).limit(COUNTED_TO + 1)
     found = int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())
-    return Count(count=min(found, COUNTED_TO), exact=found <= COUNTED_TO), states
+    return CountByState(count=min(found, COUNTED_TO), exact=found <= COUNTED_TO, states=states, **expected)
+
+
+def _outlook(connection: Connection, query: RunQuery, waiting: int) -> dict[str, Any]:
+    """What those that wait in one proposal can expect."""
+    if not waiting or len(query.proposals) != 1 or query.function:
+        return {}
+    if held := outlook.held_back(connection, query.proposals, paused(connection)):
+        return {"held": held}
+    return {"seconds": outlook.seconds_left(connection, query.proposals[0], waiting)}
 
 
 def run_in_full(connection: Connection, number: int) -> Run | None:

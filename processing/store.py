@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, s
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
-from beamhub.catalog.records import Change, Count, File, Page, Proposal, Run
+from beamhub.catalog.records import Change, CountByState, File, Page, Proposal, Run
 from beamhub.processing import lifecycle, queries
 from beamhub.processing.event import Position
 from beamhub.processing.query import RunQuery
@@ -302,8 +302,8 @@ class Store:
         with self.reading() as connection:
             return queries.run_ids(connection, query, limit)
 
-    def count(self, query: RunQuery) -> tuple[Count, dict[str, int]]:
-        """How many runs match, and the numbers by state."""
+    def count(self, query: RunQuery) -> CountByState:
+        """How many runs match, the numbers by state, and what those that wait can expect."""
         with self.reading() as connection:
             return queries.count(connection, query)
 

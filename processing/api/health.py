@@ -32,9 +32,9 @@ class Metrics(ApiHandler):
             raise NotAllowed("metrics tell of every proposal; they are for services of the Hub", "metrics")
         store = self.service.store
         await self.visible()
-        _, states = await store.call(store.count, RunQuery(self.service.register.names()))
+        count = await store.call(store.count, RunQuery(self.service.register.names()))
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-        self.finish(self.service.metrics.text(states, await store.call(store.head)))
+        self.finish(self.service.metrics.text(count.states, await store.call(store.head)))
 
 
 class OpenApi(Open):

@@ -168,9 +168,8 @@ class RunCount(RunHandler):
     known = FILTER
 
     async def get(self) -> None:
-        """The number that matches, and the numbers by state."""
-        count, states = await self.service.store.call(self.service.store.count, await self.query())
-        self.answer(count.model_dump() | {"states": states})
+        """The number that matches, the numbers by state, and what those that wait can expect."""
+        self.answer(await self.service.store.call(self.service.store.count, await self.query()))
 
 
 class OneRun(RunHandler):

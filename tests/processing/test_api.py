@@ -123,6 +123,8 @@ def test_runs_are_counted_by_state(bench):
         "count": 3,
         "exact": True,
         "states": {"done": 1, "failed": 1, "queued": 1},
+        "held": 0,
+        "seconds": None,
     }
 
 

@@ -103,10 +103,10 @@ def check(at: Beamtime) -> None:
     runs = every(at.store, *ALL)
     for name in ALL:
         of_one = [run for run in runs if run.proposal == name]
-        count, states = at.store.count(RunQuery((name,)))
-        assert states == Counter(run.state for run in of_one)
+        count = at.store.count(RunQuery((name,)))
+        assert count.states == Counter(run.state for run in of_one)
         assert count.count == len(of_one)
-        assert at.store.count(RunQuery((name,), function="radial_function"))[0].count == sum(
+        assert at.store.count(RunQuery((name,), function="radial_function")).count == sum(
             run.function == "radial_function" for run in of_one
         )
     automatic = Counter((run.file.id, run.rule) for run in runs if run.cause == "automatic")

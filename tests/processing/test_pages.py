@@ -191,7 +191,7 @@ def test_a_filter_keeps_what_it_says_and_counts_it(filled, given, holds, sort):
     everything = filled.runs(RunQuery(ALL, sort=sort, limit=500)).items
     kept = [run.id for run in everything if holds(run)]
     assert ids(filled.runs(RunQuery(ALL, sort=sort, limit=500, **given))) == kept
-    assert filled.count(RunQuery(ALL, **given))[0].count == len(kept)
+    assert filled.count(RunQuery(ALL, **given)).count == len(kept)
     assert sorted(filled.run_ids(RunQuery(ALL, **given), 1000)) == sorted(kept)
     if len(kept) > 3:
         assert ids(filled.runs(RunQuery(ALL, sort=sort, at=2, limit=500, **given))) == kept[2:]
@@ -208,26 +208,26 @@ def test_text_finds_names_columns_rules_and_the_names_of_scalars(store):
 def test_other_proposals_runs_are_in_no_page_count_or_listing(filled):
     for query in (RunQuery(RED, limit=500), RunQuery(RED, limit=500, ids=tuple(range(900, 1100)))):
         assert {run.proposal for run in filled.runs(query).items} == {"red"}
-        assert filled.count(query)[0].count == len(filled.runs(query).items)
+        assert filled.count(query).count == len(filled.runs(query).items)
     assert ids(filled.runs(RunQuery(()))) == ids(filled.runs(RunQuery((), at=1))) == []
-    assert filled.count(RunQuery(()))[0].count == 0
+    assert filled.count(RunQuery(())).count == 0
     assert {file.proposal for file in filled.files(RED, 10).items} == {"red"}
 
 
 def test_counts_come_with_the_numbers_by_state(filled):
     runs = filled.runs(RunQuery(ALL, limit=500)).items
-    count, states = filled.count(RunQuery(ALL, function="average", state="done"))
+    count = filled.count(RunQuery(ALL, function="average", state="done"))
     averages = [run.state for run in runs if run.function == "average"]
-    assert states == {state: averages.count(state) for state in set(averages)}
+    assert count.states == {state: averages.count(state) for state in set(averages)}
     assert count.count == averages.count("done")
     assert count.exact
 
 
 def test_a_count_that_must_be_counted_ends_at_a_bound_and_says_so(filled, monkeypatch):
     monkeypatch.setattr("beamhub.processing.queries.COUNTED_TO", 5)
-    count, _ = filled.count(RunQuery(ALL, text="nxs"))
+    count = filled.count(RunQuery(ALL, text="nxs"))
     assert (count.count, count.exact) == (5, False)
-    assert filled.count(RunQuery(ALL))[0].count == FEW
+    assert filled.count(RunQuery(ALL)).count == FEW
 
 
 # Cursors

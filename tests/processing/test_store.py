@@ -23,7 +23,7 @@ from beamhub.processing.work import Outcome, PlannedRun
 
 
 def states(store: Store, *proposals: str) -> dict[str, int]:
-    return {state: n for state, n in store.count(RunQuery(proposals))[1].items() if n}
+    return {state: n for state, n in store.count(RunQuery(proposals)).states.items() if n}
 
 
 def again(run) -> PlannedRun:

@@ -3,7 +3,7 @@ import { Comm, type Model } from "./comm.js";
 import { direct } from "./direct.js";
 import { clock, h, keep } from "./dom.js";
 import type { Proposal, Run } from "./records.js";
-import { Rows, type Filter } from "./rows.js";
+import { Rows, type Filter, type Queue } from "./rows.js";
 import { Table, type Selection } from "./table.js";
 import { json, text, type Transport } from "./transport.js";
 import type { Panel } from "./view.js";
@@ -31,6 +31,7 @@ class View {
   private readonly search: HTMLInputElement;
   private readonly chooser: HTMLSelectElement;
   private readonly count = h("span", { class: "bh-count", role: "status" });
+  private readonly queue = h("span", { class: "bh-queue", title: "of the whole proposal, whatever is searched for" });
   private readonly live = h("span", { class: "bh-live" });
   private readonly fresh = h("button", { type: "button", class: "bh-new", hidden: true, onclick: () => void this.rows.reload() });
   private readonly note = h("div", { class: "bh-note", role: "status", hidden: true });
@@ -61,7 +62,7 @@ class View {
     }
     this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); });
     this.root.replaceChildren(
-      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.live), this.note, this.table.element, this.fresh, this.below,
+      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.queue, this.live), this.note, this.table.element, this.fresh, this.below,
     );
     this.paint();
     await this.findProposals();
@@ -147,8 +148,9 @@ class View {
   }
 
   private paint(): void {
-    const { total, exact, moved, error, loaded } = this.rows;
+    const { total, exact, queue, moved, error, loaded } = this.rows;
     this.count.textContent = `${exact ? "" : "more than "}${total.toLocaleString("en")} ${total === 1 ? "run" : "runs"}`;
+    this.queue.textContent = outlook(queue);
     this.fresh.hidden = moved === 0;
     this.fresh.textContent = `${moved} new or moved: show them`;
     this.note.hidden = !error && loaded && total > 0;
@@ -199,6 +201,20 @@ class View {
       return panel;
     } finally { URL.revokeObjectURL(address); }
   }
+}
+
+/** "12 running, 340 waiting, about 4 min"; empty where nothing runs or waits. */
+export function outlook({ states, held, seconds }: Queue): string {
+  const running = states.running ?? 0, waiting = (states.queued ?? 0) - held;
+  const parts = [[running, "running"], [waiting, "waiting"], [held, "held back by a paused rule"]] as const;
+  const told = parts.filter(([number]) => number > 0).map(([number, word]) => `${number.toLocaleString("en")} ${word}`);
+  if (told.length && seconds !== null) told.push(duration(seconds));
+  return told.join(", ");
+}
+
+function duration(seconds: number): string {
+  if (seconds < 60) return "less than a minute";
+  return seconds < 5400 ? `about ${Math.round(seconds / 60)} min` : `about ${Math.round(seconds / 3600)} h`;
 }
 
 function debounce(call: () => void, ms: number): () => void {

@@ -5,8 +5,12 @@ import { json, type Transport } from "./transport.js";
 export const PAGE = 100;
 const COALESCE_MS = 100; // at most ten paints a second
 const QUIET_MS = 30;
+const COUNT_MS = 1000; // between two questions how many run and wait, where only that can have changed
 const RETRY_MS = 5000; // after a question about changed rows that was not answered
 const WORDS = ["state", "function", "rule"];
+
+/** How many runs of the proposal are in each state, and what those that wait can expect (null: not known). */
+export interface Queue { states: Record<string, number>; held: number; seconds: number | null }
 
 export interface Filter { proposal: string; search: string; sort: string }
 
@@ -27,6 +31,7 @@ export class Rows {
   filter: Filter;
   total = 0;
   exact = true;
+  queue: Queue = { states: {}, held: 0, seconds: null };
   moved = 0;
   error = "";
   loaded = false;
@@ -35,6 +40,7 @@ export class Rows {
   private generation = 0;
   private changed = new Set<number>();
   private timer = 0;
+  private counting = 0;
   private last = 0;
   private loading = 0;
   private ended = false;
@@ -108,6 +114,7 @@ export class Rows {
   end(): void {
     this.ended = true;
     clearTimeout(this.timer);
+    clearTimeout(this.counting);
   }
 
   /** A run changed; others may have with the same number, of which the next hints tell. */
@@ -159,10 +166,17 @@ export class Rows {
       this.putAbove(newest);
     } else this.moved += unknown.size + gone;
     this.paint();
-    if (unknown.size || gone) {
-      Object.assign(this, await this.count());
-      this.paint();
-    }
+    if (unknown.size || gone) await this.recount();
+    else this.counting ||= window.setTimeout(() => void this.recount().catch(() => undefined), COUNT_MS);
+  }
+
+  private async recount(): Promise<void> {
+    clearTimeout(this.counting);
+    this.counting = 0;
+    const generation = this.generation, counted = await this.count();
+    if (generation !== this.generation) return;
+    Object.assign(this, counted);
+    this.paint();
   }
 
   private putAbove(newest: Run[]): void {
@@ -195,10 +209,10 @@ export class Rows {
     return json<Page<Run>>(this.transport, "GET", "v1/runs", asked);
   }
 
-  private async count(): Promise<{ total: number; exact: boolean }> {
+  private async count(): Promise<{ total: number; exact: boolean; queue: Queue }> {
     const asked = query(this.filter);
     asked.delete("sort");
-    const { count, exact } = await json<{ count: number; exact: boolean }>(this.transport, "GET", "v1/runs/count", asked);
-    return { total: count, exact };
+    const { count, exact, ...queue } = await json<Queue & { count: number; exact: boolean }>(this.transport, "GET", "v1/runs/count", asked);
+    return { total: count, exact, queue };
   }
 }
