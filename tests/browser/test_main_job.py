@@ -185,6 +185,15 @@ def test_the_broken_files_say_why(page):
     search(page, "")
 
 
+@pytest.mark.promise("load")
+def test_the_header_of_the_table_says_how_many_run_and_wait_and_for_how_long(page, demo):
+    for number in range(40):
+        write_file(demo, f"many-{number:02}")
+    queue = widget(page).locator(".bh-queue")
+    expect(queue).to_have_text(re.compile(r"^\d+ running, \d+ waiting, (less than a minute|about \d+ min)$"))
+    expect(queue).to_have_text("", timeout=180_000)
+
+
 def test_a_computing_kernel_stops_neither_table_nor_plot(page, demo):
     page.get_by_role("tab", name="Curve").click()
     run_cell(page, 2, "import time; time.sleep(120)")

@@ -267,6 +267,7 @@ def test_the_oldest_run_comes_first(store):
     assert [one.run for one in store.claim(2)] == numbers[:2]
 
 
+@pytest.mark.promise("load")
 @pytest.mark.parametrize("at_once", [1, 2, 5])
 def test_a_proposal_with_few_runs_does_not_wait_for_another_ones_flood(store, at_once):
     arrive(store, *(f"flood/{number}.nxs" for number in range(10)))
