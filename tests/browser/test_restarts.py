@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import quote, unquote
 
+import psutil
 import pytest
 from browser.test_main_job import CHROMIUM, READY, kernel_idle, run_cell, search, write_file
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from services.demo import RunningDemo
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600), pytest.mark.promise("kills of the service")]
 expect.set_options(timeout=40_000)
 ASK = """async ([method, path]) => {
   const token = decodeURIComponent(document.cookie.match(/_xsrf=([^;]+)/)[1]);
@@ -105,6 +106,47 @@ def test_after_a_restart_of_the_kernel_the_table_shows_every_file_once(page, dem
     expect(page.locator(".bh-live")).to_have_text("● live")
     after = write_file(demo, "kernel-after")
     shows(page, "sans2d_33837_kernel", [before, during, after])
+
+
+def process(demo: RunningDemo, *words: str) -> psutil.Process:
+    """The demo's process whose command line holds these words."""
+    every = [psutil.Process(number) for number in demo.processes()]
+    (found,) = [one for one in every if all(word in " ".join(one.cmdline()) for word in words)]
+    return found
+
+
+def test_a_page_says_since_when_the_service_is_away_and_shows_every_file_once_when_it_is_back(page, demo):
+    search(page, "sans2d_33837_service")
+    names = [write_file(demo, "service-before")]
+    shows(page, "sans2d_33837_service", names)
+    parent = process(demo, "processing", "--supervise")
+    (child,) = parent.children()
+    parent.suspend()  # so that nobody starts it again yet
+    try:
+        child.kill()
+        live = page.locator(".bh-live")
+        expect(live).to_have_text(re.compile(r"^○ not live since \d\d:\d\d.*processing service"))
+        names.append(write_file(demo, "service-away"))
+        run_cell(page, 0)  # a table that is opened meanwhile says what it waits for
+        expect(page.locator(".bh-note").first).to_contain_text("processing service")
+    finally:
+        parent.resume()
+    names.append(write_file(demo, "service-starting"))
+    expect(page.locator(".bh-live")).to_have_text("● live")
+    shows(page, "sans2d_33837_service", names)
+
+
+def test_after_the_proxy_was_killed_the_page_goes_on_by_itself(page, demo):
+    search(page, "sans2d_33837_proxy")
+    names = [write_file(demo, "proxy-before")]
+    shows(page, "sans2d_33837_proxy", names)
+    process(demo, "traefik", "--configfile").kill()
+    live = page.locator(".bh-live")
+    expect(live).to_contain_text("waiting for the notebook server")
+    names.append(write_file(demo, "proxy-away"))
+    expect(live).to_have_text("● live", timeout=90_000)
+    names.append(write_file(demo, "proxy-after"))
+    shows_now(page, names)
 
 
 def test_a_page_that_stays_open_while_its_server_is_restarted_waits_and_shows_every_file_once(page, demo):

@@ -1,174 +1,37 @@
 """The service as a process, with a Hub that answers for one token."""
 
 import contextlib
-import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
-import httpx
 import psutil
 import pytest
-from services.api import READ, WRITE, user
+from services.processing import CONFIG, HubApi, family, hub_api, processing
 from services.workbench import gone, wait_for
-
-FUNCTION = """
-import os
-import time
-from pathlib import Path
-from typing import Annotated
-import h5py
-from pydantic import Field
-from beamhub.processing.functions import Scalar, Summary, function
-
-@function(title="Bytes", version="1", timeout="20s", memory="1G")
-def count(raw: Path, out: Path, wait: Annotated[float, Field(ge=0)] = 0) -> Summary:
-    with h5py.File(out, "w") as file:
-        file["size"] = raw.stat().st_size
-    time.sleep(wait)
-    return Summary(scalars={"size": Scalar(value=raw.stat().st_size, unit="B")})
-"""
-CONFIG = """
-store: sqlite:///beamhub.db
-single_user: true
-storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
-sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
-executors: {here: {kind: dask, workers: 1}}
-functions: [functions]
-rules:
-  sizes: {when: {storage: beamline, path: "*/*/*.raw"}, function: count}
-"""
-
-
-USERS = {"alice": user("alice", ["red"], WRITE), "bob": user("bob", ["blue"], READ)}
-
-
-class HubApi(BaseHTTPRequestHandler):
-    def do_GET(self):
-        found = USERS.get(self.headers["Authorization"].partition(" ")[2])
-        body = json.dumps(found or {"status": 403}).encode()
-        self.send_response(200 if found else 403)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        """Not logged."""
 
 
 @pytest.fixture(scope="module")
 def hub_url():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), HubApi)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hub/api"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-class Running:
-    """``beamhub processing`` in a folder."""
-
-    def __init__(self, folder, hub_url, port):
-        self.folder, self.port = folder, port
-        self.environment = os.environ | {
-            "JUPYTERHUB_API_URL": hub_url,
-            "JUPYTERHUB_API_TOKEN": "of the service",
-            "JUPYTERHUB_SERVICE_NAME": "beamhub",
-            "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
-            "JUPYTERHUB_SERVICE_PREFIX": "/services/beamhub/",
-        }
-        self.copies = []
-
-    def start(self, *arguments):
-        command = [sys.executable, "-m", "beamhub.config.command", "processing", "--config", "processing.yaml"]
-        with (self.folder / "log").open("a") as log:
-            copy = subprocess.Popen([*command, *arguments], cwd=self.folder, env=self.environment, stderr=log)
-        self.copies.append(copy)
-        return copy
-
-    def log(self):
-        """What was logged, parsed."""
-        lines = (self.folder / "log").read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
-
-    def logged(self, text):
-        return text in (self.folder / "log").read_text()
-
-    def ask(self, path, who="alice", method="GET", **more):
-        url = f"http://127.0.0.1:{self.port}/services/beamhub/api/v1/{path}"
-        try:
-            return httpx.request(method, url, headers={"Authorization": f"token {who}"}, timeout=10, **more)
-        except httpx.TransportError:
-            return httpx.Response(599)
-
-    def up(self):
-        return self.ask("health").status_code == 200
-
-    def runs(self, **query):
-        answer = self.ask("runs", params=query)
-        return answer.json()["items"] if answer.status_code == 200 else []
-
-    def drop(self, name, proposal="red"):
-        path = self.folder / "raw" / proposal / "scan1" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("12345")
-
-    def service(self):
-        """The process that listens, below a supervising parent or not."""
-        below = psutil.Process(self.copies[-1].pid).children()
-        return next((child for child in below if child.status() != psutil.STATUS_ZOMBIE), None)
-
-    def processes(self):
-        return [p for copy in self.copies if copy.poll() is None for p in family(copy.pid)]
-
-    def stop(self):
-        left = self.processes()
-        for copy in self.copies:
-            copy.terminate()
-        for copy in self.copies:
-            copy.wait(20)
-        assert all(gone(process, 5) for process in left)
-
-
-def family(pid):
-    parent = psutil.Process(pid)
-    return [parent, *parent.children(recursive=True)]
+    with hub_api() as url:
+        yield url
 
 
 @pytest.fixture
-def running(tmp_path, hub_url, unused_tcp_port):
-    (tmp_path / "raw").mkdir()
-    (tmp_path / "functions").mkdir()
-    (tmp_path / "functions/sizes.py").write_text(FUNCTION)
-    (tmp_path / "functions/sizes.py").chmod(0o644)
-    (tmp_path / "processing.yaml").write_text(CONFIG)
-    made = Running(tmp_path, hub_url, unused_tcp_port)
-    yield made
-    with contextlib.suppress(psutil.NoSuchProcess):
-        made.stop()
-
-
-@pytest.fixture
-def unused_tcp_port():
-    from tornado.testing import bind_unused_port
-
-    socket, port = bind_unused_port()
-    socket.close()
-    return port
+def running(tmp_path, hub_url):
+    with processing(tmp_path / "service", hub_url) as made:
+        yield made
 
 
 def test_a_file_becomes_a_result_that_its_proposal_can_read_and_nothing_is_left_when_it_ends(running):
     running.start()
     wait_for(running.up)
     running.drop("a.raw")
-    (run,) = wait_for_runs(running, 1)
+    (run,) = running.done(1)
     assert (run["function"], run["scalars"]["size"]["value"]) == ("count", 5.0)
     assert running.ask(f"results/{run['id']}/file").content[:4] == b"\x89HDF"
     assert running.ask("runs", "bob").json()["items"] == []
@@ -183,24 +46,19 @@ def follows_its_settings(running):
     config.write_text(CONFIG.replace("rules:", "rulse:"))
     wait_for(lambda: running.logged("stays in force"))
     running.drop("still.raw")
-    wait_for_runs(running, 2)
+    running.done(2)
     config.write_text(CONFIG.replace('"*/*/*.raw"', '"*/*/*.dat"').replace("settle: 0.2s", "settle: 0.3s"))
     wait_for(lambda: running.logged("is in force"))
     running.drop("other.raw")
     running.drop("other.dat")
-    assert {run["file"]["name"] for run in wait_for_runs(running, 3)} == {"a.raw", "still.raw", "other.dat"}
-
-
-def wait_for_runs(running, number, within_s=40):
-    wait_for(lambda: len(running.runs(state="done")) >= number, within_s)
-    return running.runs(state="done")
+    assert {run["file"]["name"] for run in running.done(3)} == {"a.raw", "still.raw", "other.dat"}
 
 
 def test_a_killed_service_is_back_within_a_second_and_loses_nothing(running):
     running.start("--supervise")
     wait_for(running.up)
     running.drop("first.raw")
-    wait_for_runs(running, 1)
+    running.done(1)
     (slow,) = running.ask("runs", method="POST", json={"ids": [1], "parameters": {"wait": 3}}).json()["items"]
     wait_for(lambda: running.runs(ids=slow["id"])[0]["state"] == "running")
     before = running.service()
@@ -211,7 +69,7 @@ def test_a_killed_service_is_back_within_a_second_and_loses_nothing(running):
     after = wait_for_new(running, before)
     assert time.monotonic() - killed < 1.0
     assert all(gone(process, 5) for process in left)
-    runs = wait_for_runs(running, 3)
+    runs = running.done(3)
     assert {run["file"]["name"] for run in runs} == {"first.raw", "meanwhile.raw"}
     assert {run["id"]: run["attempts"] for run in runs}[slow["id"]] == 2
     assert len(running.runs()) == 3
@@ -284,7 +142,7 @@ def test_of_the_service_and_its_parent_other_programs_of_its_account_can_read_no
     copy = running.start("--supervise")
     wait_for(running.up)
     running.drop("a.raw")
-    wait_for_runs(running, 1)
+    running.done(1)
     service = running.service()
     for process in (copy, service):
         for name in ("environ", "mem", "maps"):  # what is not dumpable is root's
