@@ -59,7 +59,7 @@ def kind_of(path: Path) -> str:
 class CheckCommand:
     """The sub-command: ``beamhub check``."""
 
-    help = "check compute.yaml and processing.yaml: every mistake with its line and what to write instead"
+    help = "check compute.yaml, processing.yaml and its functions: every mistake with its line and a remedy"
 
     def arguments(self, parser: argparse.ArgumentParser) -> None:
         """What the sub-command can be told."""
@@ -85,7 +85,7 @@ class CheckCommand:
 def check(path: Path, kind: str | None = None) -> int:
     """Print the mistakes of one file, or that there are none; 1 or 0."""
     try:
-        read(path, model_of(kind or kind_of(path)))
+        read(path, model_of(kind or kind_of(path)), thorough=True)
     except Mistakes as error:
         count = len(error.mistakes)
         _say(f"{error}\n{path}: {count} mistake{'s' if count > 1 else ''}")

@@ -27,6 +27,15 @@ class CrossChecked(Protocol):
         ...
 
 
+@runtime_checkable
+class ThoroughlyChecked(Protocol):
+    """A model that can look further than at the file: at what it names, which may change while the file does not."""
+
+    def thorough_mistakes(self) -> Iterable[tuple[Where, str, str]]:
+        """As of :class:`CrossChecked`; may take seconds."""
+        ...
+
+
 @dataclass(frozen=True)
 class Document(Generic[Model]):
     """A file that was read: where it lies, its text, and its content as the model's value."""
@@ -36,13 +45,16 @@ class Document(Generic[Model]):
     value: Model
 
 
-def read(path: Path, model: type[Model], context: dict[str, Any] | None = None) -> Document[Model]:
+def read(
+    path: Path, model: type[Model], context: dict[str, Any] | None = None, thorough: bool = False
+) -> Document[Model]:
     """Read a YAML file and check all of it.
 
     Args:
         path: the file.
         model: a pydantic model; one with a method ``mistakes()`` is asked for them when each part is right.
         context: passed to the model's validators, with ``folder`` (where the file lies) added.
+        thorough: look also at what the file names, where the model can.
 
     Raises:
         Mistakes: everything that is wrong, each with its line.
@@ -60,6 +72,9 @@ def read(path: Path, model: type[Model], context: dict[str, Any] | None = None) 
         raise Mistakes(path, found) from error
     if isinstance(value, CrossChecked):
         found += [Mistake(what, dotted(at), line_of(tree, at), remedy) for at, what, remedy in value.mistakes()]
+    if thorough and not found and isinstance(value, ThoroughlyChecked):
+        more = value.thorough_mistakes()
+        found += [Mistake(what, dotted(at), line_of(tree, at), remedy) for at, what, remedy in more]
     if found:
         raise Mistakes(path, found)
     return Document(path, text, value)

@@ -12,11 +12,12 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from beamhub.config.document import Where
 from beamhub.config.kinds import each_of
 from beamhub.config.mistakes import did_you_mean
 from beamhub.config.quantities import Duration
+from beamhub.processing import functions_check
 
-Where = tuple[str | int, ...]
 MAX_NAME = 100  # characters; names stand in table cells and in paths
 
 
@@ -194,6 +195,10 @@ class Settings(Part):
         for number, path in enumerate(self.functions):
             if not path.exists():
                 yield ("functions", number), f"there is no {path}", "make it, or mend the path"
+
+    def thorough_mistakes(self) -> Iterable[tuple[Where, str, str]]:
+        """What is wrong in the functions, and in what rules ask of them."""
+        yield from functions_check.mistakes(self.functions, self.rules)
 
     def _storage_mistakes(self) -> Iterable[tuple[Where, str, str]]:
         for name, storage in self.storages.items():

@@ -176,3 +176,29 @@ def replaces_its_input(raw: Path, out: Path, by: str = "") -> Summary:
     if by:
         raw.symlink_to(by)
     return Summary()
+
+
+@function(version="1")
+def removes_its_input(raw: Path, out: Path) -> Summary:
+    raw.unlink()
+    return measure(raw.with_name("gone"), out)
+
+
+@function(version="1")
+def needs_a_missing_module(raw: Path, out: Path) -> Summary:
+    import not_installed_anywhere
+
+    return not_installed_anywhere.process(raw, out)
+
+
+@function(version="1")
+def writes_beside_its_input(raw: Path, out: Path) -> Summary:
+    (raw.parent / f"{raw.stem}.out").symlink_to(out)
+    return Summary(scalars={"escaped": Scalar(value=float((raw.parents[2] / "blue").is_dir()))})
+
+
+@function(version="1")
+def loops_for_long(raw: Path, out: Path) -> Summary:
+    raw.with_suffix(".looping").touch()
+    while True:
+        pass
