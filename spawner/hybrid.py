@@ -11,7 +11,8 @@ from typing import Any, ClassVar, TypeVar
 
 from jupyterhub import orm
 from jupyterhub.spawner import Spawner
-from traitlets import default
+from jupyterhub.utils import maybe_future
+from traitlets import Bunch, default, observe
 
 from beamhub.spawner import announce, form
 from beamhub.spawner.announce import Announcement, Unwanted
@@ -91,7 +92,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         if self.apply_user_options:
             await super()._run_apply_user_options(user_options)
         self.user_options = self.orm_spawner.user_options = dict(self.plan.options)
-        self.kept = Kept(accepted=dict(self.plan.options))
+        self.kept = replace(self.kept, accepted=dict(self.plan.options), ended="")
         self.cpu_limit, self.mem_limit = float(self.plan.cores), self.plan.memory_bytes
         self.start_timeout = int(self._patience() + MARGIN)
 
@@ -153,13 +154,45 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
     # What else the Hub asks
 
     def clear_state(self) -> None:
-        """After the end and before a start: the token is revoked, what the job left is removed."""
+        """After the end and before a start: the token is revoked, and nothing is known of a job any more."""
         super().clear_state()
-        if self.begun is not None:
-            self._revoke(self.begun)
-        if self.child is not None:
-            self._sites().keep(asyncio.ensure_future(self.child.clear()))
+        token = self._session().get(orm.APIToken, self.kept.token_id)
+        if token is not None and self._is_ours(token):
+            self._session().delete(token)
+        self.kept = replace(self.kept, token_id=0, token_created="")
         self.begun = self.child = self.bringup = self._submission = None
+
+    async def run_post_stop_hook(self) -> None:
+        """After the end, while the database still names the job: what the job left is removed."""
+        try:
+            await maybe_future(super().run_post_stop_hook())
+        finally:
+            if self.child is not None:
+                await self.child.clear()
+
+    async def finish_stop(self) -> None:
+        """Do the rest of a stop during which the Hub was killed; the Hub itself asks no more for this server.
+
+        Raises:
+            HTTPError: its site is not in compute.yaml, nothing was done.
+        """
+        self._stop_pending = True  # so that nobody starts it meanwhile
+        try:
+            await self.stop()
+            await self.run_post_stop_hook()
+            self.clear_state()
+            self.orm_spawner.state = self.get_state()
+            self._session().commit()
+        finally:
+            self._stop_pending = False
+
+    @observe("api_token")
+    def _token_given(self, change: Bunch) -> None:
+        """Write down which token the Hub gave to the server; the Hub commits that before it goes on."""
+        if change.new:
+            token = orm.APIToken.find(self._session(), change.new)
+            self.kept = replace(self.kept, token_id=token.id, token_created=str(token.created))
+            self.orm_spawner.state = self.get_state()
 
     def check_can_stop(self) -> None:
         """See that the server can be stopped.
@@ -203,8 +236,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
 
     def owns(self, token: Any) -> bool:
         """Whether a token of the database is this start's; ids alone are used again."""
-        begun = self.begun
-        return begun is not None and (token.id, str(token.created)) == (begun.token_id, begun.token_created)
+        return self.begun is not None and self._is_ours(token)
 
     async def announced(self, said: Announcement, own: set[tuple[str, int]]) -> tuple[str, int]:
         """Take the job's announcement when it answers where it says it is.
@@ -232,8 +264,6 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             site=plan.site,
             profile=plan.profile,
             job=f"bh-{sites.settings.hub}-{self.orm_spawner.id}-{secrets.token_hex(5)}",
-            token_id=token.id,
-            token_created=str(token.created),
             give_up_at=now + self._patience(),
             ends_at=now + plan.walltime_s if plan.walltime_s else None,
         )
@@ -349,10 +379,8 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         self.orm_spawner.state = self.get_state()
         self._session().commit()
 
-    def _revoke(self, begun: Start) -> None:
-        token = self._session().get(orm.APIToken, begun.token_id)
-        if token is not None and self.owns(token):
-            self._session().delete(token)
+    def _is_ours(self, token: Any) -> bool:
+        return (token.id, str(token.created)) == (self.kept.token_id, self.kept.token_created)
 
     def _groups(self) -> set[str]:
         return {group.name for group in self.user.groups}
