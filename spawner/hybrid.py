@@ -16,10 +16,10 @@ from traitlets import Bunch, default, observe
 
 from beamhub.spawner import announce, form
 from beamhub.spawner.announce import Announcement, Unwanted
-from beamhub.spawner.bringup import LOOK, Bringup, obituary
+from beamhub.spawner.bringup import AGAIN, LOOK, Bringup, obituary
 from beamhub.spawner.compute import Compute
 from beamhub.spawner.errors import Refused, SpawnerError, StartFailed
-from beamhub.spawner.hublines import spawn_exception
+from beamhub.spawner.hublines import add_route, spawn_exception
 from beamhub.spawner.launch import launch, secret_of
 from beamhub.spawner.plan import SpawnPlan, decide
 from beamhub.spawner.progress import Progress
@@ -221,6 +221,15 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             self.check_can_stop()
         super().stop_polling()
 
+    def start_polling(self) -> None:
+        """Ask again and again whether the server lives.
+
+        At its own start the Hub leads to the servers it found when it has found all: this one need not wait for them.
+        """
+        super().start_polling()
+        if self._check_pending:
+            self._sites().keep(asyncio.ensure_future(add_route(self.user, self.name)))
+
     async def get_url(self) -> str:
         """Where the server is; never waits, never raises."""
         if self.begun is None or not self.begun.url:
@@ -347,7 +356,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
     async def _settled(self) -> None:
         if self._started().phase is Phase.RUNNING:
             self._waiting().give_up_at = self.ends_at or float("inf")
-            await self._waiting().answer(self._url, self._path())
+            await self._waiting().answer(self._url, self._path(), AGAIN)
         else:
             await self._finish()
 

@@ -1,12 +1,18 @@
 """Kills of the Hub and of its proxy, and servers that a restarted Hub does not reach."""
 
 import contextlib
+import signal
 import sqlite3
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psutil
 import pytest
 from services.hub import RunningHub, wait_for
+from services.proxy import ExternalProxy
+from services.scripted import Answer, scripted
 
 from beamhub.spawner.sites import processes
 
@@ -193,3 +199,150 @@ def test_a_stop_leaves_nothing_when_the_hub_is_killed_after_it_reached_the_serve
     wait_for(lambda: not settled(hub), 30)
     assert_gone(hub)
     assert_starts_and_stops(hub)
+
+
+HTTP_TIMEOUT = 3  # seconds
+FIVE = ["ada", "bob", "eve", "joe", "kim"]
+UNREACHABLE = """
+import pathlib
+c.JupyterHub.init_spawners_timeout = 1
+c.Spawner.http_timeout = {timeout}
+"""
+DEMO = """
+pathlib.Path("rules.toml").unlink(missing_ok=True)  # as the demo's configuration does
+"""
+PRODUCTION = """
+c.JupyterHub.services.append({{"name": "beamhub", "url": "{service}", "api_token": "{token}"}})
+"""
+AWAY = {"refused": (signal.SIGUSR1, signal.SIGUSR2), "SIGSTOPped": (signal.SIGSTOP, signal.SIGCONT)}
+
+
+class Shape:
+    """Five running servers in one of the two shapes: everything is the Hub's child, or only the servers are."""
+
+    def __init__(self, kind: str, hub: RunningHub, proxy: ExternalProxy | None) -> None:
+        self.kind, self.hub, self.proxy = kind, hub, proxy
+
+    def start(self) -> None:
+        """Start the Hub and five servers."""
+        self.hub.start()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda user: self.hub.start_server(user, options={"profile": "small"}), FIVE))
+        self.servers = {user: psutil.Process(self.answer(user)) for user in FIVE}
+
+    def answer(self, user: str) -> int | None:
+        """Who answers as the server of a user; None when nobody does."""
+        with contextlib.suppress(httpx.HTTPError, ValueError, KeyError):
+            headers = {"Authorization": f"token {self.hub.admin}"}
+            return int(httpx.get(f"{self.hub.url}user/{user}/api", headers=headers, timeout=2).json()["pid"])
+        return None
+
+    def answers(self) -> list[int]:
+        """Who answers as any of the servers."""
+        with ThreadPoolExecutor() as pool:
+            return [pid for pid in pool.map(self.answer, FIVE) if pid]
+
+    def served(self, users: list[str]) -> bool:
+        """Whether each of these servers is ready, and answers as the process that it was from the beginning."""
+        return all(self.hub.server(one)["ready"] and self.answer(one) == self.servers[one].pid for one in users)
+
+    def says(self, user: str, message: str) -> bool:
+        """Whether the page that waits for a server says this."""
+        path = f"{self.hub.url}hub/api/users/{user}/server/progress"
+        headers = {"Authorization": f"token {self.hub.admin}", "Accept": "text/event-stream"}
+        with httpx.stream("GET", path, headers=headers, timeout=30) as answer:
+            return any(message in line for line in answer.iter_lines())
+
+    def services_served(self) -> bool:
+        """Whether the external service is reached, where there is one."""
+        return self.proxy is None or httpx.get(f"{self.hub.url}services/beamhub/", timeout=2).status_code == 200
+
+    def traefik(self) -> psutil.Process:
+        """The proxy's process."""
+        if self.proxy is not None:
+            return psutil.Process(self.proxy.process.pid)
+        return next(one for one in psutil.Process(self.hub.process.pid).children() if "traefik" in one.name())
+
+    def restart(self) -> None:
+        """Restart the Hub: by kill -9 in the demo's shape, where a polite end would end the servers as well."""
+        if self.kind == "demo":
+            self.hub.process.kill()
+        else:
+            self.hub.process.terminate()
+        self.hub.process.wait(30)
+        self.hub.start()
+
+
+@pytest.fixture(scope="module", params=["demo", "production"])
+def shape(request, tmp_path_factory) -> Iterator[Shape]:
+    folder = tmp_path_factory.mktemp(request.param)
+    extra, proxy = UNREACHABLE.format(timeout=HTTP_TIMEOUT), None
+    with scripted() as service:
+        service.say(Answer(parts=[b"served"]))
+        if request.param == "demo":
+            extra += DEMO
+        else:
+            proxy = ExternalProxy(folder)
+            extra += proxy.config + PRODUCTION.format(service=service.url, token="0" * 32)
+        hub = RunningHub(folder, users=FIVE, extra=extra)
+        try:
+            if proxy is not None:
+                proxy.start(hub.port)
+            found = Shape(request.param, hub, proxy)
+            found.start()
+            yield found
+        finally:
+            hub.stop()
+            if proxy is not None:
+                proxy.kill()
+
+
+def test_running_servers_are_served_again_after_kill_9_of_the_proxy_and_nothing_else_was_touched(shape):
+    hub_before, killed = shape.hub.process.pid, shape.traefik()
+    killed.kill()
+    if shape.proxy is not None:  # what a service manager does
+        shape.proxy.kill()
+        shape.proxy.start(shape.hub.port)
+    shape.hub.wait()
+    wait_for(lambda: shape.served(FIVE) and shape.services_served(), 60)
+    assert shape.hub.process.poll() is None
+    assert shape.hub.process.pid == hub_before
+    assert shape.traefik() != killed
+    shape.hub.stop_server("kim")
+    shape.hub.start_server("kim")
+    shape.servers["kim"] = psutil.Process(shape.answer("kim"))
+    assert shape.served(FIVE)
+
+
+def test_the_proxy_ends_with_the_hub_where_it_is_its_child_and_goes_on_where_it_is_not(shape):
+    proxy = shape.traefik()
+    shape.hub.process.kill()
+    shape.hub.process.wait()
+    if shape.kind == "demo":
+        proxy.wait(30)
+    else:
+        assert sorted(shape.answers()) == sorted(process.pid for process in shape.servers.values())
+    shape.hub.start()
+    wait_for(lambda: shape.served(FIVE) and shape.services_served(), 60)
+    assert (shape.traefik() == proxy) is (shape.kind == "production")
+
+
+@pytest.mark.parametrize("way", AWAY)
+def test_five_servers_are_served_again_when_a_restarted_hub_did_not_reach_them_for_longer_than_http_timeout(shape, way):
+    leave, come_back = AWAY[way]
+    for process in shape.servers.values():
+        process.send_signal(leave)
+    wait_for(lambda: not shape.answers(), 30)
+    shape.restart()
+    until = time.monotonic() + 2 * HTTP_TIMEOUT
+    while time.monotonic() < until:
+        assert [shape.hub.server(user)["pending"] for user in FIVE] == ["spawn"] * 5
+        time.sleep(0.2)
+    for user in FIVE[1:]:
+        shape.servers[user].send_signal(come_back)
+    wait_for(lambda: shape.served(FIVE[1:]), 60)  # they need not wait for the first
+    assert shape.hub.server("ada")["pending"] == "spawn"
+    assert shape.says("ada", "Your server runs, the Hub waits until it answers")
+    shape.servers["ada"].send_signal(come_back)
+    wait_for(lambda: shape.served(FIVE), 60)
+    assert len(servers_of(shape.hub)) == 5

@@ -161,7 +161,7 @@ class RunningHub:
     def start(self, wait: bool = True) -> None:
         """Start the Hub, and wait until it answers through the proxy."""
         if self.guard is None:
-            self.guard = subprocess.Popen([sys.executable, __file__, self.mark], preexec_fn=_die_with_parent)
+            self.guard = subprocess.Popen([sys.executable, __file__, self.mark], preexec_fn=die_with_parent)
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -171,7 +171,7 @@ class RunningHub:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "jupyterhub", "-f", str(self.folder / "jupyterhub_config.py")],
                 env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )  # fmt: skip
         if wait:
             self.wait()
@@ -310,7 +310,8 @@ class RunningHub:
         return events
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """In a new child: end when the thread that started it does."""
     CDLL(None).prctl(c_int(PR_SET_PDEATHSIG), c_ulong(signal.SIGTERM))
 
 
