@@ -34,6 +34,8 @@ def configure(c: Any, catalogue: str | os.PathLike[str] = "compute.yaml", hub: s
     compute = Compute.read(Path(catalogue).resolve(), hub)
     c.JupyterHub.spawner_class = type("HybridSpawner", (HybridSpawner,), {"compute": compute, "__module__": __name__})
     c.JupyterHub.template_paths.insert(0, str(pages.template_path()))
+    if "init_spawners_timeout" not in c.JupyterHub:  # a job that is to announce itself needs a Hub that listens
+        c.JupyterHub.init_spawners_timeout = 1
     set_scopes(c)
     set_handlers()
     with contextlib.suppress(RuntimeError):  # no loop: the configuration is only read, no Hub is started

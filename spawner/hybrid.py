@@ -16,6 +16,7 @@ from traitlets import Bunch, default, observe
 
 from beamhub.spawner import announce, form
 from beamhub.spawner.announce import Announcement, Unwanted
+from beamhub.spawner.bootstrap import LONGEST_WAIT
 from beamhub.spawner.bringup import AGAIN, LOOK, Bringup, obituary
 from beamhub.spawner.compute import Compute
 from beamhub.spawner.errors import Refused, SpawnerError, StartFailed
@@ -357,7 +358,9 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         if self._started().phase is Phase.RUNNING:
             self._waiting().give_up_at = self.ends_at or float("inf")
             await self._waiting().answer(self._url, self._path(), AGAIN)
-        else:
+        else:  # the time that the Hub was away is not the start's
+            again = time.time() + max(self._child().site.config.start_timeout, 2 * LONGEST_WAIT)
+            self._waiting().give_up_at = max(self._waiting().give_up_at, again)
             await self._finish()
 
     async def _stopped(self) -> None:

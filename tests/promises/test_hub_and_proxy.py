@@ -1,6 +1,8 @@
 """Kills of the Hub and of its proxy, and servers that a restarted Hub does not reach."""
 
 import contextlib
+import re
+import shutil
 import signal
 import sqlite3
 import time
@@ -10,12 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import psutil
 import pytest
-from services.hub import RunningHub, wait_for
+from playwright.sync_api import Page, expect, sync_playwright
+from services.hub import LOCAL, PASSWORD, RunningHub, wait_for
 from services.proxy import ExternalProxy
 from services.scripted import Answer, scripted
 
 from beamhub.spawner.sites import processes
 
+PATIENT = LOCAL.replace("start_timeout: 20s", "start_timeout: 60s")
 pytestmark = [pytest.mark.hub, pytest.mark.promise("Hub and proxy")]
 
 # the Hub kills itself at the moment that the file "kill-at" names, once
@@ -88,7 +92,7 @@ STOPS = [
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory) -> Iterator[RunningHub]:
-    with RunningHub(tmp_path_factory.mktemp("hub"), users=["ada"], extra=MOMENTS) as hub:
+    with RunningHub(tmp_path_factory.mktemp("hub"), PATIENT, users=["ada"], extra=MOMENTS) as hub:
         yield hub
 
 
@@ -128,7 +132,7 @@ def settled(hub: RunningHub) -> bool:
         found = hub.server("ada")
         return None if found["pending"] else found
 
-    return bool(wait_for(known, 60)["ready"])
+    return bool(wait_for(known, 80)["ready"])
 
 
 def assert_one_served(hub: RunningHub, expected: set[int] | None = None) -> None:
@@ -180,6 +184,19 @@ def test_a_start_goes_on_with_the_same_process_when_the_hub_is_killed_after_ther
     assert_gone(hub)
 
 
+def test_a_start_goes_on_when_the_hub_was_away_for_longer_than_a_start_may_take(hub):
+    die_at(hub, "its process was written down", "POST")
+    (started,) = servers_of(hub)
+    with sqlite3.connect(hub.folder / "jupyterhub.sqlite") as rows:
+        rows.execute("UPDATE spawners SET state = json_set(state, '$.start.give_up_at', 1.0)")
+    rows.close()
+    hub.start()
+    assert settled(hub)
+    assert_one_served(hub, {started})
+    hub.stop_server("ada")
+    assert_gone(hub)
+
+
 def test_a_server_whose_stop_never_reached_it_is_served_when_the_hub_is_killed(hub):
     hub.start_server("ada", options={"profile": "small"})
     (started,) = servers_of(hub)
@@ -201,11 +218,47 @@ def test_a_stop_leaves_nothing_when_the_hub_is_killed_after_it_reached_the_serve
     assert_starts_and_stops(hub)
 
 
+GATED = """
+c.Spawner.environment = {"STUB_GATE": "%s/gate"}
+"""
+PAGE_GIVES_UP = 15.0  # seconds without the Hub after which a page that reloads itself blindly is lost
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser.new_page()
+        browser.close()
+
+
+@pytest.mark.browser
+def test_the_page_of_a_start_says_what_it_waits_for_while_the_hub_is_away_and_goes_on(tmp_path, page):
+    with RunningHub(tmp_path, PATIENT, users=["ada"], extra=GATED % tmp_path) as hub:
+        page.goto(f"{hub.url}hub/spawn/ada")
+        page.fill("#username_input", "ada")
+        page.fill("#password_input", PASSWORD)
+        page.click("#login_submit")
+        page.get_by_role("radio", name=re.compile("Small analysis")).check()
+        page.get_by_role("button", name="Start").click()
+        said = page.locator("#progress-message")
+        expect(said).to_contain_text("its programs are being loaded", timeout=60_000)
+        (started,) = servers_of(hub)
+        hub.kill()
+        expect(said).to_contain_text("The Hub does not answer; trying again", timeout=30_000)
+        page.wait_for_timeout(PAGE_GIVES_UP * 1000)
+        expect(said).to_contain_text("The Hub does not answer; trying again")
+        hub.start()
+        expect(said).to_contain_text("its programs are being loaded", timeout=60_000)
+        (tmp_path / "gate").touch()
+        page.wait_for_url(re.compile("/user/ada/"), timeout=60_000)
+        expect(page.locator("body")).to_contain_text(f'"pid": {started}')
+
+
 HTTP_TIMEOUT = 3  # seconds
 FIVE = ["ada", "bob", "eve", "joe", "kim"]
 UNREACHABLE = """
 import pathlib
-c.JupyterHub.init_spawners_timeout = 1
 c.Spawner.http_timeout = {timeout}
 """
 DEMO = """
@@ -284,7 +337,7 @@ def shape(request, tmp_path_factory) -> Iterator[Shape]:
         else:
             proxy = ExternalProxy(folder)
             extra += proxy.config + PRODUCTION.format(service=service.url, token="0" * 32)
-        hub = RunningHub(folder, users=FIVE, extra=extra)
+        hub = RunningHub(folder, PATIENT, users=FIVE, extra=extra)
         try:
             if proxy is not None:
                 proxy.start(hub.port)
