@@ -337,7 +337,8 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         Meanwhile it looks to the Hub like a start, so that there is progress to see, and a stop that works.
         """
         settled = asyncio.ensure_future(self._settled())
-        self._spawn_pending, self._spawn_future = True, settled
+        self._spawn_pending, self._spawn_future = True, asyncio.ensure_future(self._until_ready(settled))
+        self._spawn_future.add_done_callback(lambda one: one.cancelled() or one.exception())  # said below
         try:
             await asyncio.wait([settled])
         finally:
@@ -353,6 +354,12 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             self.log.warning("%s: %s", self._log_name, error)
             self.kept = replace(self.kept, ended=str(error))
         return error is None or (self.child is not None and self.child.truth() is Truth.DEAD)
+
+    async def _until_ready(self, settled: "asyncio.Future[None]") -> None:
+        """What a page follows: the wait for the server, then the Hub's own look at it."""
+        await settled
+        while self._check_pending:  # noqa: ASYNC110 - the Hub tells nobody
+            await asyncio.sleep(0.05)
 
     async def _settled(self) -> None:
         if self._started().phase is Phase.RUNNING:
