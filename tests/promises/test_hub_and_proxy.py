@@ -20,7 +20,7 @@ from services.scripted import Answer, scripted
 from beamhub.spawner.sites import processes
 
 PATIENT = LOCAL.replace("start_timeout: 20s", "start_timeout: 60s")
-pytestmark = [pytest.mark.hub, pytest.mark.promise("Hub and proxy")]
+pytestmark = [pytest.mark.hub, pytest.mark.timeout(300), pytest.mark.promise("Hub and proxy")]
 
 # the Hub kills itself at the moment that the file "kill-at" names, once
 MOMENTS = """
@@ -233,7 +233,6 @@ def page() -> Iterator[Page]:
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(300)
 def test_the_page_of_a_start_says_what_it_waits_for_while_the_hub_is_away_and_goes_on(tmp_path, page):
     with RunningHub(tmp_path, PATIENT, users=["ada"], extra=GATED % tmp_path) as hub:
         page.goto(f"{hub.url}hub/spawn/ada")
