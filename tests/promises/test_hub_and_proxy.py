@@ -221,7 +221,7 @@ def test_a_stop_leaves_nothing_when_the_hub_is_killed_after_it_reached_the_serve
 GATED = """
 c.Spawner.environment = {"STUB_GATE": "%s/gate"}
 """
-PAGE_GIVES_UP = 15.0  # seconds without the Hub after which a page that reloads itself blindly is lost
+PAGE_GIVES_UP = 10.0  # seconds without the Hub; a page that loaded itself anew blindly was lost after eight
 
 
 @pytest.fixture
