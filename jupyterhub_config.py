@@ -35,8 +35,8 @@ c.JupyterHub.cookie_secret_file = str(folder / "hub/cookie_secret")
 c.JupyterHub.allow_named_servers = True
 c.ConfigurableHTTPProxy.pid_file = str(folder / "hub/proxy.pid")
 
-# The proxy: traefik, which needs no Node.js
-c.JupyterHub.proxy_class = "traefik_file"
+# The proxy: traefik, which needs no Node.js, as a child of the Hub; in production it runs outside ("traefik_file")
+c.JupyterHub.proxy_class = "beamhub.spawner.proxy.KeptTraefik"
 c.TraefikProxy.traefik_api_url = f"http://127.0.0.1:{port + 3}"
 c.TraefikProxy.traefik_api_username = "hub"
 c.TraefikProxy.traefik_api_password = secrets.token_hex(16)

@@ -12,6 +12,8 @@ from beamhub.spawner.reachable import speaks_http
 from beamhub.spawner.sites.site import SiteMixin, Truth
 
 TAKEN = "Somebody else's program listens at port {port} of {title}, which was to be your server's. "
+LOADING = "Your server is there, its programs are being loaded"
+AGAIN = "Your server runs, the Hub waits until it answers"
 LOOK = 0.5  # seconds between two looks at the snapshot's truth; news from the site come at once
 
 
@@ -39,7 +41,7 @@ class Bringup:
             await self._wait(LOOK)
         return url()
 
-    async def answer(self, url: Callable[[], str], path: str) -> None:
+    async def answer(self, url: Callable[[], str], path: str, said: str = LOADING) -> None:
         """Wait until the server answers, and nobody else in its place.
 
         Its address may change meanwhile, when its port was lost.
@@ -47,7 +49,7 @@ class Bringup:
         Raises:
             StartFailed: it ended, or took longer than the site allows.
         """
-        self.steps.say(70, "Your server is there, its programs are being loaded")
+        self.steps.say(70, said)
         pause = 0.03
         while not await self._is_there(url(), path):
             await self._wait(pause)

@@ -34,6 +34,8 @@ def configure(c: Any, catalogue: str | os.PathLike[str] = "compute.yaml", hub: s
     compute = Compute.read(Path(catalogue).resolve(), hub)
     c.JupyterHub.spawner_class = type("HybridSpawner", (HybridSpawner,), {"compute": compute, "__module__": __name__})
     c.JupyterHub.template_paths.insert(0, str(pages.template_path()))
+    if "init_spawners_timeout" not in c.JupyterHub:  # a job that is to announce itself needs a Hub that listens
+        c.JupyterHub.init_spawners_timeout = 1
     set_scopes(c)
     set_handlers()
     with contextlib.suppress(RuntimeError):  # no loop: the configuration is only read, no Hub is started
@@ -56,8 +58,9 @@ def set_handlers() -> None:
 async def _accompany(compute: Compute) -> None:
     """What runs as long as the Hub: the file is followed, each site is watched and kept clean."""
     started: set[str] = set()
-    await _until_configured(compute)
+    hub = await _until_configured(compute)
     compute.keep(_background(compute.watch()))
+    compute.keep(_background(reconcile.finish_stops(hub)))
     while True:
         for name in set(compute.sites) - started:
             started.add(name)
@@ -66,7 +69,7 @@ async def _accompany(compute: Compute) -> None:
         await asyncio.sleep(2)
 
 
-async def _until_configured(compute: Compute) -> None:
+async def _until_configured(compute: Compute) -> JupyterHub:
     """Wait until the Hub has read all of its configuration, then check what only then can be checked."""
     while (hub := application()) is None or getattr(hub, "proxy", None) is None:  # noqa: ASYNC110 - the Hub tells nobody
         await asyncio.sleep(0.01)
@@ -77,6 +80,7 @@ async def _until_configured(compute: Compute) -> None:
         log.critical("%s", problem)
     if found:
         hub.exit(1)
+    return hub
 
 
 def problems(hub: JupyterHub) -> list[str]:

@@ -12,13 +12,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from ctypes import CDLL, c_int, c_ulong
 from pathlib import Path
 from typing import IO
 
-from beamhub.spawner.marked import STOP_WITHIN, end_all
+from beamhub.spawner.marked import STOP_WITHIN, end_all, end_with_parent
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
 READY_WITHIN = 90.0  # seconds; a cold start took 8 s on two cores
 PORTS = 4  # the proxy, and behind it the Hub, the processing service, the proxy's own interface
 
@@ -78,7 +76,7 @@ class Demo:
         with self.log.open("ab") as log:
             self.hub = subprocess.Popen(
                 command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, preexec_fn=_die_with_parent,
+                start_new_session=True, preexec_fn=end_with_parent,
             )  # fmt: skip
 
     def _make_private(self) -> None:
@@ -130,10 +128,6 @@ class Demo:
 def say(line: str) -> None:
     """One line of progress, at once also where the output is a pipe."""
     print(line, flush=True)
-
-
-def _die_with_parent() -> None:
-    CDLL(None).prctl(c_int(PR_SET_PDEATHSIG), c_ulong(signal.SIGTERM))
 
 
 def _answers(url: str) -> bool:

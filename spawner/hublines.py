@@ -34,6 +34,13 @@ def application() -> JupyterHub | None:
     return JupyterHub.instance() if JupyterHub.initialized() else None
 
 
+async def add_route(user: Any, server_name: str) -> None:
+    """Let the proxy lead to a server; before the Hub listens it does that itself, for all."""
+    hub = application()
+    if hub is not None and hub.http_server is not None:
+        await hub.proxy.add_user(user, server_name)
+
+
 def service_url(configured: str | None) -> str:
     """The processing service's address as servers reach it: the site's own, else through the Hub's public address."""
     hub = application()

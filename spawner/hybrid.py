@@ -11,14 +11,16 @@ from typing import Any, ClassVar, TypeVar
 
 from jupyterhub import orm
 from jupyterhub.spawner import Spawner
-from traitlets import default
+from jupyterhub.utils import maybe_future
+from traitlets import Bunch, default, observe
 
 from beamhub.spawner import announce, form
 from beamhub.spawner.announce import Announcement, Unwanted
-from beamhub.spawner.bringup import LOOK, Bringup, obituary
+from beamhub.spawner.bootstrap import LONGEST_WAIT
+from beamhub.spawner.bringup import AGAIN, LOOK, Bringup, obituary
 from beamhub.spawner.compute import Compute
 from beamhub.spawner.errors import Refused, SpawnerError, StartFailed
-from beamhub.spawner.hublines import spawn_exception
+from beamhub.spawner.hublines import add_route, spawn_exception
 from beamhub.spawner.launch import launch, secret_of
 from beamhub.spawner.plan import SpawnPlan, decide
 from beamhub.spawner.progress import Progress
@@ -91,7 +93,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         if self.apply_user_options:
             await super()._run_apply_user_options(user_options)
         self.user_options = self.orm_spawner.user_options = dict(self.plan.options)
-        self.kept = Kept(accepted=dict(self.plan.options))
+        self.kept = replace(self.kept, accepted=dict(self.plan.options), ended="")
         self.cpu_limit, self.mem_limit = float(self.plan.cores), self.plan.memory_bytes
         self.start_timeout = int(self._patience() + MARGIN)
 
@@ -153,13 +155,45 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
     # What else the Hub asks
 
     def clear_state(self) -> None:
-        """After the end and before a start: the token is revoked, what the job left is removed."""
+        """After the end and before a start: the token is revoked, and nothing is known of a job any more."""
         super().clear_state()
-        if self.begun is not None:
-            self._revoke(self.begun)
-        if self.child is not None:
-            self._sites().keep(asyncio.ensure_future(self.child.clear()))
+        token = self._session().get(orm.APIToken, self.kept.token_id)
+        if token is not None and self._is_ours(token):
+            self._session().delete(token)
+        self.kept = replace(self.kept, token_id=0, token_created="")
         self.begun = self.child = self.bringup = self._submission = None
+
+    async def run_post_stop_hook(self) -> None:
+        """After the end, while the database still names the job: what the job left is removed."""
+        try:
+            await maybe_future(super().run_post_stop_hook())
+        finally:
+            if self.child is not None:
+                await self.child.clear()
+
+    async def finish_stop(self) -> None:
+        """Do the rest of a stop during which the Hub was killed; the Hub itself asks no more for this server.
+
+        Raises:
+            HTTPError: its site is not in compute.yaml, nothing was done.
+        """
+        self._stop_pending = True  # so that nobody starts it meanwhile
+        try:
+            await self.stop()
+            await self.run_post_stop_hook()
+            self.clear_state()
+            self.orm_spawner.state = self.get_state()
+            self._session().commit()
+        finally:
+            self._stop_pending = False
+
+    @observe("api_token")
+    def _token_given(self, change: Bunch) -> None:
+        """Write down which token the Hub gave to the server; the Hub commits that before it goes on."""
+        if change.new:
+            token = orm.APIToken.find(self._session(), change.new)
+            self.kept = replace(self.kept, token_id=token.id, token_created=str(token.created))
+            self.orm_spawner.state = self.get_state()
 
     def check_can_stop(self) -> None:
         """See that the server can be stopped.
@@ -188,6 +222,15 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             self.check_can_stop()
         super().stop_polling()
 
+    def start_polling(self) -> None:
+        """Ask again and again whether the server lives.
+
+        At its own start the Hub leads to the servers it found when it has found all: this one need not wait for them.
+        """
+        super().start_polling()
+        if self._check_pending:
+            self._sites().keep(asyncio.ensure_future(add_route(self.user, self.name)))
+
     async def get_url(self) -> str:
         """Where the server is; never waits, never raises."""
         if self.begun is None or not self.begun.url:
@@ -203,8 +246,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
 
     def owns(self, token: Any) -> bool:
         """Whether a token of the database is this start's; ids alone are used again."""
-        begun = self.begun
-        return begun is not None and (token.id, str(token.created)) == (begun.token_id, begun.token_created)
+        return self.begun is not None and self._is_ours(token)
 
     async def announced(self, said: Announcement, own: set[tuple[str, int]]) -> tuple[str, int]:
         """Take the job's announcement when it answers where it says it is.
@@ -232,8 +274,6 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             site=plan.site,
             profile=plan.profile,
             job=f"bh-{sites.settings.hub}-{self.orm_spawner.id}-{secrets.token_hex(5)}",
-            token_id=token.id,
-            token_created=str(token.created),
             give_up_at=now + self._patience(),
             ends_at=now + plan.walltime_s if plan.walltime_s else None,
         )
@@ -297,7 +337,8 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         Meanwhile it looks to the Hub like a start, so that there is progress to see, and a stop that works.
         """
         settled = asyncio.ensure_future(self._settled())
-        self._spawn_pending, self._spawn_future = True, settled
+        self._spawn_pending, self._spawn_future = True, asyncio.ensure_future(self._until_ready(settled))
+        self._spawn_future.add_done_callback(lambda one: one.cancelled() or one.exception())  # said below
         try:
             await asyncio.wait([settled])
         finally:
@@ -314,11 +355,19 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             self.kept = replace(self.kept, ended=str(error))
         return error is None or (self.child is not None and self.child.truth() is Truth.DEAD)
 
+    async def _until_ready(self, settled: "asyncio.Future[None]") -> None:
+        """What a page follows: the wait for the server, then the Hub's own look at it."""
+        await settled
+        while self._check_pending:  # noqa: ASYNC110 - the Hub tells nobody
+            await asyncio.sleep(0.05)
+
     async def _settled(self) -> None:
         if self._started().phase is Phase.RUNNING:
             self._waiting().give_up_at = self.ends_at or float("inf")
-            await self._waiting().answer(self._url, self._path())
-        else:
+            await self._waiting().answer(self._url, self._path(), AGAIN)
+        else:  # the time that the Hub was away is not the start's
+            again = time.time() + max(self._child().site.config.start_timeout, 2 * LONGEST_WAIT)
+            self._waiting().give_up_at = max(self._waiting().give_up_at, again)
             await self._finish()
 
     async def _stopped(self) -> None:
@@ -349,10 +398,8 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         self.orm_spawner.state = self.get_state()
         self._session().commit()
 
-    def _revoke(self, begun: Start) -> None:
-        token = self._session().get(orm.APIToken, begun.token_id)
-        if token is not None and self.owns(token):
-            self._session().delete(token)
+    def _is_ours(self, token: Any) -> bool:
+        return (token.id, str(token.created)) == (self.kept.token_id, self.kept.token_created)
 
     def _groups(self) -> set[str]:
         return {group.name for group in self.user.groups}

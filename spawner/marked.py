@@ -5,8 +5,10 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from ctypes import CDLL, c_int, c_ulong
 from pathlib import Path
 
+PR_SET_PDEATHSIG = 1  # prctl(2)
 STOP_WITHIN = 10.0  # seconds until what still runs is killed
 
 
@@ -46,6 +48,11 @@ def end_all(folder: Path, grace: float = STOP_WITHIN) -> int:
             _signal(number, signal.SIGKILL)
         time.sleep(0.05)
     return len(found)
+
+
+def end_with_parent(what: signal.Signals = signal.SIGTERM) -> None:
+    """In a new child: get this signal when the thread that started it ends, at the latest with the parent."""
+    CDLL(None).prctl(c_int(PR_SET_PDEATHSIG), c_ulong(what))
 
 
 def _is_own(number: int) -> bool:

@@ -5,8 +5,11 @@ import json
 import logging
 from collections.abc import Callable
 
+from jupyterhub import orm
+from jupyterhub.app import JupyterHub
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from tornado.web import HTTPError
 
 from beamhub.spawner.hublines import application
 from beamhub.spawner.sites.site import Site
@@ -14,6 +17,9 @@ from beamhub.spawner.state import job_of
 
 log = logging.getLogger("beamhub.spawner")
 NAMED = text("SELECT state FROM spawners WHERE state LIKE '%\"job\"%'")  # as text: most servers do not run
+HALF_STOPPED = text(
+    "SELECT id FROM spawners WHERE server_id IS NULL AND (state LIKE '%\"job\"%' OR state LIKE '%\"token_id\"%')"
+)
 EVERY = 60.0  # seconds
 SECOND_LOOK = 5.0  # seconds after which what seems lost is looked at again
 
@@ -29,6 +35,20 @@ def known_jobs() -> set[str] | None:
     except SQLAlchemyError as error:
         log.warning("The Hub's database cannot be read, no job is ended meanwhile: %s", error)
         return None
+
+
+async def finish_stops(hub: JupyterHub) -> None:
+    """At the Hub's start: finish the stops during which it was killed, and that its database calls done."""
+    while getattr(hub, "tornado_application", None) is None:  # noqa: ASYNC110 - the Hub tells nobody
+        await asyncio.sleep(0.01)
+    for (number,) in hub.db.execute(HALF_STOPPED).all():
+        found = hub.db.get(orm.Spawner, number)
+        spawner = hub.users[found.user].spawners[found.name]
+        try:
+            if not spawner.active:
+                await spawner.finish_stop()
+        except HTTPError as error:
+            log.error("%s of %s: %s", found.name or "The server", found.user.name, error.log_message)
 
 
 async def orphans(site: Site, known: Callable[[], set[str] | None]) -> set[str]:

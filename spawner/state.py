@@ -23,8 +23,6 @@ class Start:
     site: str
     profile: str
     job: str
-    token_id: int
-    token_created: str
     give_up_at: float
     ends_at: float | None = None
     phase: Phase = Phase.INTENDED
@@ -39,15 +37,20 @@ class Start:
 
 @dataclass(frozen=True)
 class Kept:
-    """What outlives a server: the options that were last accepted, and how the last server ended by itself."""
+    """What is kept beside a start: the options that were last accepted, and how the last server ended by itself.
+
+    And which token of the Hub's database is the server's (ids alone are used again): it is there before the start is.
+    """
 
     accepted: dict[str, Any] = field(default_factory=dict)
     ended: str = ""
+    token_id: int = 0
+    token_created: str = ""
 
 
 def to_json(start: Start | None, kept: Kept) -> dict[str, Any]:
     """What is put into the database."""
-    found: dict[str, Any] = {"schema": SCHEMA, "kept": asdict(kept)}
+    found: dict[str, Any] = {"schema": SCHEMA, "kept": {key: value for key, value in asdict(kept).items() if value}}
     if start:
         found["start"] = asdict(start)
     return found
@@ -57,7 +60,7 @@ def from_json(state: dict[str, Any]) -> tuple[Start | None, Kept]:
     """What was put into the database; keys of a later version are left out.
 
     >>> from_json({})
-    (None, Kept(accepted={}, ended=''))
+    (None, Kept(accepted={}, ended='', token_id=0, token_created=''))
     """
     start, kept = state.get("start"), _known(Kept, state.get("kept") or {})
     if not start:

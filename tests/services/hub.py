@@ -63,7 +63,7 @@ c.JupyterHub.bind_url = "http://127.0.0.1:{port}{base}"
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub_port}"
 c.JupyterHub.db_url = "sqlite:///{folder}/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = "{folder}/cookie_secret"
-c.JupyterHub.proxy_class = "traefik_file"
+c.JupyterHub.proxy_class = "beamhub.spawner.proxy.KeptTraefik"
 c.TraefikProxy.traefik_api_url = "http://127.0.0.1:{proxy_port}"
 c.TraefikProxy.traefik_api_username = "hub"
 c.TraefikProxy.traefik_api_password = "{proxy_password}"
@@ -161,7 +161,7 @@ class RunningHub:
     def start(self, wait: bool = True) -> None:
         """Start the Hub, and wait until it answers through the proxy."""
         if self.guard is None:
-            self.guard = subprocess.Popen([sys.executable, __file__, self.mark], preexec_fn=_die_with_parent)
+            self.guard = subprocess.Popen([sys.executable, __file__, self.mark], preexec_fn=die_with_parent)
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -171,12 +171,12 @@ class RunningHub:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "jupyterhub", "-f", str(self.folder / "jupyterhub_config.py")],
                 env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )  # fmt: skip
         if wait:
             self.wait()
 
-    def wait(self, within_s: float = 40.0) -> None:
+    def wait(self, within_s: float = 90.0) -> None:
         """Wait until the Hub answers; says its log when it ended instead."""
 
         def answers() -> bool:
@@ -310,7 +310,8 @@ class RunningHub:
         return events
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """In a new child: end when the thread that started it does."""
     CDLL(None).prctl(c_int(PR_SET_PDEATHSIG), c_ulong(signal.SIGTERM))
 
 

@@ -1,12 +1,14 @@
 """A notebook server that is none: answers every path with its name and environment, starts in 0.1 s.
 
 ``STUB_SLEEP`` seconds are waited before it listens, and until the file ``STUB_GATE`` is there; with ``STUB_DIE`` it
-ends with that code instead.
+ends with that code instead. After SIGUSR1 it refuses connections, after SIGUSR2 it answers again.
 """
 
 import json
 import os
+import signal
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -38,4 +40,10 @@ if os.environ.get("STUB_DIE"):
     print("the stub cannot load what it needs", file=sys.stderr, flush=True)
     sys.exit(int(os.environ["STUB_DIE"]))
 place = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
-ThreadingHTTPServer((place.hostname, place.port), Handler).serve_forever()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+while True:
+    with ThreadingHTTPServer((place.hostname, place.port), Handler) as server:
+        close = threading.Thread(target=server.shutdown, daemon=True)
+        signal.signal(signal.SIGUSR1, lambda *_, close=close: close.start())
+        server.serve_forever()
+    signal.sigwait({signal.SIGUSR2})

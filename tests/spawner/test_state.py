@@ -6,8 +6,6 @@ START = Start(
     "here",
     "small",
     "bh-hub-7-0123456789",
-    5,
-    "2026-01-01 00:00:00",
     1.0,
     2.0,
     Phase.ANNOUNCED,
@@ -17,7 +15,7 @@ START = Start(
 
 
 def test_what_is_kept_comes_back_through_json():
-    kept = Kept(accepted={"profile": "small"}, ended="its time was over")
+    kept = Kept(accepted={"profile": "small"}, ended="its time was over", token_id=5, token_created="2026-01-01")
     assert from_json(json.loads(json.dumps(to_json(START, kept)))) == (START, kept)
     assert from_json(json.loads(json.dumps(to_json(None, kept)))) == (None, kept)
 

@@ -1,0 +1,50 @@
+"""The proxy as a child of the Hub: it ends with the Hub, however that ends, and is started again when it ends alone.
+
+In production the proxy runs outside of the Hub, and neither end touches the other.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+from functools import partial
+from typing import Any
+
+from jupyterhub_traefik_proxy.fileprovider import TraefikFileProviderProxy
+
+from beamhub.spawner.marked import end_with_parent
+
+LOOK = 0.5  # seconds between two looks at whether it runs
+PAUSE = 1.0  # seconds before it is started again
+
+
+class KeptTraefik(TraefikFileProviderProxy):  # type: ignore[misc]
+    """traefik with its routes in a file, from which they are there again as soon as it is."""
+
+    _keeper: Any = None
+
+    def _start_traefik(self) -> None:
+        self._launch()
+        self._keeper = asyncio.ensure_future(self._keep())
+
+    def _launch(self) -> None:
+        self.traefik_process = subprocess.Popen(
+            ["traefik", "--configfile", os.path.abspath(self.static_config_file)],
+            env={**os.environ, **self.traefik_env},
+            preexec_fn=partial(end_with_parent, signal.SIGKILL),
+        )
+
+    async def _keep(self) -> None:
+        """Start it again whenever it ended; runs until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK)
+            if (code := self.traefik_process.poll()) is not None:
+                self.log.error("The proxy ended by itself (code %s) and is started again.", code)
+                await asyncio.sleep(PAUSE)
+                self._launch()
+
+    async def stop(self) -> None:
+        """End it."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        await super().stop()
