@@ -194,6 +194,25 @@ def test_the_header_of_the_table_says_how_many_run_and_wait_and_for_how_long(pag
     expect(queue).to_have_text("", timeout=180_000)
 
 
+@pytest.mark.promise("user code")
+def test_the_table_tells_of_a_function_that_was_edited_and_is_wrong_while_its_last_good_version_goes_on(page, demo):
+    module = demo.folder / "functions/sans.py"
+    good = module.read_text()
+    module.write_text(good + "\nthis is no python\n")
+    told = widget(page).locator(".bh-error", has_text="sans.py:")
+    until = time.monotonic() + 40
+    number = 0
+    while not told.is_visible() and time.monotonic() < until:  # it is looked at while files arrive
+        write_file(demo, f"edited-{(number := number + 1)}")
+        page.wait_for_timeout(2000)
+    expect(told).to_contain_text("the last good version is in force")
+    expect(row(page, "edited-1").first).to_have_attribute("data-state", "done")
+    module.write_text(good)
+    page.wait_for_timeout(4000)
+    write_file(demo, "edited-mended")
+    expect(told).to_be_hidden()
+
+
 def test_a_computing_kernel_stops_neither_table_nor_plot(page, demo):
     page.get_by_role("tab", name="Curve").click()
     run_cell(page, 2, "import time; time.sleep(120)")
