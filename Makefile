@@ -5,8 +5,9 @@ FOLDER ?= .demo
 RUNGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+HUB5 := $(VENV)/hub5
 
-.PHONY: demo test check docs bench soak wheel develop clean
+.PHONY: demo test check docs bench soak wheel develop clean test-hub5
 
 demo: $(VENV)/.demo
 	@exec $(BIN)/beamhub demo --port $(PORT) --folder $(FOLDER)
@@ -14,6 +15,13 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	@tests/install_services "$(RUNGS)"
 	@RUNGS="$(RUNGS)" $(BIN)/python -m pytest $(ARGS)
+	@$(if $(ARGS),,$(if $(RUNGS),$(if $(filter hub,$(RUNGS)),$(MAKE) --no-print-directory test-hub5),$(MAKE) --no-print-directory test-hub5))
+
+# The rung "hub" once more, on the older of the two lines of JupyterHub, in an environment of its own.
+test-hub5:
+	@$(MAKE) --no-print-directory VENV=$(HUB5) JUPYTERHUB="jupyterhub==5.5.*" $(HUB5)/.test
+	@echo "the rung hub on JupyterHub 5.5 ..."
+	@RUNGS=hub $(HUB5)/bin/python -m pytest $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -48,7 +56,7 @@ $(VENV)/bin/python:
 $(VENV)/.%: $(VENV)/bin/python setup.cfg pyproject.toml setup.py server_extension/beamhub.json
 	@echo "installing BeamHub and what it builds on into $(VENV) (some minutes the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=24"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]" $(JUPYTERHUB)
 	@mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d
 	@cp server_extension/beamhub.json $(VENV)/etc/jupyter/jupyter_server_config.d/
 	@touch $@

@@ -1,7 +1,7 @@
 // ProcessedData: the bar above, the table, and below it the panel of what is selected.
 import { Comm, type Model } from "./comm.js";
 import { direct } from "./direct.js";
-import { clock, h, keep } from "./dom.js";
+import { clock, duration, h, keep } from "./dom.js";
 import type { FunctionRecord, Proposal, Run } from "./records.js";
 import { Rows, type Filter, type Queue } from "./rows.js";
 import { Table, type Selection } from "./table.js";
@@ -227,13 +227,8 @@ export function outlook({ states, held, seconds }: Queue): string {
   const running = states.running ?? 0, waiting = (states.queued ?? 0) - held;
   const parts = [[running, "running"], [waiting, "waiting"], [held, "held back by a paused rule"]] as const;
   const told = parts.filter(([number]) => number > 0).map(([number, word]) => `${number.toLocaleString("en")} ${word}`);
-  if (told.length && seconds !== null) told.push(duration(seconds));
+  if (told.length && seconds !== null) told.push(seconds < 60 ? "less than a minute" : `about ${duration(seconds)}`);
   return told.join(", ");
-}
-
-function duration(seconds: number): string {
-  if (seconds < 60) return "less than a minute";
-  return seconds < 5400 ? `about ${Math.round(seconds / 60)} min` : `about ${Math.round(seconds / 3600)} h`;
 }
 
 function debounce(call: () => void, ms: number): () => void {

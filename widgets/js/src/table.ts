@@ -18,11 +18,19 @@ export class Table {
   private columns: Column[] = [];
   private frame = 0;
   private anchor = -1;
+  private pressed = 0;
   rows!: Rows;
 
   constructor(readonly selection: Selection, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, label: string) {
     this.head = h("div", { class: "bh-head", role: "row", "aria-rowindex": "1" });
-    this.body = h("div", { class: "bh-rows", role: "rowgroup" });
+    this.body = h("div", {
+      class: "bh-rows", role: "rowgroup",
+      // rows may be painted anew between press and release, which then make no click
+      onpointerdown: (event: PointerEvent) => { this.pressed = event.button === 0 ? this.idAt(event) : 0; },
+      onpointercancel: () => { this.pressed = 0; },
+      onpointerup: (event: PointerEvent) => { this.pick(this.pressed, event); this.pressed = 0; },
+      onclick: (event: MouseEvent) => { if (event.detail === 0) this.pick(this.idAt(event), event); }, // of a screen reader
+    });
     this.space = h("div", { class: "bh-space", role: "presentation" }, this.body);
     this.scroll = h("div", { class: "bh-scroll", role: "presentation", onscroll: () => this.paint() }, h("div", { class: "bh-sticky", role: "rowgroup" }, this.head), this.space);
     this.element = h("div", {
@@ -89,12 +97,20 @@ export class Table {
     const row = h("div", {
       class: "bh-row", role: "row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
       tabindex: run && run.id === this.selection.focus ? "0" : "-1", "data-id": run ? String(run.id) : undefined, "data-state": run?.state,
-      onclick: (event: MouseEvent) => run && this.choose(run.id, index, event),
     });
     for (const column of this.columns) {
       row.append(h("div", { role: "gridcell", class: column.numeric ? "bh-number" : "" }, run ? column.cell(run) : ""));
     }
     return row;
+  }
+
+  private idAt(event: Event): number {
+    return Number((event.target as Element).closest<HTMLElement>(".bh-row")?.dataset.id ?? 0);
+  }
+
+  private pick(id: number, event: MouseEvent): void {
+    const index = id ? this.rows.indexOf(id) : -1;
+    if (index >= 0) this.choose(id, index, event);
   }
 
   private choose(id: number, index: number, event: MouseEvent | KeyboardEvent): void {
