@@ -43,7 +43,8 @@ def listeners(url: str) -> set[int]:
     port = where.port or (443 if where.scheme == "https" else 80)
     if not _is_here(where.hostname or ""):
         return set()
-    lines = [line for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    tables = [table for name in ("tcp", "tcp6") if (table := Path(f"/proc/net/{name}")).exists()]  # IPv6 may be off
+    lines = [line for table in tables for line in table.read_text().splitlines()[1:]]
     sockets = [line.split() for line in lines]
     return {int(part[7]) for part in sockets if part[3] == LISTEN and int(part[1].rpartition(":")[2], 16) == port}
 

@@ -15,12 +15,11 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.2  # between two tries
 
 
-def lock_path(settings: Settings) -> Path:
-    """Beside the database if that is a file, else in the results, which services of one store share."""
+def lock_paths(settings: Settings) -> list[Path]:
+    """Beside the database if that is a file, and in the results, which a copy of the store must not use meanwhile."""
     url = make_url(settings.store)
-    if url.get_backend_name() == "sqlite" and url.database:
-        return Path(url.database + ".lock")
-    return settings.results / ".lock"
+    beside = [Path(url.database + ".lock")] if url.get_backend_name() == "sqlite" and url.database else []
+    return [*beside, settings.results / ".lock"]
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 
 from beamhub.processing.work import Claim
@@ -69,11 +69,17 @@ def own(results: Path, store: str, named: Callable[[], Set[str]]) -> None:
         named: gives the folders that rows name, as :func:`attempt_folder` does; asked only where there is no mark.
 
     Raises:
-        ForeignResults: they are marked as another store's; or are not marked, and no row names any of them.
+        ForeignResults: they are marked as another store's; or are not marked, and no row names any of them; or rows
+            name some, and there are none.
         OSError: the folder or the mark cannot be read or written.
     """
-    results.mkdir(parents=True, exist_ok=True)
     mark = results / MARK
+    if not mark.exists() and not any(_attempts(results)) and named():
+        raise ForeignResults(
+            f"{results} is empty, though the store knows of results there, so that nothing was started. Is it mounted? "
+            "Where they are gone for good, give the service a new store (store: in processing.yaml)."
+        )
+    results.mkdir(parents=True, exist_ok=True)
     owner = mark.read_text(encoding="utf-8").strip() if mark.exists() else _owner_of(results, store, named)
     if owner != store:
         raise ForeignResults(
@@ -89,22 +95,50 @@ def own(results: Path, store: str, named: Callable[[], Set[str]]) -> None:
         _sync(results)
 
 
-def sweep(results: Path, named: Set[str]) -> int:
-    """Take away every attempt that no row names, at a time when nothing is running, in results that are one's own.
+def nameless(results: Path, named: Set[str]) -> dict[Path, tuple[int, int]]:
+    """The folders of attempts that no row names, each with its run and attempt.
 
     Args:
         results: the folder of all results.
         named: the folders that rows name, as :func:`attempt_folder` gives them.
+    """
+    every = (path for path in _attempts(results) if str(path.relative_to(results)) not in named)
+    return {path: (int(path.parent.name), int(path.name.removesuffix(PART))) for path in every}
+
+
+def sweep(found: Mapping[Path, tuple[int, int]], begun: Mapping[int, int]) -> int:
+    """Take away attempts that no row names, at a time when nothing is running, in results that are one's own.
+
+    One that came to its end, and that this store never handed out, is of a newer state of the store, of which an older
+    copy was brought back: it is moved aside, to ``<attempt>.kept``.
+
+    Args:
+        found: as :func:`nameless` gives them.
+        begun: how many attempts of each of their runs were handed out.
 
     Returns:
         How many were taken away; what cannot be is said in the log, and stays.
     """
-    nameless = [path for path in _attempts(results) if str(path.relative_to(results)) not in named]
-    swept = sum(_remove(path) for path in nameless)
-    for above in {path.parent for path in nameless}:
+    swept = 0
+    for path, (run, attempt) in found.items():
+        if path.name.endswith(PART) or attempt <= begun.get(run, 0):
+            swept += _remove(path)
+        else:
+            _set_aside(path)
+    for above in {path.parent for path in found}:
         with contextlib.suppress(OSError):  # it is not empty
             above.rmdir()
     return swept
+
+
+def _set_aside(path: Path) -> None:
+    for name in (f"{path.name}.kept", *(f"{path.name}.{number}.kept" for number in range(2, 100))):
+        if not (kept := path.with_name(name)).exists():
+            path.rename(kept)
+            log.error(
+                "%s is a result that this store knows nothing of (an older copy of it?); it is kept as %s", path, name
+            )
+            return
 
 
 def _owner_of(results: Path, store: str, named: Callable[[], Set[str]]) -> str:
@@ -121,11 +155,17 @@ def _attempts(results: Path) -> Iterator[Path]:
 
 def _remove(path: Path) -> bool:
     """Take a folder away; whether that was done."""
+    if path.is_symlink():
+        path.unlink()
+        return True
     if not path.exists():
         return False
     try:
-        _open_up(path)
-        shutil.rmtree(path)
+        try:
+            shutil.rmtree(path)
+        except PermissionError:  # a function took the right to write from its own folders
+            _open_up(path)
+            shutil.rmtree(path)
     except OSError as error:
         log.error("%s stays, since it cannot be removed: %s", path, error)
         return False
@@ -133,7 +173,7 @@ def _remove(path: Path) -> bool:
 
 
 def _open_up(path: Path) -> None:
-    """Give back the right to write to folders from which a function took it."""
+    """Give back the right to write to folders."""
     path.chmod(0o700)
     for entry in os.scandir(path):
         if entry.is_dir(follow_symlinks=False):

@@ -88,6 +88,12 @@ def named_outputs(connection: Connection) -> set[str]:
     return set(connection.execute(select(run.c.folder).where(run.c.folder != "")).scalars())
 
 
+def attempts(connection: Connection, numbers: Collection[int]) -> dict[int, int]:
+    """How many attempts of each run were handed out; runs that there are not are left out."""
+    asked = select(run.c.id, run.c.attempts).where(run.c.id.in_(numbers))
+    return {row.id: row.attempts for row in connection.execute(asked)}
+
+
 def runs(connection: Connection, query: RunQuery) -> Page[Run]:
     """One page: from each proposal the keys of as many rows as the page holds, merged; then those rows."""
     backward = query.before is not None

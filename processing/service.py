@@ -29,7 +29,7 @@ from beamhub.processing.executors.executor import Executor
 from beamhub.processing.feed import Feed
 from beamhub.processing.intake import Intake
 from beamhub.processing.library import Library
-from beamhub.processing.lock import lock_path, only_one
+from beamhub.processing.lock import lock_paths, only_one
 from beamhub.processing.logs import configure_logs
 from beamhub.processing.prctl import die_with_parent, hide_memory
 from beamhub.processing.publication import ForeignResults, own
@@ -141,7 +141,8 @@ async def serve(config: Path, url: str, prefix: str, hub: Hub) -> None:
     if any(not executor.address for executor in settings.executors.values()):
         refuse_own_account(settings.single_user, hub.api_url)
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(only_one(lock_path(settings)))
+        for path in lock_paths(settings):
+            await stack.enter_async_context(only_one(path))
         store = await asyncio.to_thread(Store.open, settings.store)
         stack.callback(store.close)
         await asyncio.to_thread(own, settings.results, store.identity(), store.named_outputs)

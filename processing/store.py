@@ -239,6 +239,13 @@ class Store:
         with self.reading() as connection:
             return queries.named_outputs(connection)
 
+    def attempts(self, runs: Collection[int]) -> dict[int, int]:
+        """How many attempts of each run were handed out; runs that there are not are left out."""
+        asked = sorted(runs)
+        with self.reading() as connection:
+            parts = [queries.attempts(connection, asked[at : at + 500]) for at in range(0, len(asked), 500)]
+        return {run: number for part in parts for run, number in part.items()}
+
     # What people ask for
 
     def request(

@@ -83,7 +83,10 @@ class Relay:
             self._send({"view": view, "event": "status", "data": data}, [])
             return
         if len(self._followers) >= VIEWS:
-            self._unfollow(next(iter(self._followers)))
+            oldest = next(iter(self._followers))
+            self._unfollow(oldest)
+            data = {"live": False, "message": f"more than {VIEWS} tables are open; show this one anew"}
+            self._send({"view": oldest, "event": "status", "data": data}, [])
         names = tuple(str(name) for name in proposals)
         follower = _Follower(self._service, names, last if isinstance(last, int) else None, view, self._send)
         self._followers[view] = follower

@@ -50,6 +50,9 @@ class MemoryStore:
     def named_outputs(self):
         return self.named
 
+    def attempts(self, runs):
+        return {run: self.claims[run].attempt for run in runs if run in self.claims}
+
     def claim(self, limit):
         queued = [run for run, state in self.states.items() if state == "queued"][:limit]
         for run in queued:

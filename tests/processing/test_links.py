@@ -64,6 +64,43 @@ def test_a_target_that_is_a_link_out_of_the_proposal_is_refused(storage, way):
         check_links(raw_file(storage, way("alias.h5")), storage / "ours")
 
 
+@WAYS
+def test_a_target_behind_a_symbolic_link_is_refused_as_hdf5_takes_names_in_it_from_elsewhere(storage, way):
+    (storage / "ours/a/b").mkdir(parents=True)
+    with h5py.File(storage / "ours/a/b/real.h5", "w") as file:
+        file["counts"] = h5py.ExternalLink("../../theirs/scan/data.h5", "/counts")  # from scan/, where the link lies
+    (storage / "ours/scan/sub.h5").symlink_to("../a/b/real.h5")
+    with pytest.raises(DataError, match=r"refers to sub\.h5, which is reached through a symbolic link"):
+        check_links(raw_file(storage, way("sub.h5")), storage / "ours")
+
+
+def pattern_of_names(name):
+    """A virtual dataset without end, of as many files as there are."""
+
+    def add(file):
+        here = h5py.h5s.create_simple((0,), (h5py.h5s.UNLIMITED,))
+        mapped = h5py.h5s.create_simple((10,), (h5py.h5s.UNLIMITED,))
+        mapped.select_hyperslab((0,), (h5py.h5s.UNLIMITED,), (10,), (10,))
+        layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        layout.set_virtual(mapped, name.encode(), b"counts", h5py.h5s.create_simple((10,)))
+        h5py.h5d.create(file.id, b"virtual", h5py.h5t.STD_I64LE, here, layout)
+
+    return add
+
+
+def test_a_pattern_of_names_is_refused_since_it_stands_for_files_that_are_not_looked_at(storage):
+    with h5py.File(storage / "ours/scan/f-0.h5", "w") as file:
+        file["counts"] = h5py.ExternalLink(str(storage / "theirs/scan/data.h5"), "/counts")
+    with pytest.raises(DataError, match=r"f-%b\.h5, a pattern of names; let it name each file"):
+        check_links(raw_file(storage, pattern_of_names("f-%b.h5")), storage / "ours")
+
+
+@WAYS
+def test_a_target_that_is_not_there_yet_is_allowed_by_its_whole_name_too(storage, way):
+    target = str(storage / "ours/scan/later.h5")
+    check_links(raw_file(storage, way(target)), storage / "ours", storage / "results/ours/1/1")
+
+
 def test_what_an_allowed_target_refers_to_is_checked_too(storage):
     with h5py.File(storage / "ours/scan/data.h5", "a") as file:
         file["onwards"] = h5py.ExternalLink("../../theirs/scan/data.h5", "/counts")
@@ -94,7 +131,7 @@ def test_a_target_that_is_not_there_must_not_be_found_in_anothers_results_either
     working = storage / "results/ours/5/1.part"
     check_links(raw, storage / "ours")
     if refused:
-        with pytest.raises(DataError, match="lies outside"):
+        with pytest.raises(DataError, match="is not there, and would be looked for elsewhere"):
             check_links(raw, storage / "ours", working)
     else:
         check_links(raw, storage / "ours", working)

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from beamhub.processing.publication import ForeignResults, attempt_folder, discard, own, publish, sweep, unfinished
+from beamhub.processing.publication import (
+    ForeignResults,
+    attempt_folder,
+    discard,
+    nameless,
+    own,
+    publish,
+    sweep,
+    unfinished,
+)
 from beamhub.processing.work import Claim
 
 NOBODY = 65534
@@ -71,10 +80,44 @@ def test_the_sweep_takes_what_no_row_names_and_nothing_else(tmp_path):
         written(tmp_path / "p1/8/figures"),
     ]
     swept = [written(tmp_path / "p1/7/1"), written(tmp_path / "p1/9/1.part"), written(tmp_path / "p2/10/1")]
-    assert sweep(tmp_path, {"p1/7/2"}) == 3
+    assert sweep(nameless(tmp_path, {"p1/7/2"}), {7: 2, 9: 1, 10: 1}) == 3
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in swept)
     assert not (tmp_path / "p1/9").exists()
+
+
+def sweep_all(results):
+    return sweep(nameless(results, set()), {})
+
+
+def test_results_of_a_newer_state_of_the_store_are_moved_aside_and_none_is_lost(tmp_path, caplog):
+    """An older copy of the store was brought back: run 7 had one attempt then, and run 9 was not there yet."""
+    lost = [written(tmp_path / "p1/7/2"), written(tmp_path / "p1/9/1")]
+    assert sweep(nameless(tmp_path, {"p1/7/1"}), {7: 1}) == 0
+    assert not any(path.exists() for path in lost)
+    assert all(list(path.with_name(f"{path.name}.kept").iterdir()) for path in lost)
+    assert "a result that this store knows nothing of" in caplog.text
+    written(tmp_path / "p1/9/1")
+    sweep(nameless(tmp_path, set()), {})
+    assert (tmp_path / "p1/9/1.2.kept").is_dir()
+    assert nameless(tmp_path, set()) == {}
+
+
+def test_a_link_in_the_results_is_removed_and_what_it_leads_to_stays(tmp_path):
+    elsewhere = written(tmp_path / "shared/7")
+    elsewhere.chmod(0o755)
+    (tmp_path / "results/p1/7").mkdir(parents=True)
+    (tmp_path / "results/p1/7/99").symlink_to(elsewhere)
+    assert sweep(nameless(tmp_path / "results", set()), {7: 99}) == 1
+    assert not (tmp_path / "results/p1/7").exists()
+    assert list(elsewhere.iterdir())
+    assert elsewhere.stat().st_mode & 0o777 == 0o755
+
+
+def test_results_that_are_not_there_though_rows_name_them_are_asked_for(tmp_path):
+    with pytest.raises(ForeignResults, match=r"is empty, though the store knows of results there.*Is it mounted\?"):
+        own(tmp_path / "results", "mine", lambda: {"p1/7/2"})
+    assert not (tmp_path / "results").exists()
 
 
 def test_an_empty_folder_becomes_the_stores_own_and_stays_so(tmp_path):
@@ -104,7 +147,7 @@ def test_the_sweep_gives_itself_the_right_to_write_that_a_function_took_away(res
     (folder / "link").symlink_to(outside)
     (folder / "deep").chmod(0)
     folder.chmod(0o500)
-    assert as_nobody(results, sweep, results, set()) == 1
+    assert as_nobody(results, sweep_all, results) == 1
     assert not folder.exists()
     assert outside.stat().st_mode & 0o777 == 0o500
 
@@ -112,7 +155,7 @@ def test_the_sweep_gives_itself_the_right_to_write_that_a_function_took_away(res
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs what another account owns")
 def test_what_cannot_be_removed_is_said_and_the_sweep_goes_on(results, caplog):
     stuck, other = written(results / "p1/9/1.part"), written(results / "p1/10/1.part")
-    assert as_nobody(results, sweep, results, set(), but=[stuck]) == 1
+    assert as_nobody(results, sweep_all, results, but=[stuck]) == 1
     assert stuck.exists()
     assert not other.exists()
     assert f"{stuck} stays, since it cannot be removed" in caplog.text
