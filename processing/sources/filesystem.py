@@ -58,6 +58,7 @@ class FilesystemSource:
         self._told: set[int] = set()  # hashes of file ids: a million of them must fit
         self._settling: dict[str, tuple[str, float]] = {}
         self._scans: dict[str, float] = {}
+        self._links: set[str] = set()  # that were told of
 
     async def run(self, sink: Sink) -> None:
         """Watch, scan and tell until cancelled; an outage of the store is waited for.
@@ -168,6 +169,9 @@ class FilesystemSource:
                 yield from self._walk(entry.path)
             elif entry.is_file(follow_symlinks=False):
                 yield entry.path
+            elif entry.is_symlink() and entry.path not in self._links:
+                self._links.add(entry.path)
+                log.warning("%s is a symbolic link and is not looked at; move the file itself into place", entry.path)
 
     def _closed(self, path: str) -> FileEvent | None:
         """What to tell of a path now; None for what is no file, or is not looked at."""

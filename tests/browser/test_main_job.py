@@ -240,6 +240,7 @@ def test_a_computing_kernel_stops_neither_table_nor_plot(page, demo):
     kernel_idle(page)
 
 
+@pytest.mark.promise("kills of the service")
 def test_after_a_restart_of_the_service_no_row_is_missing_and_none_is_there_twice(page, demo):
     child = [
         n for n in demo.processes() if b"beamhub.config.command\0processing" in Path(f"/proc/{n}/cmdline").read_bytes()
@@ -261,6 +262,7 @@ def test_the_page_reloaded_shows_the_table_again(page, demo):
     expect(row(page, "sans2d_33837_after-the-kill")).to_have_count(1)
 
 
+@pytest.mark.promise("access")
 def test_a_notebook_in_which_it_was_shown_holds_no_token_and_a_static_table(page, demo):
     page.keyboard.press("Control+S")
     time.sleep(2)
@@ -286,5 +288,6 @@ def test_without_the_page_configuration_the_kernel_relays(page, demo):
     expect(page.locator(".bh-plot[data-curves='4']")).to_be_visible()
 
 
+@pytest.mark.promise("access")
 def test_the_service_answers_nobody_without_a_token(demo):
     assert httpx.get(f"{demo.url}/services/beamhub/api/v1/runs").status_code == 401

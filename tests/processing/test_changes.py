@@ -121,6 +121,7 @@ async def test_a_quiet_stream_shows_that_it_lives(bench, monkeypatch):
         assert [await opened.block() for _ in range(3)] == [":"] * 3
 
 
+@pytest.mark.promise("access")
 async def test_a_lost_group_ends_its_hints(bench, monkeypatch):
     monkeypatch.setattr(module, "ALIVE_S", 0.05)
     async with stream(bench) as opened:
@@ -132,6 +133,7 @@ async def test_a_lost_group_ends_its_hints(bench, monkeypatch):
 
 
 @pytest.mark.parametrize("lost", ["token", "scope"])
+@pytest.mark.promise("access")
 async def test_a_token_that_may_not_read_any_more_ends_the_stream(bench, monkeypatch, lost):
     monkeypatch.setattr(module, "ALIVE_S", 0.05)
     async with stream(bench) as opened:

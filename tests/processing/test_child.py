@@ -166,6 +166,7 @@ def test_a_copy_that_was_changed_is_refused(bench):
     assert "was changed" in end.message
 
 
+@pytest.mark.promise("kills of the service")
 def test_kill_9_of_the_worker_leaves_no_process_behind(bench):
     task = bench.task("ignores_signals_and_loops", raw=bench.raw("scan1/killed.nxs"))
     with subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, text=True) as worker:
@@ -179,6 +180,7 @@ def test_kill_9_of_the_worker_leaves_no_process_behind(bench):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n broken"], ids=["empty", "truncated"])
+@pytest.mark.promise("bad input")
 def test_a_raw_file_that_cannot_be_read_is_a_fault_of_the_data(bench, child, content):
     raw = bench.raw("scan1/broken.nxs")
     raw.write_bytes(content)
@@ -191,6 +193,7 @@ def test_a_raw_file_that_has_gone_is_a_fault_of_the_data(bench, child):
     assert child.run(bench.task("measure", raw=Path("/nowhere/raw.nxs"))).kind == "data"
 
 
+@pytest.mark.promise("bad input")
 def test_a_raw_file_that_became_a_link_since_it_was_claimed_is_refused(bench, child, tmp_path):
     (tmp_path / "another.nxs").write_bytes(bench.raw().read_bytes())
     raw = bench.folder / "raw/proposal/scan1/swapped.nxs"
@@ -200,6 +203,7 @@ def test_a_raw_file_that_became_a_link_since_it_was_claimed_is_refused(bench, ch
 
 
 @pytest.mark.parametrize("by", ["", "/etc/hostname"], ids=["gone", "another"])
+@pytest.mark.promise("bad input")
 def test_a_raw_file_that_is_replaced_while_it_is_read_is_published_for_nobody(bench, child, by):
     end = child.run(bench.task("replaces_its_input", raw=bench.raw(f"scan1/replaced{bool(by)}.nxs"), by=by))
     assert end.kind == "data"
@@ -220,6 +224,7 @@ def test_external_data_is_read_from_beside_the_raw_file_never_from_the_results(b
 
 
 @pytest.mark.parametrize("name", ["with space", "ü", "new\nline", "quote'\"", os.fsdecode(b"no-unicode-\xff")])
+@pytest.mark.promise("bad input")
 def test_raw_files_may_have_any_name(bench, child, name):
     task = bench.task("measure", raw=bench.raw(f"scan1/{name}.nxs"))
     end = child.run(task)

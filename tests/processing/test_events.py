@@ -42,6 +42,7 @@ def test_an_event_is_a_file_with_its_runs_when_the_answer_comes(bench):
     assert [run.function for run in bench.store.file(found.id).runs] == ["add"]
 
 
+@pytest.mark.promise("bad input")
 def test_the_same_event_again_changes_nothing(bench):
     post(bench, event(2, "red/scan1/two.nxs"))
     assert post(bench, event(2, "red/scan1/two.nxs")).json() == {"received": 1, "new": 0}
@@ -50,6 +51,7 @@ def test_the_same_event_again_changes_nothing(bench):
     assert len(files(bench, "red/scan1/two.nxs")) == 2
 
 
+@pytest.mark.promise("bad input")
 def test_another_sender_cannot_use_up_an_id():
     where = {"storages": ["beamline"], "prefixes": ["red"]}
     settings = Settings.model_validate(
@@ -71,6 +73,7 @@ def test_events_may_have_their_attributes_in_headers(bench):
     assert files(bench, "red/scan1/hé.nxs")[0].size == 5
 
 
+@pytest.mark.promise("bad input")
 def test_attributes_in_headers_are_checked_like_others(bench):
     headers = {f"ce-{name}": value for name, value in event(3, "red/%00.nxs").items() if name != "data"}
     answer = post(bench, {"storage": "beamline"}, "application/json", **headers)
@@ -112,6 +115,7 @@ def test_a_file_that_was_removed_and_restored_says_so(bench):
     ],
     ids=["proposal", "similar name", "folder", "storage", "not named", "a user", "no scope", "no token"],
 )
+@pytest.mark.promise("bad input")
 def test_a_sender_tells_only_of_what_is_bound_to_it(bench, who, told, reason):
     before = bench.store.head()
     for kind, body in ((STRUCTURED, told), (BATCH, [event("fine", "red/scan1/fine.nxs"), told])):
@@ -151,6 +155,7 @@ def test_a_sender_tells_only_of_what_is_bound_to_it(bench, who, told, reason):
         (event(extra=10**30), "extra"),
     ],
 )
+@pytest.mark.promise("bad input")
 def test_what_is_no_event_is_refused_with_its_place(bench, body, says):
     answer = post(bench, body)
     assert answer.status_code == 400, answer.text
@@ -162,6 +167,7 @@ def test_what_is_no_event_is_refused_with_its_place(bench, body, says):
     [(event(), "JSON list"), ([event(), {}], "1.specversion"), ([event()] * 1001, "up to 1000")],
     ids=["no list", "one is none", "too many"],
 )
+@pytest.mark.promise("bad input")
 def test_what_is_no_batch_is_refused_with_its_place(bench, body, says):
     answer = post(bench, body, BATCH)
     assert answer.status_code == 400
@@ -172,6 +178,7 @@ def test_a_request_without_event_says_what_to_send(bench):
     assert "application/cloudevents+json" in post(bench, {}, "application/json").json()["message"]
 
 
+@pytest.mark.promise("bad input")
 def test_too_much_at_once_is_refused(bench):
     answer = post(bench, event(filler="x" * 5 * 2**20))
     assert (answer.status_code, answer.json()["reason"]) == (413, "too-large")

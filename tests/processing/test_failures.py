@@ -35,6 +35,7 @@ def test_who_can_mend_a_failure(exc, kind):
     assert kind_of(exc, RAW) == kind
 
 
+@pytest.mark.promise("bad input")
 def test_a_truncated_file_opened_by_a_function_is_a_fault_of_the_data(tmp_path):
     raw = tmp_path / "truncated.nxs"
     with h5py.File(raw, "w") as file:

@@ -147,6 +147,7 @@ async def test_what_is_ignored_can_be_said(root):
         assert told.paths() == ["red/a.tmp"]
 
 
+@pytest.mark.promise("bad input")
 async def test_links_are_not_followed(root, tmp_path):
     outside = write(tmp_path / "outside/a.nxs")
     (root / "red/link.nxs").symlink_to(outside)
@@ -157,6 +158,7 @@ async def test_links_are_not_followed(root, tmp_path):
         assert set(told.paths()) == {"red/last.nxs"}
 
 
+@pytest.mark.promise("bad input")
 async def test_a_name_that_is_not_utf8_is_said_in_the_log_and_stops_nothing(root, caplog):
     async with watching(root) as told:
         (root / os.fsdecode(b"red/\xff.nxs")).write_text("counts")
@@ -166,6 +168,7 @@ async def test_a_name_that_is_not_utf8_is_said_in_the_log_and_stops_nothing(root
     assert "not UTF-8" in caplog.text
 
 
+@pytest.mark.promise("bad input")
 async def test_a_path_too_long_for_the_store_is_said_in_the_log(root, caplog):
     deep = root.joinpath(*["d" * 200] * 10)
     async with watching(root) as told:
@@ -318,6 +321,7 @@ async def test_after_any_moves_what_is_there_and_only_that_was_told_of_last(root
 # Scans
 
 
+@pytest.mark.promise("power, disks, clocks")
 async def test_a_restart_misses_nothing_that_came_meanwhile(root):
     write(root / "red/before.nxs")
     async with watching(root) as told:
@@ -342,6 +346,7 @@ async def test_a_file_that_still_grows_is_found_complete_by_looking_twice_and_no
     assert not settling
 
 
+@pytest.mark.promise("power, disks, clocks")
 async def test_where_the_kernel_tells_nothing_scans_find_the_files(root, monkeypatch):
     monkeypatch.setattr(KernelNews, "on_any_event", lambda *_: None)
     async with watching(root, rescan=0.05) as told:
@@ -351,6 +356,7 @@ async def test_where_the_kernel_tells_nothing_scans_find_the_files(root, monkeyp
         assert told.paths() == ["red/scan/a.nxs"]
 
 
+@pytest.mark.promise("power, disks, clocks")
 async def test_where_the_kernel_cannot_watch_scans_do_and_the_log_says_what_to_raise(root, monkeypatch, caplog):
     def no_space_left(*_, **__):
         raise OSError(28, "inotify watch limit reached")
@@ -362,6 +368,7 @@ async def test_where_the_kernel_cannot_watch_scans_do_and_the_log_says_what_to_r
     assert "fs.inotify.max_user_watches" in caplog.text
 
 
+@pytest.mark.promise("power, disks, clocks")
 async def test_after_an_overflow_of_the_kernels_queue_the_folder_is_scanned(root, monkeypatch, caplog):
     made: list[KernelNews] = []
     start = KernelNews.start
@@ -381,6 +388,7 @@ async def test_after_an_overflow_of_the_kernels_queue_the_folder_is_scanned(root
 # The sink
 
 
+@pytest.mark.promise("power, disks, clocks")
 async def test_what_the_store_did_not_take_is_told_again_until_it_did(root, monkeypatch):
     monkeypatch.setattr(filesystem, "RETRY_S", 0.05)
     told = Told()

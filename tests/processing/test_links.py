@@ -52,12 +52,14 @@ def test_a_target_in_the_same_proposal_is_allowed(storage, way, target):
 
 @WAYS
 @pytest.mark.parametrize("target", ["../../theirs/scan/data.h5", "/etc/hostname"])
+@pytest.mark.promise("bad input")
 def test_a_target_outside_of_the_proposal_is_refused_and_named(storage, way, target):
     with pytest.raises(DataError, match=f"master.h5 refers to {target}, which lies outside"):
         check_links(raw_file(storage, way(target)), storage / "ours")
 
 
 @WAYS
+@pytest.mark.promise("bad input")
 def test_a_target_that_is_a_link_out_of_the_proposal_is_refused(storage, way):
     (storage / "ours/scan/alias.h5").symlink_to(storage / "theirs/scan/data.h5")
     with pytest.raises(DataError, match="outside"):
@@ -65,6 +67,7 @@ def test_a_target_that_is_a_link_out_of_the_proposal_is_refused(storage, way):
 
 
 @WAYS
+@pytest.mark.promise("bad input")
 def test_a_target_behind_a_symbolic_link_is_refused_as_hdf5_takes_names_in_it_from_elsewhere(storage, way):
     (storage / "ours/a/b").mkdir(parents=True)
     with h5py.File(storage / "ours/a/b/real.h5", "w") as file:
@@ -88,6 +91,7 @@ def pattern_of_names(name):
     return add
 
 
+@pytest.mark.promise("bad input")
 def test_a_pattern_of_names_is_refused_since_it_stands_for_files_that_are_not_looked_at(storage):
     with h5py.File(storage / "ours/scan/f-0.h5", "w") as file:
         file["counts"] = h5py.ExternalLink(str(storage / "theirs/scan/data.h5"), "/counts")
@@ -101,6 +105,7 @@ def test_a_target_that_is_not_there_yet_is_allowed_by_its_whole_name_too(storage
     check_links(raw_file(storage, way(target)), storage / "ours", storage / "results/ours/1/1")
 
 
+@pytest.mark.promise("bad input")
 def test_what_an_allowed_target_refers_to_is_checked_too(storage):
     with h5py.File(storage / "ours/scan/data.h5", "a") as file:
         file["onwards"] = h5py.ExternalLink("../../theirs/scan/data.h5", "/counts")

@@ -58,6 +58,7 @@ def test_each_attempt_has_a_folder_of_its_own(proposal, folder):
     assert attempt_folder(claim(proposal)) == folder
 
 
+@pytest.mark.promise("power, disks, clocks")
 def test_an_attempt_is_published_under_its_name_with_everything_in_it(tmp_path):
     written(unfinished(tmp_path, "p1/7/2"))
     publish(tmp_path, "p1/7/2")
@@ -90,6 +91,7 @@ def sweep_all(results):
     return sweep(nameless(results, set()), {})
 
 
+@pytest.mark.promise("power, disks, clocks")
 def test_results_of_a_newer_state_of_the_store_are_moved_aside_and_none_is_lost(tmp_path, caplog):
     """An older copy of the store was brought back: run 7 had one attempt then, and run 9 was not there yet."""
     lost = [written(tmp_path / "p1/7/2"), written(tmp_path / "p1/9/1")]
@@ -114,6 +116,7 @@ def test_a_link_in_the_results_is_removed_and_what_it_leads_to_stays(tmp_path):
     assert elsewhere.stat().st_mode & 0o777 == 0o755
 
 
+@pytest.mark.promise("power, disks, clocks")
 def test_results_that_are_not_there_though_rows_name_them_are_asked_for(tmp_path):
     with pytest.raises(ForeignResults, match=r"is empty, though the store knows of results there.*Is it mounted\?"):
         own(tmp_path / "results", "mine", lambda: {"p1/7/2"})

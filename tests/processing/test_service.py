@@ -54,6 +54,7 @@ def follows_its_settings(running):
     assert {run["file"]["name"] for run in running.done(3)} == {"a.raw", "still.raw", "other.dat"}
 
 
+@pytest.mark.promise("kills of the service")
 def test_a_killed_service_is_back_within_a_second_and_loses_nothing(running):
     running.start("--supervise")
     wait_for(running.up)
@@ -82,6 +83,7 @@ def wait_for_new(running, before):
     return running.service()
 
 
+@pytest.mark.promise("kills of the service")
 def test_a_second_copy_waits_and_takes_over(running):
     first = running.start()
     wait_for(running.up)
@@ -163,6 +165,7 @@ def test_a_thread_that_hangs_does_not_keep_the_service_from_ending(running):
     assert running.logged("did not come to an end within 10 s")
 
 
+@pytest.mark.promise("kills of the service")
 def test_a_service_that_is_stopped_is_killed_by_its_parent_in_the_end(running):
     copy = running.start("--supervise")
     wait_for(running.up)

@@ -47,6 +47,7 @@ def test_a_file_beneath_the_root_is_opened(root):
         "a\0b",
     ],
 )
+@pytest.mark.promise("bad input")
 def test_a_path_that_leaves_the_storage_or_goes_through_a_link_is_refused(root, path):
     with pytest.raises(OutsideStorage):
         resolve_beneath(root, path)

@@ -52,6 +52,7 @@ def test_values_come_as_bytes_for_programs(path):
 
 
 @pytest.mark.parametrize("what", ["data", "stats"])
+@pytest.mark.promise("bad input")
 def test_more_than_can_be_answered_is_refused_before_it_is_read(path, what):
     with pytest.raises(ValueError, match="select a part"):
         read(path, Question(what, "/entry/huge"))

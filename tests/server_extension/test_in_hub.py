@@ -44,6 +44,7 @@ def test_the_owners_page_is_answered(hub):
 
 
 @pytest.mark.parametrize("path", ["hello", "v1/runs", "changes", "selection/v", "hdf5/1/meta", "chunk/widget.js"])
+@pytest.mark.promise("access")
 def test_a_cookie_alone_is_not_enough_for_any_call_of_a_page(hub, path):
     client, _ = page(hub, "ada")
     for mode in ({}, {"Sec-Fetch-Mode": "navigate"}, {"Sec-Fetch-Mode": "cors"}, {"X-XSRFToken": "x"}):
@@ -52,6 +53,7 @@ def test_a_cookie_alone_is_not_enough_for_any_call_of_a_page(hub, path):
     assert client.post(API + "v1/runs", json={}).status_code == 403
 
 
+@pytest.mark.promise("access")
 def test_a_guest_on_the_server_gets_nothing_of_its_owner(hub):
     client, xsrf = page(hub, "bob")
     assert client.get("user/ada/api/status", headers=xsrf).status_code == 200
@@ -61,6 +63,7 @@ def test_a_guest_on_the_server_gets_nothing_of_its_owner(hub):
         assert "belongs to ada" in answer.json()["message"]
 
 
+@pytest.mark.promise("access")
 def test_a_guests_own_token_opens_nothing_either(hub):
     answer = hub.as_user("bob").get(f"{API}hello")
     assert answer.status_code == 403

@@ -1,0 +1,194 @@
+"""Files as they should not be: each is told where its owner looks, and the good file beside it is processed."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+import h5py
+import pytest
+from services.processing import hub_api, processing
+from services.workbench import wait_for
+
+pytestmark = [pytest.mark.promise("bad input"), pytest.mark.timeout(240)]
+FUNCTION = """
+from pathlib import Path
+import h5py
+from beamhub.processing.functions import Scalar, Summary, function
+
+@function(title="Counts", version="1", timeout="60s", memory="1G")
+def counts(raw: Path, out: Path) -> Summary:
+    with h5py.File(raw) as source, h5py.File(out, "w") as file:
+        file["counts"] = source["counts"][()]
+    return Summary(scalars={"counts": Scalar(value=float(source_sum(out)))})
+
+def source_sum(out):
+    with h5py.File(out) as file:
+        return file["counts"][()].sum()
+
+@function(title="Link", version="1", timeout="60s", memory="1G")
+def link(raw: Path, out: Path) -> Summary:
+    out.symlink_to("/etc/passwd")
+    return Summary()
+"""
+CONFIG = """
+store: sqlite:///beamhub.db
+single_user: true
+storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
+sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
+executors: {here: {kind: dask, workers: 2}}
+functions: [functions]
+rules:
+  counts: {when: {storage: beamline, path: "*/scan*/*.h5"}, function: counts}
+  link: {when: {storage: beamline, path: "*/link/*.h5"}, function: link}
+"""
+NAMES = [
+    "with spaces.h5",
+    'it\'s "quoted".h5',
+    "$(touch x);`id`.h5",
+    "Größe-试样-🧪.h5",
+    "two\nlines.h5",
+    "-rf.h5",
+    "%2e%2e.h5",
+]
+
+
+def good(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["counts"] = [1, 2, 3]
+
+
+def truncated(path: Path) -> None:
+    good(path)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def leads_to_another_proposal(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["counts"] = h5py.ExternalLink("../../blue/scan/secret.h5", "/counts")
+
+
+def virtual_of_another_proposal(path: Path) -> None:
+    layout = h5py.VirtualLayout(shape=(3,), dtype="i8")
+    layout[:] = h5py.VirtualSource("../../blue/scan/secret.h5", "counts", shape=(3,))
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("counts", layout)
+
+
+def bomb(path: Path) -> None:
+    """Eight terabytes in a few kilobytes."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("counts", (10**12,), "f8", chunks=(10**6,), fillvalue=1, compression="gzip")
+
+
+BAD = {
+    "truncated": (truncated, "data", "truncated file"),
+    "empty": (lambda path: path.touch(), "data", "is empty"),
+    "linked": (leads_to_another_proposal, "data", "lies outside of its proposal"),
+    "virtual": (virtual_of_another_proposal, "data", "lies outside of its proposal"),
+    "bomb": (bomb, "resource", "Unable to allocate 7.28 TiB"),
+    "text": (lambda path: path.write_text("no HDF5"), "data", "file signature not found"),
+}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    with hub_api() as url, processing(tmp_path_factory.mktemp("files") / "service", url, CONFIG, FUNCTION) as made:
+        (made.folder / "raw/blue/scan").mkdir(parents=True)
+        good(made.folder / "raw/blue/scan/secret.h5")
+        made.start()
+        wait_for(lambda: made.logged("functions can run"), 60)
+        yield made
+
+
+def write(service, name: str, make=good, scan: str = "scan1") -> Path:
+    """A file arrives as a beamline writes it."""
+    path = service.folder / "raw/red" / scan / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{os.urandom(4).hex()}.tmp")
+    make(unfinished)
+    os.replace(unfinished, path)
+    return path
+
+
+def run_of(service, name: str) -> dict:
+    """The run of a file, once it came to its last end."""
+    mine = lambda: [run for run in service.runs(limit=500) if run["file"]["name"] == name]  # noqa: E731
+    wait_for(lambda: mine() and mine()[0]["state"] in ("done", "failed"), 90)
+    return service.ask(f"runs/{mine()[0]['id']}").json()
+
+
+def still_good(service, beside: str) -> None:
+    write(service, f"beside {beside}.h5")
+    assert run_of(service, f"beside {beside}.h5")["state"] == "done"
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_file_is_a_failed_row_that_says_why_and_the_good_one_beside_it_is_done(service, bad):
+    make, kind, message = BAD[bad]
+    write(service, f"{bad}.h5", make)
+    still_good(service, bad)
+    run = run_of(service, f"{bad}.h5")
+    assert (run["state"], run["error"]["kind"]) == ("failed", kind)
+    assert message in run["error"]["message"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_may_have_any_name_and_is_found_read_and_done_again_by_it(service, name):
+    write(service, name)
+    run = run_of(service, name)
+    assert (run["state"], run["scalars"]["counts"]["value"]) == ("done", 6.0)
+    answer = service.ask(f"results/{run['id']}/file")
+    assert answer.status_code == 200
+    assert answer.content[:4] == b"\x89HDF"
+    explained = service.ask(f"files/explain?path={quote(run['file']['path'])}").json()
+    assert explained["file"]["id"] == run["file"]["id"]
+    (again,) = service.ask("runs", method="POST", json={"ids": [run["id"]]}).json()["items"]
+    wait_for(lambda: service.ask(f"runs/{again['id']}").json()["state"] == "done", 60)
+    assert not (service.folder / "x").exists()
+
+
+def test_a_name_that_is_not_utf8_is_said_in_the_log_and_the_good_one_beside_it_is_done(service):
+    path = os.fsencode(service.folder / "raw/red/scan1") + b"/\xff\xfe.h5"
+    source = write(service, "source of bytes.h5")
+    os.rename(os.fsencode(source), path)
+    still_good(service, "bytes")
+    wait_for(lambda: service.logged("not UTF-8"), 90)
+
+
+def test_a_file_that_disappears_before_it_is_read_is_a_row_that_says_so(service):
+    pause = lambda paused: service.ask("rules/counts/pause", "staff", "POST", json={"paused": paused})  # noqa: E731
+    assert pause(True).status_code == 200
+    held = write(service, "held.h5")
+    wait_for(lambda: [run for run in service.runs(state="queued") if run["file"]["name"] == "held.h5"], 60)
+    held.unlink()
+    assert pause(False).status_code == 200
+    run = run_of(service, "held.h5")
+    assert (run["state"], run["error"]["kind"]) == ("failed", "data")
+    assert "is not there" in run["error"]["message"]
+    still_good(service, "the one that went")
+
+
+def test_a_symbolic_link_out_of_the_storage_is_not_followed_and_the_log_says_so(service):
+    link = service.folder / "raw/red/scan1/secret link.h5"
+    link.symlink_to(service.folder / "raw/blue/scan/secret.h5")
+    still_good(service, "link")
+    wait_for(lambda: service.logged("secret link.h5"), 90)
+    assert not [run for run in service.runs(limit=500) if run["file"]["name"] == link.name]
+
+
+def test_an_output_that_is_a_symbolic_link_is_no_result(service):
+    write(service, "output.h5", scan="link")
+    run = run_of(service, "output.h5")
+    assert (run["state"], run["error"]["kind"]) == ("failed", "code")
+    assert "symbolic link" in run["error"]["message"]
+    assert service.ask(f"results/{run['id']}/file").status_code == 404
+
+
+def test_nothing_of_another_proposal_and_no_token_is_in_any_answer_or_file(service):
+    service.ask("runs", "bob")
+    tokens = (b"of the service",)
+    for path in (service.folder / "results", service.folder / "log", service.folder / "beamhub.db"):
+        for file in [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]:
+            content = file.read_bytes()
+            assert not [token for token in tokens if token in content], file
+    assert {run["proposal"] for run in service.runs(limit=500)} == {"red"}
