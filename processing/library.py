@@ -7,7 +7,7 @@ A version lies in a copy that is named by its digest, so runs of an older versio
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +21,14 @@ Describe: TypeAlias = Callable[[Path, str], dict[str, Any]]
 
 
 class UnknownFunction(LookupError):
-    """There is no function of that name, or none in that version any more."""
+    """There is no function of that name, or none in that version any more.
+
+    ``mistakes`` are those of modules that do not import, where it may have been meant to come from.
+    """
+
+    def __init__(self, message: str, mistakes: Iterable[str] = ()) -> None:
+        self.mistakes = tuple(dict.fromkeys(mistakes))
+        super().__init__(" ".join([message, *(f"Not imported: {mistake}." for mistake in self.mistakes)]))
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,8 @@ class Library:
         if older is None:
             known = ", ".join(sorted(self._by_name())) or "none"
             version = f" in the version {digest[:12]}" if digest else ""
-            raise UnknownFunction(f"there is no function {name}{version}; there is: {known}.")
+            message = f"there is no function {name}{version}; there is: {known}."
+            raise UnknownFunction(message, () if digest else self.mistakes.values())
         return older
 
     def _by_name(self) -> dict[str, Version]:

@@ -1,6 +1,7 @@
 """Importing one exact version of the functions; runs only in a child process, never in the service."""
 
 import importlib
+import inspect
 import sys
 import traceback
 from pathlib import Path
@@ -58,6 +59,16 @@ def find(path: Path, name: str) -> tuple[Definition, Any]:
         if definition.name == name:
             return definition, call
     raise WrongFunction(f"{path.name} has no function {name}.")
+
+
+def place_of(call: Any) -> str:
+    """Where a function is defined, in the form of a traceback's line; empty where that is not known."""
+    try:
+        lines, first = inspect.getsourcelines(call)
+        at = next(number for number, line in enumerate(lines) if line.lstrip().startswith(("def ", "async def ")))
+    except (OSError, TypeError, StopIteration):
+        return ""
+    return f"{Path(inspect.getsourcefile(call) or '').name}:{first + at} in {call.__name__}: {lines[at].strip()}"
 
 
 def describe(copy: Path, digest: str) -> dict[str, Any]:
