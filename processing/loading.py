@@ -101,12 +101,16 @@ def _described(definition: Definition, path: Path) -> dict[str, Any]:
 def mistake(exc: BaseException, copy: Path) -> str:
     """Say why a module does not import, in the form ``file:line: what``."""
     if isinstance(exc, SyntaxError) and exc.filename:
-        return f"{Path(exc.filename).name}:{exc.lineno}: {exc.msg}"
+        return f"{_below(exc.filename, copy)}:{exc.lineno}: {exc.msg}"
     own = [frame for frame in traceback.extract_tb(exc.__traceback__) if is_within(frame.filename, copy)]
-    place = f"{Path(own[-1].filename).name}:{own[-1].lineno}: " if own else ""
+    place = f"{_below(own[-1].filename, copy)}:{own[-1].lineno}: " if own else ""
     return f"{place}{type(exc).__name__}: {exc}"
 
 
 def is_within(filename: str, copy: Path) -> bool:
     """Whether a frame belongs to the user's own modules."""
     return Path(filename).is_relative_to(copy)
+
+
+def _below(filename: str, copy: Path) -> Path:
+    return Path(filename).relative_to(copy) if is_within(filename, copy) else Path(Path(filename).name)

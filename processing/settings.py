@@ -13,8 +13,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from beamhub.config.kinds import each_of
-from beamhub.config.mistakes import did_you_mean
+from beamhub.config.mistakes import Mistakes, did_you_mean
 from beamhub.config.quantities import Duration
+from beamhub.processing.library import mistakes_in
 
 Where = tuple[str | int, ...]
 MAX_NAME = 100  # characters; names stand in table cells and in paths
@@ -194,6 +195,10 @@ class Settings(Part):
         for number, path in enumerate(self.functions):
             if not path.exists():
                 yield ("functions", number), f"there is no {path}", "make it, or mend the path"
+
+    def mistakes_of_others(self) -> Iterable[Mistakes]:
+        """Of the functions' modules, each imported in a process of its own."""
+        return mistakes_in(self.functions)
 
     def _storage_mistakes(self) -> Iterable[tuple[Where, str, str]]:
         for name, storage in self.storages.items():
