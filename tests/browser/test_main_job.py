@@ -185,6 +185,30 @@ def test_the_broken_files_say_why(page):
     search(page, "")
 
 
+@pytest.mark.promise("user code")
+def test_a_function_that_was_edited_into_a_syntax_error_leaves_the_last_good_one_in_force_and_the_table_says_so(
+    page, demo
+):
+    module = demo.folder / "functions/sans.py"
+    good = module.read_text()
+    line = len(good.splitlines()) + 1
+    try:
+        module.write_text(f"{good}oops(\n")
+        note = widget(page).get_by_text(f"sans.py:{line}: '(' was never closed")
+        for number in range(10):  # files go on to arrive, and are processed
+            expect(row(page, write_file(demo, f"broken-{number}"))).to_have_attribute("data-state", "done")
+            if note.count():
+                break
+        expect(note).to_be_visible()
+    finally:
+        module.write_text(good)
+    for number in range(10):
+        expect(row(page, write_file(demo, f"mended-{number}"))).to_have_attribute("data-state", "done")
+        if not note.is_visible():
+            break
+    expect(note).to_be_hidden()
+
+
 def test_a_computing_kernel_stops_neither_table_nor_plot(page, demo):
     page.get_by_role("tab", name="Curve").click()
     run_cell(page, 2, "import time; time.sleep(120)")

@@ -34,6 +34,7 @@ class View {
   private readonly live = h("span", { class: "bh-live" });
   private readonly fresh = h("button", { type: "button", class: "bh-new", hidden: true, onclick: () => void this.rows.reload() });
   private readonly note = h("div", { class: "bh-note", role: "status", hidden: true });
+  private readonly outdated = h("div", { class: "bh-note bh-error", role: "status", hidden: true });
   private readonly below = h("div", { class: "bh-below" });
   private panel: Promise<Panel> | null = null;
   private proposals: Proposal[] = [];
@@ -61,7 +62,7 @@ class View {
     }
     this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); });
     this.root.replaceChildren(
-      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.live), this.note, this.table.element, this.fresh, this.below,
+      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.live), this.note, this.outdated, this.table.element, this.fresh, this.below,
     );
     this.paint();
     await this.findProposals();
@@ -154,6 +155,9 @@ class View {
     this.note.hidden = !error && loaded && total > 0;
     this.note.textContent = error || (loaded ? this.emptiness() : "waiting for the processing service …");
     this.note.classList.toggle("bh-error", Boolean(error));
+    const mistakes = this.rows.mistakes();
+    this.outdated.hidden = !mistakes.length;
+    this.outdated.textContent = `The last good version is in force, since the newer one is not right. ${mistakes.join("; ")}`;
     this.table.paint();
     this.refreshPanel();
   }
