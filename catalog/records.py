@@ -57,6 +57,7 @@ class Run(Record):
 
     ``digest``, ``log_tail``, ``error.traceback`` and ``provenance`` are filled in where a single run is asked for.
     ``seq`` is the position of its last change in the feed; ``has`` names what the results endpoints offer of it.
+    ``mistake`` says why a newer version of its function is not in force, as it is when the run is asked for.
     """
 
     id: int
@@ -68,6 +69,7 @@ class Run(Record):
     rule: str | None
     function: str
     title: str = ""
+    mistake: str = ""
     version: str = ""
     digest: str = ""
     parameters: dict[str, Any] = {}
@@ -123,7 +125,11 @@ class Function(Record):
 
 
 class Rule(Record):
-    """For which files which function runs with what; ``paused`` holds new runs back (files are still taken in)."""
+    """For which files which function runs with what.
+
+    ``paused`` holds new runs back (files are still taken in); ``mistake`` says why the newest version of the function
+    is not in force, or why there is none.
+    """
 
     name: str
     title: str = ""
@@ -132,6 +138,7 @@ class Rule(Record):
     path: str
     parameters: dict[str, Any] = {}
     paused: bool = False
+    mistake: str = ""
 
 
 class Proposal(Record):

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -14,6 +16,15 @@ from beamhub.config.schema import schema_of
 
 GROUP = "beamhub.files"
 TOLD_BY = {"sites:": "compute", "storages:": "processing"}  # keys that only one kind of file has
+
+
+@runtime_checkable
+class NamesOthers(Protocol):
+    """A model whose file names other files that can be wrong in themselves."""
+
+    def mistakes_of_others(self) -> Iterable[Mistakes]:
+        """The mistakes of each; may take seconds."""
+        ...
 
 
 class NotInstalled(Exception):
@@ -59,7 +70,7 @@ def kind_of(path: Path) -> str:
 class CheckCommand:
     """The sub-command: ``beamhub check``."""
 
-    help = "check compute.yaml, processing.yaml and its functions: every mistake with its line and a remedy"
+    help = "check compute.yaml, processing.yaml and its functions: every mistake with its line, and what to write"
 
     def arguments(self, parser: argparse.ArgumentParser) -> None:
         """What the sub-command can be told."""
@@ -83,15 +94,22 @@ class CheckCommand:
 
 
 def check(path: Path, kind: str | None = None) -> int:
-    """Print the mistakes of one file, or that there are none; 1 or 0."""
+    """Print the mistakes of one file and of those that it names, or that there are none; 1 or 0."""
     try:
-        read(path, model_of(kind or kind_of(path)), thorough=True)
+        value = read(path, model_of(kind or kind_of(path)), thorough=True).value
     except Mistakes as error:
-        count = len(error.mistakes)
-        _say(f"{error}\n{path}: {count} mistake{'s' if count > 1 else ''}")
+        _complain(error)
         return 1
     _say(f"{path}: right")
-    return 0
+    others = list(value.mistakes_of_others()) if isinstance(value, NamesOthers) else []
+    for other in others:
+        _complain(other)
+    return 1 if others else 0
+
+
+def _complain(error: Mistakes) -> None:
+    count = len(error.mistakes)
+    _say(f"{error}\n{error.path}: {count} mistake{'s' if count > 1 else ''}")
 
 
 def _say(text: str) -> None:

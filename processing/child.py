@@ -9,7 +9,8 @@ import resource
 import socket
 import stat
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,26 +18,36 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from beamhub.processing import loading, outputs
+from beamhub.processing import last_words, loading, outputs, raw_file
 from beamhub.processing.failures import failure_of
 from beamhub.processing.functions import DataError, Definition, Summary
 from beamhub.processing.guardian import end_children
 from beamhub.processing.links import check_links
-from beamhub.processing.wire import End, end_text, read_task
+from beamhub.processing.wire import LAST, End, end_text, read_task
 from beamhub.processing.work import Task
 
+THREAD_ENDS_S = 0.05
 
-def serve(channel: socket.socket) -> None:
-    """Answer one request after another until the other side closes the channel."""
+
+def serve(channel: socket.socket, words: int) -> None:
+    """Answer one request after another until the other side closes the channel.
+
+    Args:
+        channel: to the worker.
+        words: where it is said how this process ended, if it does in the middle of a function; see ``last_words``.
+    """
     channel.set_inheritable(False)
-    before = dict(os.environ)
+    last_words.keep(words)
+    before, threads = dict(os.environ), set(threading.enumerate())
     for line in channel.makefile("rb"):
         request = json.loads(line)
-        answer = ANSWERS[request["do"]](request)
+        answer = ANSWERS[request["do"]](request | {"words": words})
+        if request["do"] != "run":  # what a module starts when it is imported belongs to it
+            threads |= set(threading.enumerate())
         sys.stdout.flush()
         sys.stderr.flush()
         _tidy(before)
-        channel.sendall(answer.encode() + b"\n")
+        channel.sendall((LAST if _goes_on(threads) else b"") + answer.encode() + b"\n")
 
 
 def _load(request: dict[str, Any]) -> str:
@@ -54,7 +65,9 @@ def _describe(request: dict[str, Any]) -> str:
 
 
 def _run(request: dict[str, Any]) -> str:
-    return end_text(run(read_task(request["task"])))
+    task = read_task(request["task"])
+    with last_words.within(request["words"], task.timeout_s):
+        return end_text(run(task))
 
 
 ANSWERS = {"load": _load, "describe": _describe, "run": _run}
@@ -62,25 +75,27 @@ ANSWERS = {"load": _load, "describe": _describe, "run": _run}
 
 def run(task: Task) -> End:
     """Run a function on one file, and make of its output all that is published."""
-    runner = os.getpid()
+    runner, place = os.getpid(), ""
     try:
         with address_space(task.memory_bytes):
-            return _execute(task, runner)
+            definition, call = loading.find(task.module_copy, task.function)
+            place = loading.place_of(call)
+            return _execute(task, definition, call, runner)
     except BaseException as exc:  # whatever a function raises ends its own run, also SystemExit
         if os.getpid() != runner:
             os._exit(1)
-        return failure_of(exc, task.module_copy.parent, task.raw)
+        return failure_of(exc, task.module_copy.parent, task.raw, place)
 
 
-def _execute(task: Task, runner: int) -> End:
-    definition, call = loading.find(task.module_copy, task.function)
+def _execute(task: Task, definition: Definition, call: Callable[..., object], runner: int) -> End:
     parameters = definition.parameters.model_validate(task.parameters)
     before = check_raw(task)
     task.folder.mkdir(parents=True)
     os.chdir(task.folder)
     out = task.folder / outputs.output_name(task)
     started = datetime.now(UTC)
-    summary = call(task.raw, out, **{name: getattr(parameters, name) for name in type(parameters).model_fields})
+    with raw_file.kept(task.raw):
+        summary = call(task.raw, out, **{name: getattr(parameters, name) for name in type(parameters).model_fields})
     if os.getpid() != runner:  # the function forked, and this is the copy of us that nobody waits for
         os._exit(0)
     if identity(task.raw) != before:
@@ -144,6 +159,14 @@ def address_space(more_bytes: int) -> Iterator[None]:
 
 def _address_space_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def _goes_on(threads: set[threading.Thread]) -> bool:
+    """Whether a function left threads, which cannot be ended; those that are just ending have a moment for it."""
+    left = set(threading.enumerate()) - threads
+    for thread in left:
+        thread.join(THREAD_ENDS_S)
+    return any(thread.is_alive() for thread in left)
 
 
 def _tidy(before: dict[str, str]) -> None:

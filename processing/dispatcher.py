@@ -139,7 +139,7 @@ class Dispatcher:
             if isinstance(end, Outcome):
                 await asyncio.to_thread(publication.publish, self._places.results, folder)
         except UnknownFunction as exc:
-            return Failure("code", "UnknownFunction", str(exc))
+            return Failure("code", "UnknownFunction", str(exc), exc.mistakes)
         except OutsideStorage as exc:
             return Failure("data", "OutsideStorage", str(exc))
         except FileNotFoundError as exc:

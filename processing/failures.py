@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from beamhub.catalog.records import ErrorClass
 from beamhub.processing.functions import DataError
 from beamhub.processing.loading import is_within
+from beamhub.processing.raw_file import RawFileKept
 from beamhub.processing.work import Failure
 
 TRANSIENT = frozenset(
@@ -31,6 +32,8 @@ def kind_of(exc: BaseException, raw: Path) -> ErrorClass:
     """
     if isinstance(exc, DataError):
         return "data"
+    if isinstance(exc, RawFileKept):
+        return "code"
     if isinstance(exc, MemoryError):
         return "resource"
     if isinstance(exc, ConnectionError):
@@ -53,19 +56,22 @@ def _kind_of_os_error(exc: OSError, raw: Path) -> ErrorClass:
     return "code"
 
 
-def failure_of(exc: BaseException, copy: Path, raw: Path) -> Failure:
+def failure_of(exc: BaseException, copy: Path, raw: Path, place: str = "") -> Failure:
     """Describe an exception as the failure of a run.
 
     Args:
         exc: what was raised.
         copy: the folder of the user's modules; frames from there come first, the failing line at the top.
         raw: the file that was read.
+        place: where the function is defined; said first of a fault in the code that none of its lines raised.
     """
+    kind, lines = kind_of(exc, raw), _lines(exc, copy)
+    own = any(is_within(frame.filename, copy) for frame in traceback.extract_tb(exc.__traceback__))
     return Failure(
-        kind=kind_of(exc, raw),
+        kind=kind,
         type=type(exc).__name__,
         message=_message(exc)[:LONGEST_MESSAGE],
-        traceback=tuple(_lines(exc, copy)),
+        traceback=tuple([place, *lines] if place and kind == "code" and not own else lines),
         where=socket.gethostname(),
     )
 
@@ -77,7 +83,14 @@ def _message(exc: BaseException) -> str:
         return "more memory was asked for than the function may use (memory=... of @function)."
     if isinstance(exc, ValidationError):
         return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
-    return str(exc)
+    return _shown(exc)
+
+
+def _shown(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception:  # a stranger's own words may themselves fail
+        return "it cannot be shown, since its own __str__ fails."
 
 
 def _lines(exc: BaseException, copy: Path) -> list[str]:
@@ -89,7 +102,7 @@ def _lines(exc: BaseException, copy: Path) -> list[str]:
         lines.insert(0, f"{Path(exc.filename).name}:{exc.lineno}: {(exc.text or '').strip()}")
     cause = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
     if cause is not None:
-        lines += [f"caused by {type(cause).__name__}: {cause}", *_lines(cause, copy)]
+        lines += [f"caused by {type(cause).__name__}: {_shown(cause)}", *_lines(cause, copy)]
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What ``beamhub check`` finds in the functions that processing.yaml names, and in what rules ask of them."""
+"""What ``beamhub check`` finds in what rules ask of functions."""
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,13 +31,6 @@ def mistakes(places: Sequence[Path], rules: Mapping[str, Asked]) -> Iterable[tup
     with tempfile.TemporaryDirectory(prefix="beamhub-check-") as copies:
         library = Library(places, Path(copies))
         library.refresh()
-    for where, mistake in library.mistakes.items():
-        number = next(number for number, place in enumerate(places) if Path(where).is_relative_to(place))
-        yield (
-            ("functions", number),
-            mistake,
-            "mend it; a last good version stays in force until then",
-        )
     known = {function.name: function for function in library.functions()}
     for name, rule in rules.items():
         function = known.get(rule.function)

@@ -1,6 +1,6 @@
 """The parent of the process that runs users' functions: when it must end, everything that it started ends too.
 
-Light to import, and started as a program: ``python -P -m beamhub.processing.guardian CHANNEL LIFELINE``.
+Light to import, and started as a program: ``python -P -m beamhub.processing.guardian CHANNEL LIFELINE WORDS``.
 The guardian forks the runner at once, while it is small. It then waits for one of two things: the lifeline
 (a pipe held by the worker alone) closes, since the worker died or wants an end; or the runner ends by itself.
 As a child subreaper it inherits whatever the runner leaves behind, also programs in sessions of their own.
@@ -47,7 +47,7 @@ def _children() -> list[int]:
     return found
 
 
-def _run(channel: int, guardian: int) -> None:
+def _run(channel: int, words: int, guardian: int) -> None:
     """Be the runner: a process group of its own, that dies with its guardian."""
     os.setpgid(0, 0)
     die_with_parent(signal.SIGKILL)
@@ -56,19 +56,20 @@ def _run(channel: int, guardian: int) -> None:
         os._exit(1)
     from beamhub.processing.child import serve
 
-    serve(socket.socket(fileno=channel))
+    serve(socket.socket(fileno=channel), words)
     os._exit(0)
 
 
 def main() -> None:
-    channel, lifeline = int(sys.argv[1]), int(sys.argv[2])
+    channel, lifeline, words = map(int, sys.argv[1:4])
     guardian = os.getpid()
     adopt_orphans()
     runner = os.fork()
     if runner == 0:
         os.close(lifeline)
-        _run(channel, guardian)
+        _run(channel, words, guardian)
     os.close(channel)
+    os.close(words)
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)

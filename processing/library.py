@@ -6,22 +6,33 @@ A version lies in a copy that is named by its digest, so runs of an older versio
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 from beamhub.catalog.records import Function
+from beamhub.config.mistakes import Mistake, Mistakes
 from beamhub.processing.digest import LOCK, digest_of, environment_lock
 from beamhub.processing.trust import NotTrusted, check_trusted
 from beamhub.processing.warm_child import WarmChild
 
+PLACE = re.compile(r"(.+?\.py):(\d+): (.*)", re.DOTALL)  # how a mistake begins that has a line
 Describe: TypeAlias = Callable[[Path, str], dict[str, Any]]
 
 
 class UnknownFunction(LookupError):
-    """There is no function of that name, or none in that version any more."""
+    """There is no function of that name, or none in that version any more.
+
+    ``mistakes`` are those of modules that do not import, where it may have been meant to come from.
+    """
+
+    def __init__(self, message: str, mistakes: Iterable[str] = ()) -> None:
+        self.mistakes = tuple(dict.fromkeys(mistakes))
+        super().__init__(" ".join([message, *(f"Not imported: {mistake}." for mistake in self.mistakes)]))
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,24 @@ def describe_in_child(copy: Path, digest: str) -> dict[str, Any]:
         return child.describe(copy, digest)
     finally:
         child.close()
+
+
+def mistakes_in(places: Sequence[Path]) -> list[Mistakes]:
+    """Why modules in these places are not taken: each module once, with its line where that is known."""
+    with TemporaryDirectory(prefix="beamhub-") as copies:
+        library = Library(places, Path(copies))
+        library.refresh()
+    found = {_located(Path(where), mistake) for where, mistake in library.mistakes.items()}
+    return [Mistakes(path, [mistake]) for path, mistake in sorted(found, key=str)]
+
+
+def _located(where: Path, text: str) -> tuple[Path, Mistake]:
+    """A mistake at its own place, which may be another module than the one that is not taken for it."""
+    named = PLACE.match(text)
+    if named is None:
+        return where, Mistake(text)
+    folder = where if where.is_dir() else where.parent
+    return folder / named[1], Mistake(named[3], line=int(named[2]))
 
 
 class Library:
@@ -109,7 +138,8 @@ class Library:
         if older is None:
             known = ", ".join(sorted(self._by_name())) or "none"
             version = f" in the version {digest[:12]}" if digest else ""
-            raise UnknownFunction(f"there is no function {name}{version}; there is: {known}.")
+            message = f"there is no function {name}{version}; there is: {known}."
+            raise UnknownFunction(message, () if digest else self.mistakes.values())
         return older
 
     def _by_name(self) -> dict[str, Version]:

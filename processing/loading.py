@@ -1,6 +1,7 @@
 """Importing one exact version of the functions; runs only in a child process, never in the service."""
 
 import importlib
+import inspect
 import sys
 import traceback
 from pathlib import Path
@@ -60,6 +61,16 @@ def find(path: Path, name: str) -> tuple[Definition, Any]:
     raise WrongFunction(f"{path.name} has no function {name}.")
 
 
+def place_of(call: Any) -> str:
+    """Where a function is defined, in the form of a traceback's line; empty where that is not known."""
+    try:
+        lines, first = inspect.getsourcelines(call)
+        at = next(number for number, line in enumerate(lines) if line.lstrip().startswith(("def ", "async def ")))
+    except (OSError, TypeError, StopIteration):
+        return ""
+    return f"{Path(inspect.getsourcefile(call) or '').name}:{first + at} in {call.__name__}: {lines[at].strip()}"
+
+
 def describe(copy: Path, digest: str) -> dict[str, Any]:
     """What each module offers, and for each that does not import the mistake with file and line."""
     load(copy, digest)
@@ -90,12 +101,16 @@ def _described(definition: Definition, path: Path) -> dict[str, Any]:
 def mistake(exc: BaseException, copy: Path) -> str:
     """Say why a module does not import, in the form ``file:line: what``."""
     if isinstance(exc, SyntaxError) and exc.filename:
-        return f"{Path(exc.filename).name}:{exc.lineno}: {exc.msg}"
+        return f"{_below(exc.filename, copy)}:{exc.lineno}: {exc.msg}"
     own = [frame for frame in traceback.extract_tb(exc.__traceback__) if is_within(frame.filename, copy)]
-    place = f"{Path(own[-1].filename).name}:{own[-1].lineno}: " if own else ""
+    place = f"{_below(own[-1].filename, copy)}:{own[-1].lineno}: " if own else ""
     return f"{place}{type(exc).__name__}: {exc}"
 
 
 def is_within(filename: str, copy: Path) -> bool:
     """Whether a frame belongs to the user's own modules."""
     return Path(filename).is_relative_to(copy)
+
+
+def _below(filename: str, copy: Path) -> Path:
+    return Path(filename).relative_to(copy) if is_within(filename, copy) else Path(Path(filename).name)

@@ -19,13 +19,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from beamhub.processing.wire import End, read_end, task_text
+from beamhub.processing.last_words import TIME_IS_OVER, LastWords, own_lines
+from beamhub.processing.wire import LAST, End, read_end, task_text
 from beamhub.processing.work import Failure, Task
 
 LOG_TAIL = 16 * 1024  # bytes of output that are kept of a run
 LARGEST_ANSWER = 4 * 1024**2  # bytes; an outcome has kilobytes
 LOAD_TIMEOUT_S = 120.0  # first import of a module and its libraries, on a busy machine
 CHUNKS = 16  # of output that are taken at once: a function that only prints must not keep its worker from the clock
+LATE_S = 2.0  # more than its time, for a process that ends itself at its time, having said where it was
 END_TIMEOUT_S = 1.0  # for a guardian to end everything below it
 FROM_OUTSIDE = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
 
@@ -47,12 +49,16 @@ class WarmChild:
         process = self._child_for(task)
         if isinstance(process, Failure):
             return process
-        answer = process.ask({"do": "run", "task": task_text(task)}, task.timeout_s)
+        answer = process.ask({"do": "run", "task": task_text(task)}, task.timeout_s + LATE_S)
         with self._lock:
             self._run = None
         if answer.text is None:
             self._drop()
-            return _failure_for(answer, task.timeout_s)
+            return replace(
+                _failure_for(answer, task.timeout_s), traceback=own_lines(answer.words, task.module_copy.parent)
+            )
+        if answer.is_last:
+            self._drop()
         return _end_of(answer)
 
     def describe(self, copy: Path, digest: str) -> dict[str, Any]:
@@ -111,10 +117,11 @@ class WarmChild:
 
 
 class _Answer:
-    """What came back: the text, or None and why not; and the end of what was printed meanwhile."""
+    """What came back: the text, or None and why not; the end of what was printed; the process's last words."""
 
-    def __init__(self, text: str | None, why: str, log: str) -> None:
-        self.text, self.why, self.log = text, why, log
+    def __init__(self, text: str | None, why: str, log: str, words: str = "") -> None:
+        self.text, self.why, self.log, self.words = text, why, log, words
+        self.is_last = False  # the process is to be replaced
 
 
 class _Process:
@@ -124,6 +131,7 @@ class _Process:
         self._channel, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         self._output, output = os.pipe()
+        self._words = LastWords()
         command = [
             sys.executable,
             "-P",
@@ -131,6 +139,7 @@ class _Process:
             "beamhub.processing.guardian",
             str(theirs.fileno()),
             str(lifeline),
+            str(self._words.handle),
         ]
         try:
             self._popen = subprocess.Popen(
@@ -140,13 +149,14 @@ class _Process:
                 stderr=output,
                 cwd="/",
                 env=environment(os.environ),
-                pass_fds=(theirs.fileno(), lifeline),
+                pass_fds=(theirs.fileno(), lifeline, self._words.handle),
                 start_new_session=True,
             )
         except OSError:
             self._channel.close()
             os.close(self._lifeline)
             os.close(self._output)
+            self._words.close()
             raise
         finally:
             theirs.close()
@@ -182,7 +192,9 @@ class _Process:
             received += data
             if len(received) > LARGEST_ANSWER:
                 return self._stopped(f"its answer was longer than {LARGEST_ANSWER} bytes")
-        return _Answer(received.decode("utf-8", "replace").strip(), "", self._tail())
+        answer = _Answer(received.removeprefix(LAST).decode("utf-8", "replace").strip(), "", self._tail())
+        answer.is_last = received.startswith(LAST)
+        return answer
 
     def let_go(self, *, cancelled: bool = False) -> None:
         """Tell the guardian to end everything. From any thread, and as often as wanted."""
@@ -205,6 +217,7 @@ class _Process:
         self._popen.wait()
         self._channel.close()
         os.close(self._output)
+        self._words.close()
         os.close(self._gone)
 
     def _wait(self, seconds: float) -> set[int]:
@@ -229,11 +242,12 @@ class _Process:
 
     def _stopped(self, why: str) -> _Answer:
         self.end()
-        return _Answer(None, why, self._tail())
+        return _Answer(None, why, self._tail(), self._words.text())
 
     def _ended(self) -> _Answer:
-        code = self._popen.wait()
-        return _Answer(None, "cancelled" if self._cancelled else _exit(code), self._tail())
+        code, words = self._popen.wait(), self._words.text()
+        why = "timeout" if words.startswith(TIME_IS_OVER) else _exit(code)
+        return _Answer(None, "cancelled" if self._cancelled else why, self._tail(), words)
 
     def _read_output(self) -> bool:
         """Take some of what was printed, keeping its end; false when nobody can print any more."""

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from beamhub.processing.work import Failure, Outcome, Task
 
 End: TypeAlias = Outcome | Failure
+LAST = b"!"  # before an answer of a process that is not clean: the last one it gives
 _END: TypeAdapter[End] = TypeAdapter(End)
 
 

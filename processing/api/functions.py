@@ -6,6 +6,7 @@ from beamhub.catalog.records import Rule
 from beamhub.processing.access import WRITE
 from beamhub.processing.api.handler import ApiHandler
 from beamhub.processing.errors import NotAllowed, NotFound
+from beamhub.processing.library import UnknownFunction
 
 
 class Pause(BaseModel):
@@ -39,9 +40,16 @@ class RulesHandler(ApiHandler):
                 path=rule.when.path,
                 parameters=rule.parameters,
                 paused=name in held,
+                mistake=self._mistake(rule.function),
             )
             for name, rule in self.service.settings.rules.items()
         ]
+
+    def _mistake(self, function: str) -> str:
+        try:
+            return self.service.library.find(function).record.mistake
+        except UnknownFunction as error:
+            return str(error)
 
 
 class Rules(RulesHandler):

@@ -22,12 +22,12 @@ class RunHandler(ApiHandler):
     """Base of the handlers of runs."""
 
     def titled(self, run: Run) -> Run:
-        """A run with its function's title."""
-        return run.model_copy(update={"title": self.titles().get(run.function, run.function)})
+        """A run with its function's title, and what is wrong with a newer version of it."""
+        return run.model_copy(update=self.titles().get(run.function, {"title": run.function}))
 
-    def titles(self) -> dict[str, str]:
-        """The titles of the functions in force."""
-        return {function.name: function.title for function in self.service.library.functions()}
+    def titles(self) -> dict[str, dict[str, str]]:
+        """Of the functions in force, what their runs' answers say of them."""
+        return {f.name: {"title": f.title, "mistake": f.mistake} for f in self.service.library.functions()}
 
     async def query(self, **more: Any) -> RunQuery:
         """The filter and order of the query string."""
@@ -89,7 +89,7 @@ class Runs(RunHandler):
             raise BadRequest(str(error)) from None
         titles = self.titles()
         for run in page.items:
-            run.__dict__["title"] = titles.get(run.function, run.function)
+            run.__dict__.update(titles.get(run.function, {"title": run.function}))
         self.answer(page)
 
     async def post(self) -> None:

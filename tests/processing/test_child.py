@@ -100,6 +100,7 @@ def test_megabytes_of_output_are_kept_to_their_end(bench, child):
     assert "the last line\nmeasured exposure.nxs\n" in end.log_tail
 
 
+@pytest.mark.promise("user code")
 def test_programs_that_a_function_left_behind_end_with_its_run(bench, child):
     task = bench.task("leaves_a_sleeping_child")
     assert isinstance(child.run(task), Outcome)
@@ -111,6 +112,7 @@ def test_a_function_that_forks_and_returns_twice_counts_once(bench, child):
     assert isinstance(child.run(bench.task("measure")), Outcome)
 
 
+@pytest.mark.promise("user code")
 def test_the_environment_has_nothing_of_the_service_and_of_the_run_before(bench, monkeypatch):
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "secret-of-the-service")
     monkeypatch.setenv("DATABASE_URL", "postgresql://secret-of-the-service")
@@ -125,6 +127,7 @@ def test_the_environment_has_nothing_of_the_service_and_of_the_run_before(bench,
     assert f"cwd {task.folder}" in end.log_tail
 
 
+@pytest.mark.promise("user code")
 def test_cancelling_a_run_that_ignores_signals_ends_it_and_its_programs_within_two_seconds(bench):
     warm, others = WarmChild(), set(psutil.Process().children(recursive=True))
     task = bench.task("ignores_signals_and_loops", raw=bench.raw("scan1/ignoring.nxs"))
@@ -203,7 +206,7 @@ def test_a_raw_file_that_became_a_link_since_it_was_claimed_is_refused(bench, ch
 
 
 @pytest.mark.parametrize("by", ["", "/etc/hostname"], ids=["gone", "another"])
-@pytest.mark.promise("bad input")
+@pytest.mark.promise("user code")
 def test_a_raw_file_that_is_replaced_while_it_is_read_is_published_for_nobody(bench, child, by):
     end = child.run(bench.task("replaces_its_input", raw=bench.raw(f"scan1/replaced{bool(by)}.nxs"), by=by))
     assert end.kind == "data"

@@ -81,6 +81,7 @@ async def test_only_the_run_that_fails_fails_and_its_neighbour_comes_to_its_end(
     assert isinstance(await neighbour, Outcome)
 
 
+@pytest.mark.promise("user code")
 async def test_a_secret_of_the_service_reaches_neither_worker_nor_function(executor, bench):
     end = await executor.submit(bench.task("tells_its_environment"))
     assert "HOME=" in end.log_tail

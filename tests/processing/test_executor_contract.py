@@ -49,6 +49,7 @@ async def test_as_many_tasks_as_slots_can_be_submitted_at_one_time(executor, ben
     assert all(isinstance(end, Outcome) for end in ends)
 
 
+@pytest.mark.promise("user code")
 async def test_a_cancelled_run_ends_within_two_seconds_and_leaves_its_place_to_others(executor, bench):
     tasks = [bench.task("sleeps", seconds=25.0) for _ in range(executor.slots)]
     running = [asyncio.create_task(executor.submit(task)) for task in tasks]

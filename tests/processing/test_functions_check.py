@@ -1,4 +1,4 @@
-"""What is wrong in functions, found before a file arrives."""
+"""What is wrong in what rules ask of functions, found before a file arrives."""
 
 import pytest
 
@@ -42,13 +42,6 @@ def check(tmp_path, capsys):
 
 def test_right_functions_are_right(check):
     assert check() == (0, ["processing.yaml: right"])
-
-
-@pytest.mark.promise("user code")
-def test_a_syntax_error_in_a_function_is_told_by_beamhub_check_with_its_line(check):
-    code, lines = check(function=FUNCTION + "this is no python\n")
-    assert code == 1
-    assert lines[0].startswith("processing.yaml:3: sums.py:8: invalid syntax @ functions[0]")
 
 
 @pytest.mark.parametrize(

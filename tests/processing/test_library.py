@@ -51,6 +51,7 @@ def test_a_function_is_described_without_being_imported_here(library):
     assert set(record.parameters["properties"]) == {"scale", "mask"}
 
 
+@pytest.mark.promise("user code")
 def test_the_service_never_imports_a_module_of_functions(folder, tmp_path):
     write(
         folder / "sums.py",
@@ -110,6 +111,7 @@ def test_a_module_that_does_not_import_leaves_the_others_alone(library, folder, 
     assert library.find("total").record.mistake == ""
 
 
+@pytest.mark.promise("user code")
 def test_a_module_that_ends_its_process_at_import_leaves_the_last_good_version(library, folder):
     good = library.find("total").record
     write(folder / "more.py", "import os\nos._exit(0)")

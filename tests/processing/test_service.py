@@ -11,7 +11,7 @@ from http.server import ThreadingHTTPServer
 
 import psutil
 import pytest
-from services.processing import CONFIG, HubApi, family, hub_api, processing
+from services.service import CONFIG, HubApi, family, hub_api, processing
 from services.workbench import gone, wait_for
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import h5py
 import pytest
-from services.processing import hub_api, processing
+from services.service import hub_api, processing
 from services.workbench import wait_for
 
 pytestmark = [pytest.mark.promise("bad input"), pytest.mark.timeout(240)]

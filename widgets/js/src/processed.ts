@@ -2,14 +2,13 @@
 import { Comm, type Model } from "./comm.js";
 import { direct } from "./direct.js";
 import { clock, duration, h, keep } from "./dom.js";
-import type { FunctionRecord, Proposal, Run } from "./records.js";
+import type { Proposal, Run } from "./records.js";
 import { Rows, type Filter, type Queue } from "./rows.js";
 import { Table, type Selection } from "./table.js";
 import { json, text, type Transport } from "./transport.js";
 import type { Panel } from "./view.js";
 
 declare const VIEW_CHUNK: string;
-const FUNCTIONS_MS = 2000; // between two looks at the functions while files arrive
 
 interface ViewState { filter: Filter; selection: Selection; scrollTop: number; tab: string }
 
@@ -36,7 +35,7 @@ class View {
   private readonly live = h("span", { class: "bh-live" });
   private readonly fresh = h("button", { type: "button", class: "bh-new", hidden: true, onclick: () => void this.rows.reload() });
   private readonly note = h("div", { class: "bh-note", role: "status", hidden: true });
-  private readonly mistakes = h("div", { class: "bh-note bh-error", role: "status", hidden: true });
+  private readonly outdated = h("div", { class: "bh-note bh-error", role: "status", hidden: true });
   private readonly below = h("div", { class: "bh-below" });
   private panel: Promise<Panel> | null = null;
   private proposals: Proposal[] = [];
@@ -62,16 +61,15 @@ class View {
     for (const [target, event] of [[document, "visibilitychange"], [window, "online"], [window, "focus"]] as const) {
       target.addEventListener(event, look, { signal: this.signal });
     }
-    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); clearTimeout(this.looking); });
+    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); });
     this.root.replaceChildren(
-      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.queue, this.live), this.note, this.mistakes, this.table.element, this.fresh, this.below,
+      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.queue, this.live), this.note, this.outdated, this.table.element, this.fresh, this.below,
     );
     this.paint();
     await this.findProposals();
     await this.rows.reload();
     this.table.scrollTop = this.state.scrollTop;
     this.follow();
-    void this.lookAtFunctions();
     if (this.state.selection.ids.length) void this.selected(false);
     this.root.dataset.ready = "1";
   }
@@ -97,7 +95,6 @@ class View {
   }
 
   private hear(event: string, data: any): void {
-    if (event === "change") this.lookAtFunctionsSoon();
     if (event === "change" && data.kind === "run" && data.proposal === this.state.filter.proposal) this.rows.change(data.id, data.seq);
     else if (event === "reset") void this.rows.reset();
     else if (event === "proposals" || (event === "change" && !this.state.filter.proposal)) void this.again();
@@ -160,23 +157,11 @@ class View {
     this.note.hidden = !error && loaded && total > 0;
     this.note.textContent = error || (loaded ? this.emptiness() : "waiting for the processing service …");
     this.note.classList.toggle("bh-error", Boolean(error));
+    const mistakes = this.rows.mistakes();
+    this.outdated.hidden = !mistakes.length;
+    this.outdated.textContent = `The last good version is in force, since the newer one is not right. ${mistakes.join("; ")}`;
     this.table.paint();
     this.refreshPanel();
-  }
-
-  /** While files arrive, a function that was edited and is wrong is told of: its last good version goes on. */
-  private lookAtFunctionsSoon(): void {
-    this.looking ||= window.setTimeout(() => { this.looking = 0; void this.lookAtFunctions(); }, FUNCTIONS_MS);
-  }
-  private looking = 0;
-
-  private async lookAtFunctions(): Promise<void> {
-    try {
-      const wrong = (await json<{ items: FunctionRecord[] }>(this.transport, "GET", "v1/functions")).items.filter((one) => one.mistake);
-      const told = wrong.map((one) => `${one.title || one.name}: the last good version is in force, since ${one.mistake}`);
-      this.mistakes.replaceChildren(...told.map((line) => h("div", {}, line)));
-      this.mistakes.hidden = !told.length;
-    } catch { /* asked again with the next change */ }
   }
 
   /** A selected run that changed (it is done now) is shown anew. */

@@ -7,7 +7,7 @@ export type State = "queued" | "running" | "done" | "failed" | "cancelled";
 export interface Run {
   id: number; seq: number; proposal: string; state: State; cause: string;
   file: { id: number; name: string; path: string; storage: string; size: number; time: string };
-  rule: string | null; function: string; title: string; version: string; digest: string;
+  rule: string | null; function: string; title: string; mistake: string; version: string; digest: string;
   parameters: Record<string, unknown>; attempts: number; quarantined: boolean;
   queued: string; started: string | null; finished: string | null; next_try: string | null;
   executor: string; where: string; requested_by: string; error: RunError | null;

@@ -76,6 +76,13 @@ export class Rows {
   /** All rows that are loaded, for which columns there are. */
   *known(): Iterable<Run> { for (const page of this.pages.values()) yield* page; }
 
+  /** Of which functions a newer version is not in force, and why: as the run says that changed last. */
+  mistakes(): string[] {
+    const last = new Map<string, Run>();
+    for (const run of this.known()) if (run.seq >= (last.get(run.function)?.seq ?? 0)) last.set(run.function, run);
+    return [...last.values()].filter((run) => run.mistake).map((run) => `${run.title}: ${run.mistake}`);
+  }
+
   /** Ask for everything again, for another filter or the same. */
   async reload(filter = this.filter): Promise<void> {
     this.filter = filter;

@@ -82,12 +82,8 @@ def hub_api() -> Iterator[str]:
 @contextlib.contextmanager
 def processing(folder: Path, hub_url: str, config: str = CONFIG, function: str = FUNCTION) -> Iterator["Running"]:
     """A folder with a processing.yaml, its functions and its storage; what was started there ends with it."""
-    (folder / "raw").mkdir(parents=True)
-    (folder / "functions").mkdir()
-    (folder / "functions/sizes.py").write_text(function)
-    (folder / "functions/sizes.py").chmod(0o644)
-    (folder / "processing.yaml").write_text(config)
-    made = Running(folder, hub_url)
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Running(folder, hub_url, free_port(), function, config)
     try:
         yield made
     finally:
@@ -98,8 +94,13 @@ def processing(folder: Path, hub_url: str, config: str = CONFIG, function: str =
 class Running:
     """``beamhub processing`` in a folder."""
 
-    def __init__(self, folder: Path, hub_url: str) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, hub_url: str, port: int, functions: str = FUNCTION, config: str = CONFIG) -> None:
+        self.folder, self.port = folder, port
+        (folder / "raw").mkdir()
+        (folder / "functions").mkdir()
+        (folder / "functions/sizes.py").write_text(functions)
+        (folder / "functions/sizes.py").chmod(0o644)
+        (folder / "processing.yaml").write_text(config)
         self.environment = os.environ | {
             "JUPYTERHUB_API_URL": hub_url,
             "JUPYTERHUB_API_TOKEN": "of the service",
