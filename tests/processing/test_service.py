@@ -1,167 +1,32 @@
 """The service as a process, with a Hub that answers for one token."""
 
 import contextlib
-import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
-import httpx
 import psutil
 import pytest
-from services.api import READ, WRITE, user
+from services.service import CONFIG, HubApi, Running, family, free_port, hub_api
 from services.workbench import gone, wait_for
-
-FUNCTION = """
-import os
-import time
-from pathlib import Path
-from typing import Annotated
-import h5py
-from pydantic import Field
-from beamhub.processing.functions import Scalar, Summary, function
-
-@function(title="Bytes", version="1", timeout="20s", memory="1G")
-def count(raw: Path, out: Path, wait: Annotated[float, Field(ge=0)] = 0) -> Summary:
-    with h5py.File(out, "w") as file:
-        file["size"] = raw.stat().st_size
-    time.sleep(wait)
-    return Summary(scalars={"size": Scalar(value=raw.stat().st_size, unit="B")})
-"""
-CONFIG = """
-store: sqlite:///beamhub.db
-single_user: true
-storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
-sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
-executors: {here: {kind: dask, workers: 1}}
-functions: [functions]
-rules:
-  sizes: {when: {storage: beamline, path: "*/*/*.raw"}, function: count}
-"""
-
-
-USERS = {"alice": user("alice", ["red"], WRITE), "bob": user("bob", ["blue"], READ)}
-
-
-class HubApi(BaseHTTPRequestHandler):
-    def do_GET(self):
-        found = USERS.get(self.headers["Authorization"].partition(" ")[2])
-        body = json.dumps(found or {"status": 403}).encode()
-        self.send_response(200 if found else 403)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        """Not logged."""
 
 
 @pytest.fixture(scope="module")
 def hub_url():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), HubApi)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hub/api"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-class Running:
-    """``beamhub processing`` in a folder."""
-
-    def __init__(self, folder, hub_url, port):
-        self.folder, self.port = folder, port
-        self.environment = os.environ | {
-            "JUPYTERHUB_API_URL": hub_url,
-            "JUPYTERHUB_API_TOKEN": "of the service",
-            "JUPYTERHUB_SERVICE_NAME": "beamhub",
-            "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
-            "JUPYTERHUB_SERVICE_PREFIX": "/services/beamhub/",
-        }
-        self.copies = []
-
-    def start(self, *arguments):
-        command = [sys.executable, "-m", "beamhub.config.command", "processing", "--config", "processing.yaml"]
-        with (self.folder / "log").open("a") as log:
-            copy = subprocess.Popen([*command, *arguments], cwd=self.folder, env=self.environment, stderr=log)
-        self.copies.append(copy)
-        return copy
-
-    def log(self):
-        """What was logged, parsed."""
-        lines = (self.folder / "log").read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
-
-    def logged(self, text):
-        return text in (self.folder / "log").read_text()
-
-    def ask(self, path, who="alice", method="GET", **more):
-        url = f"http://127.0.0.1:{self.port}/services/beamhub/api/v1/{path}"
-        try:
-            return httpx.request(method, url, headers={"Authorization": f"token {who}"}, timeout=10, **more)
-        except httpx.TransportError:
-            return httpx.Response(599)
-
-    def up(self):
-        return self.ask("health").status_code == 200
-
-    def runs(self, **query):
-        answer = self.ask("runs", params=query)
-        return answer.json()["items"] if answer.status_code == 200 else []
-
-    def drop(self, name, proposal="red"):
-        path = self.folder / "raw" / proposal / "scan1" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("12345")
-
-    def service(self):
-        """The process that listens, below a supervising parent or not."""
-        below = psutil.Process(self.copies[-1].pid).children()
-        return next((child for child in below if child.status() != psutil.STATUS_ZOMBIE), None)
-
-    def processes(self):
-        return [p for copy in self.copies if copy.poll() is None for p in family(copy.pid)]
-
-    def stop(self):
-        left = self.processes()
-        for copy in self.copies:
-            copy.terminate()
-        for copy in self.copies:
-            copy.wait(20)
-        assert all(gone(process, 5) for process in left)
-
-
-def family(pid):
-    parent = psutil.Process(pid)
-    return [parent, *parent.children(recursive=True)]
+    with hub_api() as url:
+        yield url
 
 
 @pytest.fixture
-def running(tmp_path, hub_url, unused_tcp_port):
-    (tmp_path / "raw").mkdir()
-    (tmp_path / "functions").mkdir()
-    (tmp_path / "functions/sizes.py").write_text(FUNCTION)
-    (tmp_path / "functions/sizes.py").chmod(0o644)
-    (tmp_path / "processing.yaml").write_text(CONFIG)
-    made = Running(tmp_path, hub_url, unused_tcp_port)
+def running(tmp_path, hub_url):
+    made = Running(tmp_path, hub_url, free_port())
     yield made
     with contextlib.suppress(psutil.NoSuchProcess):
         made.stop()
-
-
-@pytest.fixture
-def unused_tcp_port():
-    from tornado.testing import bind_unused_port
-
-    socket, port = bind_unused_port()
-    socket.close()
-    return port
 
 
 def test_a_file_becomes_a_result_that_its_proposal_can_read_and_nothing_is_left_when_it_ends(running):

@@ -1,0 +1,152 @@
+"""``beamhub processing`` as a process in a folder of its own, and a Hub that answers for a few tokens."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import psutil
+from services.api import READ, WRITE, user
+from services.workbench import gone
+from tornado.testing import bind_unused_port
+
+FUNCTION = """
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+import h5py
+from pydantic import Field
+from beamhub.processing.functions import Scalar, Summary, function
+
+@function(title="Bytes", version="1", timeout="20s", memory="1G")
+def count(raw: Path, out: Path, wait: Annotated[float, Field(ge=0)] = 0) -> Summary:
+    with h5py.File(out, "w") as file:
+        file["size"] = raw.stat().st_size
+    time.sleep(wait)
+    return Summary(scalars={"size": Scalar(value=raw.stat().st_size, unit="B")})
+"""
+CONFIG = """
+store: sqlite:///beamhub.db
+single_user: true
+storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
+sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
+executors: {here: {kind: dask, workers: 1}}
+functions: [functions]
+rules:
+  sizes: {when: {storage: beamline, path: "*/*/*.raw"}, function: count}
+"""
+
+
+USERS = {"alice": user("alice", ["red"], WRITE), "bob": user("bob", ["blue"], READ)}
+
+
+class HubApi(BaseHTTPRequestHandler):
+    def do_GET(self):
+        found = USERS.get(self.headers["Authorization"].partition(" ")[2])
+        body = json.dumps(found or {"status": 403}).encode()
+        self.send_response(200 if found else 403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Not logged."""
+
+
+@contextlib.contextmanager
+def hub_api():
+    """The address of a Hub's API, as long as it is wanted."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), HubApi)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/hub/api"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class Running:
+    """``beamhub processing`` in a folder."""
+
+    def __init__(self, folder, hub_url, port, functions=FUNCTION, config=CONFIG):
+        self.folder, self.port = folder, port
+        (folder / "raw").mkdir()
+        (folder / "functions").mkdir()
+        (folder / "functions/sizes.py").write_text(functions)
+        (folder / "functions/sizes.py").chmod(0o644)
+        (folder / "processing.yaml").write_text(config)
+        self.environment = os.environ | {
+            "JUPYTERHUB_API_URL": hub_url,
+            "JUPYTERHUB_API_TOKEN": "of the service",
+            "JUPYTERHUB_SERVICE_NAME": "beamhub",
+            "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
+            "JUPYTERHUB_SERVICE_PREFIX": "/services/beamhub/",
+        }
+        self.copies = []
+
+    def start(self, *arguments):
+        command = [sys.executable, "-m", "beamhub.config.command", "processing", "--config", "processing.yaml"]
+        with (self.folder / "log").open("a") as log:
+            copy = subprocess.Popen([*command, *arguments], cwd=self.folder, env=self.environment, stderr=log)
+        self.copies.append(copy)
+        return copy
+
+    def log(self):
+        """What was logged, parsed."""
+        lines = (self.folder / "log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def logged(self, text):
+        return text in (self.folder / "log").read_text()
+
+    def ask(self, path, who="alice", method="GET", **more):
+        url = f"http://127.0.0.1:{self.port}/services/beamhub/api/v1/{path}"
+        try:
+            return httpx.request(method, url, headers={"Authorization": f"token {who}"}, timeout=10, **more)
+        except httpx.TransportError:
+            return httpx.Response(599)
+
+    def up(self):
+        return self.ask("health").status_code == 200
+
+    def runs(self, **query):
+        answer = self.ask("runs", params=query)
+        return answer.json()["items"] if answer.status_code == 200 else []
+
+    def drop(self, name, proposal="red"):
+        path = self.folder / "raw" / proposal / "scan1" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("12345")
+
+    def service(self):
+        """The process that listens, below a supervising parent or not."""
+        below = psutil.Process(self.copies[-1].pid).children()
+        return next((child for child in below if child.status() != psutil.STATUS_ZOMBIE), None)
+
+    def processes(self):
+        return [p for copy in self.copies if copy.poll() is None for p in family(copy.pid)]
+
+    def stop(self):
+        left = self.processes()
+        for copy in self.copies:
+            copy.terminate()
+        for copy in self.copies:
+            copy.wait(20)
+        assert all(gone(process, 5) for process in left)
+
+
+def family(pid):
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def free_port():
+    """A port that nobody listens at."""
+    listening, port = bind_unused_port()
+    listening.close()
+    return port
