@@ -5,7 +5,7 @@ import signal
 
 from distributed import Worker, WorkerPlugin, get_worker
 
-from beamhub.processing.prctl import die_with_parent, hide_memory
+from beamhub.processing.prctl import adopt_orphans, die_with_parent, hide_memory
 from beamhub.processing.warm_child import WarmChild, environment
 from beamhub.processing.wire import end_text, read_task
 
@@ -31,7 +31,8 @@ class ChildPlugin(WorkerPlugin):
             clean = environment(os.environ)
             os.environ.clear()
             os.environ.update(clean)
-        self.child = WarmChild()
+        adopt_orphans()
+        self.child = WarmChild(adopts=True)
 
     def teardown(self, worker: Worker) -> None:
         if self.child is not None:

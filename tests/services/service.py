@@ -42,7 +42,7 @@ rules:
 """
 
 
-USERS = {"alice": user("alice", ["red"], WRITE), "bob": user("bob", ["blue"], READ)}
+USERS = {"alice": user("alice", ["red", "green"], WRITE), "bob": user("bob", ["blue"], READ)}
 
 
 class HubApi(BaseHTTPRequestHandler):
