@@ -36,7 +36,7 @@ def end_children(watched: int = 0) -> int:
 
 
 def children() -> list[int]:
-    """Direct children of this process, of whichever thread; grandchildren become direct ones when their parent has ended."""
+    """Direct children, of whichever thread; grandchildren become direct ones when their parent has ended."""
     found: list[int] = []
     for thread in os.listdir("/proc/self/task"):
         try:

@@ -1,12 +1,17 @@
 """SIGKILL of Dask's scheduler, of its workers, of what runs below them: nothing lost, nothing twice, no orphan."""
 
 import contextlib
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 
 import httpx
 import psutil
 import pytest
-from services.service import Running, free_port, hub_api
+from distributed.security import Security
+from services.service import Running, family, free_port, hub_api
 from services.workbench import gone, wait_for
 
 pytestmark = pytest.mark.promise("kills of the service")
@@ -94,8 +99,10 @@ class Beamline(Running):
 def beamline(folder, executor):
     with hub_api() as hub_url:
         made = Beamline(folder, hub_url, free_port(), FUNCTION, CONFIG.replace("EXECUTOR", executor))
-        yield made
-        made.stop()
+        try:
+            yield made
+        finally:
+            made.stop()
 
 
 @pytest.fixture(scope="module")
@@ -206,3 +213,75 @@ def test_while_workers_are_killed_the_page_hears_of_every_step_of_a_run(here):
     assert states[0][0] == "queued"
     assert "its worker was lost" in states[0][1]
     assert states[-1] == ("done", "")
+
+
+class Cluster:
+    """A scheduler and a worker that are started by somebody else, at an address, with TLS."""
+
+    def __init__(self, folder):
+        self.folder, self.port, self.processes = folder, free_port(), []
+        temporary = Security.temporary()
+        options = {"ca_file": temporary.tls_ca_file, "cert": temporary.tls_client_cert, "key": temporary.tls_client_key}
+        for name, text in options.items():
+            (folder / f"{name}.pem").write_text(text)
+        self.files = {name: str(folder / f"{name}.pem") for name in options}
+        names = {"CA_FILE": "ca_file", "CLIENT__CERT": "cert", "CLIENT__KEY": "key"}
+        self.environment = {f"DASK_DISTRIBUTED__COMM__TLS__{n}": self.files[file] for n, file in names.items()}
+
+    def start(self):
+        """Both, as after a restart of their machine."""
+        address, tls = f"tls://127.0.0.1:{self.port}", []
+        for name, path in self.files.items():
+            tls += [f"--tls-{name.replace('_', '-')}", path]
+        here = ["--host", "127.0.0.1", "--no-dashboard", *tls]
+        self.processes = [
+            self._start("scheduler", "--port", str(self.port), "--protocol", "tls", *here),
+            self._start("worker", address, "--nthreads", "1", "--no-nanny", "--protocol", "tls", *here),
+        ]
+
+    def _start(self, *words):
+        command = [sys.executable, "-m", "dask", *words]
+        environment = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+        with (self.folder / "dask.log").open("a") as log:
+            return subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, env=environment)
+
+    def end(self, number=signal.SIGTERM):
+        """The scheduler is ended; its worker follows."""
+        below = [each for process in self.processes if process.poll() is None for each in family(process.pid)]
+        self.processes[0].send_signal(number)
+        for process in self.processes:
+            process.wait(60)
+        return below
+
+
+@pytest.fixture
+def there(tmp_path):
+    """A service whose functions run at an address."""
+    for name in ("service", "dask"):
+        (tmp_path / name).mkdir()
+    cluster = Cluster(tmp_path / "dask")
+    address = f"tls://127.0.0.1:{cluster.port}"
+    with beamline(tmp_path / "service", f'{{kind: dask, workers: 1, address: "{address}"}}') as made:
+        made.environment |= cluster.environment
+        cluster.start()
+        made.begin()
+        yield made, cluster
+        cluster.end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_runs_wait_for_a_scheduler_that_is_killed_and_go_on_when_it_is_there_again(there, number):
+    made, cluster = there
+    function, program = made.hold("scheduler")
+    below = cluster.end(number)
+    assert all(gone(process, 10) for process in (function, program, *below))
+    made.let_go("scheduler")
+    names = [f"away-{number}.raw" for number in range(4)]
+    for name in names:
+        made.drop(name)
+    wait_for(lambda: made.logged("waits for Dask's scheduler"), 60)
+    assert {run["state"] for run in made.named("scheduler.held", *names).values()} <= {"queued", "running"}
+    wait_for(lambda: "scheduler was lost" in str(made.named("scheduler.held")["scheduler.held"]["error"]), 60)
+    cluster.start()
+    done_once(made, "scheduler.held", *names)
+    assert made.failures("scheduler.held") == [(2, 1, 0, 0, 0)]

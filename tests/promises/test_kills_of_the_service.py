@@ -135,7 +135,7 @@ class Storm:
 
     def drop(self, most):
         """Files arrive: some are moved into place, the others are written there."""
-        for name, _ in zip(self.names, range(most), strict=False):
+        for _, name in zip(range(most), self.names, strict=False):
             path = self.folder / f"raw/{('red', 'green')[int(name) % 2]}/scan{name[:2]}/{name}.raw"
             path.parent.mkdir(parents=True, exist_ok=True)
             first = path.with_suffix(".tmp") if int(name) % 4 < 2 else path

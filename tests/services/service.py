@@ -64,10 +64,12 @@ def hub_api():
     server = ThreadingHTTPServer(("127.0.0.1", 0), HubApi)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hub/api"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hub/api"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 class Running:
