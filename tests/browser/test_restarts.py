@@ -107,6 +107,7 @@ def test_after_a_restart_of_the_kernel_the_table_shows_every_file_once(page, dem
     shows(page, "sans2d_33837_kernel", [before, during, after])
 
 
+@pytest.mark.promise("kills of the service")
 def test_a_page_that_stays_open_while_its_server_is_restarted_waits_and_shows_every_file_once(page, demo):
     search(page, "sans2d_33837_server")
     names = [write_file(demo, "server-before")]

@@ -166,6 +166,7 @@ def test_a_copy_that_was_changed_is_refused(bench):
     assert "was changed" in end.message
 
 
+@pytest.mark.promise("kills of the service")
 def test_kill_9_of_the_worker_leaves_no_process_behind(bench):
     task = bench.task("ignores_signals_and_loops", raw=bench.raw("scan1/killed.nxs"))
     with subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, text=True) as worker:

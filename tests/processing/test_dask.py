@@ -101,6 +101,7 @@ async def test_two_versions_run_side_by_side(executor, bench):
     assert titles == ["I(Q)", "I(Q), new", "I(Q)", "I(Q), new"]
 
 
+@pytest.mark.promise("kills of the service")
 async def test_a_lost_worker_is_a_transient_failure_and_another_one_comes(executor, bench):
     task = bench.task("sleeps", seconds=20.0)
     running = asyncio.create_task(executor.submit(task))
@@ -165,6 +166,7 @@ def killed_service(program: Path, task: Task) -> list[psutil.Process]:
     return below
 
 
+@pytest.mark.promise("kills of the service")
 async def test_kill_9_of_the_service_leaves_no_process_behind(bench, tmp_path):
     task = bench.task("ignores_signals_and_loops", raw=bench.raw("scan1/service.nxs"))
     below = await asyncio.to_thread(killed_service, tmp_path / "service.py", task)

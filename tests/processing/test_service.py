@@ -61,6 +61,7 @@ def wait_for_runs(running, number, within_s=40):
     return running.runs(state="done")
 
 
+@pytest.mark.promise("kills of the service")
 def test_a_killed_service_is_back_within_a_second_and_loses_nothing(running):
     running.start("--supervise")
     wait_for(running.up)
