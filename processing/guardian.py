@@ -24,7 +24,7 @@ def end_children(watched: int = 0) -> int:
     """
     code = 0
     while True:
-        for pid in _children():
+        for pid in children():
             with contextlib.suppress(ProcessLookupError):  # somebody else waited for it
                 os.kill(pid, signal.SIGKILL)
         try:
@@ -35,7 +35,7 @@ def end_children(watched: int = 0) -> int:
             code = os.waitstatus_to_exitcode(status)
 
 
-def _children() -> list[int]:
+def children() -> list[int]:
     """Direct children, of whichever thread; grandchildren become direct ones when their parent has ended."""
     found: list[int] = []
     for thread in os.listdir("/proc/self/task"):

@@ -3,6 +3,7 @@
 Seen from the worker. Whatever happens in the child, an answer comes back: its own, or what the worker saw of its end.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -19,6 +20,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from beamhub.processing.guardian import children
 from beamhub.processing.last_words import TIME_IS_OVER, LastWords, own_lines
 from beamhub.processing.wire import LAST, End, read_end, task_text
 from beamhub.processing.work import Failure, Task
@@ -36,9 +38,13 @@ class WarmChild:
     """Runs tasks in a child; the child is replaced after it died, and when another version is asked for.
 
     ``run`` is called from one thread at a time, ``cancel`` and ``close`` from any.
+
+    Args:
+        adopts: this process is the parent of whatever a guardian leaves behind, should it be killed, and ends it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, adopts: bool = False) -> None:
+        self._adopts = adopts
         self._process: _Process | None = None
         self._digest = ""
         self._run: int | None = None
@@ -68,7 +74,7 @@ class WarmChild:
             RuntimeError: the child ended on the way; the message says how, with the end of its output.
         """
         self._drop()
-        self._process = _Process()
+        self._process = _Process(adopts=self._adopts)
         answer = self._process.ask({"do": "describe", "copy": str(copy), "digest": digest}, LOAD_TIMEOUT_S)
         self._drop()
         if answer.text is None:
@@ -96,7 +102,7 @@ class WarmChild:
         process = self._process
         if process is None or self._digest != task.digest or not process.is_usable():
             self._drop()
-            process = _Process()
+            process = _Process(adopts=self._adopts)
         with self._lock:
             self._process, self._digest, self._run = process, task.digest, task.run
         if task.module_copy in process.loaded:
@@ -127,7 +133,8 @@ class _Answer:
 class _Process:
     """One guardian with its runner, the channel to it, its output, and the lifeline whose closing ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, adopts: bool) -> None:
+        self._before = set(children()) if adopts else None
         self._channel, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         self._output, output = os.pipe()
@@ -170,7 +177,11 @@ class _Process:
         os.set_blocking(self._output, False)
 
     def is_usable(self) -> bool:
-        return self._lifeline >= 0 and self._popen.poll() is None
+        return self._lifeline >= 0 and self._popen.poll() is None and not self._hung_up()
+
+    def _hung_up(self) -> bool:
+        """Whether the runner has ended, though its guardian may not have noticed."""
+        return bool(select.select([self._channel], [], [], 0)[0])
 
     def ask(self, request: dict[str, Any], timeout_s: float) -> _Answer:
         """Send a request and wait for its answer, for the end of the process, or for the time to be over."""
@@ -215,6 +226,8 @@ class _Process:
     def close(self) -> None:
         self.end()
         self._popen.wait()
+        if self._before is not None:
+            _end_adopted(self._before)
         self._channel.close()
         os.close(self._output)
         self._words.close()
@@ -264,6 +277,16 @@ class _Process:
     def _tail(self) -> str:
         self._read_output()
         return self._log.decode("utf-8", "replace")
+
+
+def _end_adopted(before: set[int]) -> None:
+    """End what came to this process since then: a guardian that was killed leaves the function's programs behind."""
+    while adopted := set(children()) - before:
+        for pid in adopted:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def environment(outside: Mapping[str, str]) -> dict[str, str]:

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 from typing import Any
 
 import dask
 from distributed import Client, Future, LocalCluster
+from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
@@ -13,6 +15,7 @@ from beamhub.processing.executors import dask_worker
 from beamhub.processing.wire import End, read_end, task_text
 from beamhub.processing.work import Failure, Task
 
+log = logging.getLogger(__name__)
 # Nothing is tried again by Dask, nothing spilled, and its HTTP servers have no page.
 OURS = {
     "distributed.scheduler.allowed-failures": 0,
@@ -25,6 +28,8 @@ OURS = {
 }
 CLOSE_TIMEOUT_S = 10
 CANCEL_TIMEOUT_S = 1.0
+AWAY_S = 10 * 365 * 86400.0  # how long a scheduler may be away until the client would give it up
+LOOK_S = 0.1  # between two looks whether it is there again
 
 
 class DaskExecutor:
@@ -33,16 +38,22 @@ class DaskExecutor:
     Args:
         workers: how many workers the cluster of this machine has; each runs one task at a time.
         address: of a scheduler that runs already (``tls://...``); ``workers`` then counts its slots.
-        security: certificates for that scheduler; for a cluster of our own they are made for its lifetime.
+        security: certificates for that scheduler, else those that Dask's own configuration names; for a cluster of
+            our own they are made for its lifetime.
     """
 
     def __init__(self, workers: int = 2, address: str = "", security: Security | None = None) -> None:
         self._workers = workers
         self._address = address
-        self._security = security or Security.temporary()  # type: ignore[no-untyped-call]
+        self._security = security or (
+            Security(require_encryption=True)  # type: ignore[no-untyped-call]
+            if address
+            else Security.temporary()  # type: ignore[no-untyped-call]
+        )
         self._cluster: Any = None
         self._client: Any = None
         self._futures: dict[int, Future[Any]] = {}
+        self._waiting: set[int] = set()
         self._cancelled: set[int] = set()
 
     @property
@@ -66,19 +77,24 @@ class DaskExecutor:
                 )
             target = self._cluster if self._cluster is not None else self._address
             self._client = await Client(  # type: ignore[no-untyped-call]
-                target, security=self._security, asynchronous=True, set_as_default=False
+                target, security=self._security, asynchronous=True, set_as_default=False, timeout=AWAY_S
             )
         plugin = dask_worker.ChildPlugin(local=self._cluster is not None)
         await self._client.register_plugin(plugin, name=dask_worker.PLUGIN)
 
     async def submit(self, task: Task) -> End:
-        """Run one task; a worker that is lost on the way is a transient failure."""
+        """Run one task; a worker or a scheduler that is lost on the way is a transient failure.
+
+        While the scheduler is away the task waits for it: that counts as no attempt.
+        """
+        if not await self._scheduler_is_there(task.run):
+            return Failure("code", "Cancelled", "cancelled before it ran.")
         key = f"run-{task.run}-{task.attempt}"
         future = self._client.submit(dask_worker.run, task_text(task), key=key, pure=False, retries=0)
         self._futures[task.run] = future
         try:
             return read_end(await future.result())
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, FutureCancelledError):
             if not future.cancelled():
                 raise
             if task.run in self._cancelled:
@@ -91,8 +107,22 @@ class DaskExecutor:
             self._cancelled.discard(task.run)
             future.release()
 
+    async def _scheduler_is_there(self, run: int) -> bool:
+        """Wait for the scheduler; false if the run was cancelled meanwhile."""
+        if self._client.status == "running":
+            return True
+        log.warning("run %d waits for Dask's scheduler at %s", run, self._address)
+        self._waiting.add(run)
+        try:
+            while self._client.status != "running" and run in self._waiting:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(LOOK_S)
+            return run in self._waiting
+        finally:
+            self._waiting.discard(run)
+
     async def cancel(self, run: int) -> None:
         """End a run: a child is ended where one executes it, else the task is taken back."""
+        self._waiting.discard(run)
         future = self._futures.get(run)
         if future is None:
             return

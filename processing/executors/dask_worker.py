@@ -5,7 +5,7 @@ import signal
 
 from distributed import Worker, WorkerPlugin, get_worker
 
-from beamhub.processing.prctl import die_with_parent, hide_memory
+from beamhub.processing.prctl import adopt_orphans, die_with_parent, hide_memory
 from beamhub.processing.warm_child import WarmChild, environment
 from beamhub.processing.wire import end_text, read_task
 
@@ -31,7 +31,8 @@ class ChildPlugin(WorkerPlugin):
             clean = environment(os.environ)
             os.environ.clear()
             os.environ.update(clean)
-        self.child = WarmChild()
+        adopt_orphans()
+        self.child = WarmChild(adopts=True)
 
     def teardown(self, worker: Worker) -> None:
         if self.child is not None:
@@ -39,7 +40,10 @@ class ChildPlugin(WorkerPlugin):
 
 
 def _child(worker: Worker) -> WarmChild:
-    plugin = worker.plugins[PLUGIN]
+    plugin = worker.plugins.get(PLUGIN)
+    if plugin is None:  # of a scheduler that was started anew, which knows nothing of us
+        plugin = worker.plugins[PLUGIN] = ChildPlugin(local=False)
+        plugin.setup(worker)
     if not isinstance(plugin, ChildPlugin) or plugin.child is None:
         raise RuntimeError("this worker has not been set up for functions")
     return plugin.child
@@ -52,4 +56,4 @@ def run(task: str) -> str:
 
 def cancel(run: int, dask_worker: Worker) -> bool:
     """End this worker's child if it is executing this run."""
-    return _child(dask_worker).cancel(run)
+    return PLUGIN in dask_worker.plugins and _child(dask_worker).cancel(run)

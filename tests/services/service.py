@@ -46,7 +46,7 @@ rules:
 
 
 USERS = {
-    "alice": user("alice", ["red"], WRITE),
+    "alice": user("alice", ["red", "green"], WRITE),
     "bob": user("bob", ["blue"], READ),
     "staff": user("carol", ["red", "staff"], WRITE),
 }
