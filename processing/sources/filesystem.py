@@ -110,6 +110,8 @@ class FilesystemSource:
             if kind == "overflow":
                 log.warning("the kernel lost news of %s; it is scanned", self._root)
                 self._plan(str(self._root), 0.0)
+            elif kind == "unwatched":
+                self._scan_often(path)
             elif kind == "folder":
                 self._plan(path, 0.0)
             elif kind == "removed":
@@ -118,6 +120,16 @@ class FilesystemSource:
             elif (event := self._closed(path)) is not None:
                 found.append(event)
         return found
+
+    def _scan_often(self, folder: str) -> None:
+        """A folder is not watched: from now on scans find what is new, as where the kernel watches nothing."""
+        if self._rescan > self._settle:
+            told = (
+                "the kernel has no watch left for %s; %s is scanned, which is slower; raise fs.inotify.max_user_watches"
+            )
+            log.warning(told, folder, self._root)
+        self._rescan = self._settle
+        self._plan(str(self._root), self._settle)
 
     def _plan(self, folder: str, after_s: float) -> None:
         """Scan a folder by then at the latest."""

@@ -1,12 +1,13 @@
 """KernelNews: what inotify tells of a folder, through watchdog, and that it lost something."""
 
+import errno
 import logging
 import os
 import queue
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -35,7 +36,7 @@ WANTED: list[type[FileSystemEvent]] = [
     FileDeletedEvent,
     FileMovedEvent,
 ]
-News = tuple[Literal["closed", "removed", "folder", "overflow"], str]
+News = tuple[Literal["closed", "removed", "folder", "overflow", "unwatched"], str]
 
 
 class KernelNews(FileSystemEventHandler):
@@ -43,7 +44,7 @@ class KernelNews(FileSystemEventHandler):
 
     ``closed``: a file was closed after writing, or moved to this path. ``removed``: a file or folder is not at this
     path any more. ``folder``: a folder is new, and what was written into it before it was watched is not told of.
-    ``overflow``: news was lost.
+    ``overflow``: news was lost. ``unwatched``: the kernel has no watch left for this folder.
     """
 
     def __init__(self, root: Path, news: "queue.SimpleQueue[News]", wake: Callable[[], object]) -> None:
@@ -57,6 +58,7 @@ class KernelNews(FileSystemEventHandler):
         # a new folder that watchdog finds twice is none to warn of, in a line that holds the names of all folders
         warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
         self._observer.schedule(self, str(self._root), recursive=True, event_filter=WANTED)
+        self._hear_of_missing_watches()
         try:
             self._observer.start()
         except OSError as error:
@@ -103,6 +105,21 @@ class KernelNews(FileSystemEventHandler):
             self._put(("removed", source))
         elif isinstance(event, DirCreatedEvent):
             self._put(("folder", source))
+
+    def _hear_of_missing_watches(self) -> None:
+        """Watchdog passes over folders below the root that cannot be watched, without a word."""
+        reader: Any = self._reading_thread
+        add, root = reader.add_callback, os.fsencode(self._root)
+
+        def tell(path: bytes, *rest: Any) -> Any:
+            try:
+                return add(path, *rest)
+            except OSError as error:
+                if error.errno == errno.ENOSPC and path.startswith(root + b"/"):
+                    self._put(("unwatched", os.fsdecode(path)))
+                raise
+
+        reader.add_callback = tell
 
     def _hear_of_overflow(self, record: logging.LogRecord) -> bool:
         if "overflow" in record.getMessage().lower():
