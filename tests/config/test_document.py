@@ -60,7 +60,7 @@ def test_all_mistakes_are_told_at_once_with_line_and_suggestion(tmp_path):
     )
     assert found == [
         "f:1: unknown key 'titel' @ titel; did you mean title?",
-        "f:1: 'title' is missing @ title",
+        "f:1: 'title' is missing @ title; write title: …",
         "f:4: 'c' is not possible @ parts.x.kind; possible: 'a' or 'b'",
         "f:5: unknown key 'tme' @ parts.x.tme; did you mean time?",
         "f:8: 'soon' is no duration @ parts.y.time; write it like 90s, 30m, 1h30m or 2d",
