@@ -12,7 +12,7 @@ from jupyterhub import apihandlers
 from jupyterhub.app import JupyterHub
 
 from beamhub.config.mistakes import Mistakes
-from beamhub.spawner import announce, pages, reconcile, stops
+from beamhub.spawner import accesslog, announce, pages, reconcile, stops
 from beamhub.spawner.compute import Compute
 from beamhub.spawner.hublines import application
 from beamhub.spawner.hybrid import HybridSpawner
@@ -43,6 +43,7 @@ def configure(c: Any, catalogue: str | os.PathLike[str] = "compute.yaml", hub: s
     c.JupyterHub.template_paths.insert(0, str(pages.template_path()))
     set_scopes(c)
     set_handlers()
+    accesslog.hide_tokens()
     with contextlib.suppress(RuntimeError):  # no loop: the configuration is only read, no Hub is started
         asyncio.get_running_loop()
         compute.keep(asyncio.ensure_future(_accompany(compute)))
