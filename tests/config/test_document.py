@@ -43,6 +43,7 @@ def test_a_right_file_is_read(tmp_path):
     assert (value.parts["x"].time, value.parts["x"].memory) == (5400.0, 4 * 2**30)
 
 
+@pytest.mark.promise("bad input")
 def test_all_mistakes_are_told_at_once_with_line_and_suggestion(tmp_path):
     found = mistakes_of(
         """\

@@ -53,6 +53,7 @@ class Shelf(BaseModel):
         "nothing to go on with",
     ],
 )  # fmt: skip
+@pytest.mark.promise("bad input")
 def test_what_else_is_wrong_is_told_too_and_nothing_that_only_seems_so(tmp_path, text, told):
     (tmp_path / "shelf.yaml").write_text(textwrap.dedent(text))
     with pytest.raises(Mistakes) as caught:

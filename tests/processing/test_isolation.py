@@ -95,6 +95,7 @@ def requests(bench):
 
 
 @pytest.mark.parametrize("who", ["bob", "nobody", "ingester", "prometheus", "unknown", ""])
+@pytest.mark.promise("access")
 def test_nobody_else_gets_anything_of_alices(bench, who):
     before = bench.store.head()
     for method, path, query, body in requests(bench):
@@ -108,6 +109,7 @@ def test_nobody_else_gets_anything_of_alices(bench, who):
     assert changed == []
 
 
+@pytest.mark.promise("access")
 def test_what_others_may_not_see_answers_as_if_it_were_not_there(bench):
     nothing = 10**6
     for method, path, query, body in requests(bench):
@@ -145,6 +147,7 @@ async def heard(bench, who, within_s=1.0):
     return text
 
 
+@pytest.mark.promise("access")
 async def test_nobody_else_hears_of_alices_on_a_stream(tmp_path):
     made = Bench(tmp_path)
     made.hub.tokens["alice"]["groups"] = [SECRET]

@@ -19,6 +19,7 @@ def site(tmp_path_factory):
         yield made
 
 
+@pytest.mark.promise("access")
 def test_the_token_of_a_server_reaches_the_service_with_exactly_its_scopes(site):
     who = httpx.get(f"{site.hub.url}hub/api/user", headers={"Authorization": f"token {site.tokens['ada']}"}).json()
     ours = {scope for scope in who["scopes"] if "beamhub" in scope}
@@ -29,6 +30,7 @@ def test_the_token_of_a_server_reaches_the_service_with_exactly_its_scopes(site)
     assert site.ask("", "runs").status_code == 401
 
 
+@pytest.mark.promise("access")
 def test_a_file_is_seen_by_the_group_of_its_proposal_only(site):
     site.drop("adas.nxs")
     wait_for(lambda: "adas.nxs" in site.files("ada"))
@@ -46,6 +48,7 @@ def test_a_service_that_is_named_tells_of_files(site):
     assert site.ask("detector", "runs").status_code == 403
 
 
+@pytest.mark.promise("access")
 def test_a_token_that_was_revoked_ends_its_stream_within_a_minute(site):
     made = site.hub.api("POST", "users/ada/tokens", json={"note": "test"}).json()
     headers = {"Authorization": f"token {made['token']}"}

@@ -67,6 +67,7 @@ def test_nothing_else_is_passed_on(server, path):
     assert server.get(path).status_code == 404
 
 
+@pytest.mark.promise("access")
 def test_nobody_without_the_servers_own_login_is_answered(server):
     for path in ("hello", "v1/runs", "changes", "selection/x", "chunk/widget.js"):
         assert httpx.get(f"{server.base_url}{path}", follow_redirects=False).status_code in (302, 403)
@@ -183,6 +184,7 @@ def test_a_plain_server_says_that_there_is_no_service(tmp_path):
         assert "BeamHub Hub" in server.get("v1/runs").json()["message"]
 
 
+@pytest.mark.promise("access")
 def test_a_token_without_scopes_is_said_to_the_page_and_in_the_log(bench, tmp_path):
     with jupyter(tmp_path, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="stranger") as server:
         hello = server.get("hello?service=1").json()
@@ -192,6 +194,7 @@ def test_a_token_without_scopes_is_said_to_the_page_and_in_the_log(bench, tmp_pa
         assert "stranger" not in server.log()
 
 
+@pytest.mark.promise("access")
 def test_an_expired_token_says_to_restart_the_server(bench, tmp_path):
     with jupyter(tmp_path, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="gone") as server:
         answer = server.get("v1/runs")
@@ -199,6 +202,7 @@ def test_an_expired_token_says_to_restart_the_server(bench, tmp_path):
         assert "restart your server" in answer.json()["message"]
 
 
+@pytest.mark.promise("access")
 def test_somebody_else_on_a_shared_server_gets_nothing_of_its_owner(bench, tmp_path):
     with jupyter(
         tmp_path, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="alice", JUPYTERHUB_USER="alice"
