@@ -122,7 +122,7 @@ def job(hub) -> Iterator[Job]:
      ({"addresses": ["::ffff:169.254.169.254"]}, 403), ({"addresses": ["::ffff:10.1.2.3"]}, 403),
      ({"addresses": ["255.255.255.255"]}, 403), ({"addresses": ["224.0.0.1"]}, 403),
      ({"addresses": ["metadata.example.org"]}, 400), ({"addresses": ["127.0.0.1"] * 33}, 400), ({}, 409)],
-    ids=["no token", "unknown token", "another nonce", "no port", "foreign", "foreign IPv6", "anywhere", "anywhere IPv6",
+    ids=["no token", "unknown token", "another nonce", "no port", "foreign", "foreign IPv6", "any", "any IPv6",
          "link-local", "link-local IPv6", "link-local in IPv6", "foreign in IPv6", "everybody", "a group", "a name",
          "too many", "nothing there"],
 )  # fmt: skip
