@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml.comments import CommentedMap
 
 from beamhub.config.mistakes import Mistake, Mistakes, dotted
+from beamhub.config.sound import Sound
 from beamhub.config.tree import NotATree, content, known_part, line_of, parse
 from beamhub.config.wording import words
 
@@ -65,27 +66,42 @@ def read(
         written = content(tree)
     except NotATree as error:
         raise Mistakes(path, [error.mistake]) from error
-    try:
-        value = model.model_validate(written, context={"folder": path.parent.resolve(), **(context or {})})
-    except ValidationError as error:
-        found += dict.fromkeys(_mistake(detail, tree, model) for detail in error.errors())
-        raise Mistakes(path, found) from error
+    sound, context = Sound(written), {"folder": path.parent.resolve(), **(context or {})}
+    value, goes_on = None, True
+    while value is None and goes_on:
+        try:
+            value = model.model_validate(sound.rest(), context=context)
+        except ValidationError as error:
+            wrong = [_finding(detail, tree, model, sound) for detail in error.errors()]
+            found += [mistake for where, _, mistake in wrong if not sound.is_doubtful(where)]
+            helped = [sound.take_out(where, kind) for where, kind, _ in wrong]
+            goes_on = any(helped)
     if isinstance(value, CrossChecked):
-        found += [Mistake(what, dotted(at), line_of(tree, at), remedy) for at, what, remedy in value.mistakes()]
+        found += _between(value, tree, sound)
     if thorough and not found and isinstance(value, ThoroughlyChecked):
         more = value.thorough_mistakes()
         found += [Mistake(what, dotted(at), line_of(tree, at), remedy) for at, what, remedy in more]
-    if found:
-        raise Mistakes(path, found)
+    if value is None or found:
+        raise Mistakes(path, dict.fromkeys(found))
     return Document(path, text, value)
 
 
-def _mistake(detail: ErrorDetails, tree: CommentedMap, model: type[BaseModel]) -> Mistake:
-    where = known_part(tree, detail["loc"])
-    if detail["type"] == "missing":
-        where = (*where, detail["loc"][-1])
+def _finding(
+    detail: ErrorDetails, tree: CommentedMap, model: type[BaseModel], sound: Sound
+) -> tuple[Where, str, Mistake]:
+    """Where the model found something in the file, of which kind, and what is told of it."""
+    where, kind = sound.place(detail["loc"]), detail["type"]
+    where = (*known_part(tree, where[:-1]), where[-1]) if kind == "missing" else known_part(tree, where)
     what, remedy = words(detail, model)
-    return Mistake(what, dotted(where), line_of(tree, where), remedy)
+    return where, kind, Mistake(what, dotted(where), line_of(tree, where), remedy)
+
+
+def _between(value: CrossChecked, tree: CommentedMap, sound: Sound) -> Iterable[Mistake]:
+    """What does not fit together, but for what only seems so since a part is wrong."""
+    for at, what, remedy in value.mistakes():
+        where = sound.place(at)
+        if not sound.only_seems(where):
+            yield Mistake(what, dotted(where), line_of(tree, where), remedy)
 
 
 def _text(path: Path) -> str:

@@ -35,7 +35,7 @@ def words(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
     if kind == "extra_forbidden":
         return f"unknown key {where[-1]!r}", did_you_mean(where[-1], told.get("known") or _keys(model, where[:-1]))
     if kind == "missing":
-        return f"{where[-1]!r} is missing", ""
+        return f"{where[-1]!r} is missing", f"write {where[-1]}: …"
     if kind in ("literal_error", "enum"):
         return f"{written(detail['input'])} is not possible", f"possible: {told.get('expected', '')}"
     if said.startswith("Input should"):

@@ -19,6 +19,7 @@ from beamhub.config.quantities import Duration
 from beamhub.processing import functions_check
 from beamhub.processing.library import mistakes_in
 
+STORES = "write sqlite:///beamhub.db or postgresql+psycopg://user@host/name"
 MAX_NAME = 100  # characters; names stand in table cells and in paths
 
 
@@ -155,11 +156,9 @@ class Settings(Part):
         try:
             url = make_url(store)
         except ArgumentError:
-            raise PydanticCustomError(
-                "store", "no database address; write sqlite:///beamhub.db or postgresql+psycopg://user@host/name"
-            ) from None
+            raise PydanticCustomError("store", "no database address; " + STORES) from None
         if url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise PydanticCustomError("store", "only SQLite and PostgreSQL can be used; see the reference")
+            raise PydanticCustomError("store", "only SQLite and PostgreSQL can be used; " + STORES)
         if url.get_backend_name() == "sqlite" and url.database:
             url = url.set(database=str(_beside(Path(url.database), info)))
         return url.render_as_string(hide_password=False)

@@ -11,7 +11,8 @@ from typing import Any
 from jupyterhub import apihandlers
 from jupyterhub.app import JupyterHub
 
-from beamhub.spawner import announce, pages, reconcile, stops
+from beamhub.config.mistakes import Mistakes
+from beamhub.spawner import accesslog, announce, pages, reconcile, stops
 from beamhub.spawner.compute import Compute
 from beamhub.spawner.hublines import application
 from beamhub.spawner.hybrid import HybridSpawner
@@ -29,15 +30,22 @@ def configure(c: Any, catalogue: str | os.PathLike[str] = "compute.yaml", hub: s
         hub: this Hub's name in the names of its jobs, 1 to 16 of a-z and 0-9; by default made from the file's path.
 
     Raises:
-        Mistakes: all that is wrong with the file; raised from the configuration it ends the Hub's start.
+        Mistakes: all that is wrong with the file; a Hub that is being started says it and ends.
     """
-    compute = Compute.read(Path(catalogue).resolve(), hub)
+    try:
+        compute = Compute.read(Path(catalogue).resolve(), hub)
+    except Mistakes as mistakes:
+        if (starting := application()) is not None:
+            starting.log.critical("The Hub is not started:\n%s", mistakes)
+            starting.exit(1)
+        raise
     c.JupyterHub.spawner_class = type("HybridSpawner", (HybridSpawner,), {"compute": compute, "__module__": __name__})
     c.JupyterHub.template_paths.insert(0, str(pages.template_path()))
     if "init_spawners_timeout" not in c.JupyterHub:  # a job that is to announce itself needs a Hub that listens
         c.JupyterHub.init_spawners_timeout = 1
     set_scopes(c)
     set_handlers()
+    accesslog.hide_tokens()
     with contextlib.suppress(RuntimeError):  # no loop: the configuration is only read, no Hub is started
         asyncio.get_running_loop()
         compute.keep(asyncio.ensure_future(_accompany(compute)))

@@ -81,6 +81,15 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         filled = last if filled is None else filled
         return form.render(sites.catalogue, self._groups(), sites.estimates(), filled, told, self.kept.ended)
 
+    def refusal(self, options: dict[str, Any]) -> str:
+        """Why a start with these options would be refused; "" when it would not."""
+        sites = self._sites()
+        try:
+            decide(sites.catalogue, options, self._groups(), sites.estimates())
+        except Refused as error:
+            return str(error)
+        return ""
+
     async def _run_apply_user_options(self, user_options: dict[str, Any]) -> None:
         """Decide the plan; the one path for the form, the query, the API and saved options."""
         sites = self._sites()

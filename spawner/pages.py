@@ -49,6 +49,8 @@ class StartHandler(SpawnHandler):  # type: ignore[misc]
         spawner = for_user.get_spawner(self.server_name, replace_failed=True)
         show = getattr(spawner, "start_form", None)
         html = show(self.filled) if show else spawner_options_form
+        if show and self.filled and not (message or html_message) and (message := spawner.refusal(self.filled)):
+            self.set_status(400)  # a link that asks for what cannot be
         page: str = await super()._render_form(for_user, html, message, html_message)
         return page
 

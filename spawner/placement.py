@@ -23,7 +23,7 @@ def place(sites: Sequence[str], wanted: str, estimates: Mapping[str, Estimate], 
     """
     if wanted:
         if wanted not in sites:
-            raise Refused(f"there is no '{wanted}' for this profile; {did_you_mean(wanted, sites)}")
+            raise Refused(f"there is no '{wanted[:40]}' for this profile; {did_you_mean(wanted, sites)}")
         if (estimate := estimates.get(wanted)) is not None and estimate.kind == "down":
             raise Refused(f"{titles[wanted]} is not available now: {estimate.message or 'it does not answer'}")
         return wanted

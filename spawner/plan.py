@@ -52,7 +52,7 @@ def decide(
     asked = {str(key): _single(value) for key, value in options.items()}
     for key in asked:
         if key not in KEYS:
-            raise Refused(f"there is no option '{key}'; {did_you_mean(key, KEYS)}")
+            raise Refused(f"there is no option '{key[:40]}'; {did_you_mean(key, KEYS)}")
     name, profile = _profile(catalogue, asked.get("profile"), groups)
     cores = int(_chosen("cores", profile.cores, asked.get("cores"), _whole, str))
     memory = _memory(profile, asked.get("memory"), cores)
@@ -61,7 +61,7 @@ def decide(
     environment = str(asked.get("environment") or profile.environments[0])
     if environment not in profile.environments:
         possible = did_you_mean(environment, profile.environments)
-        raise Refused(f"profile '{profile.title}' has no software '{environment}'; {possible}")
+        raise Refused(f"profile '{profile.title}' has no software '{environment[:40]}'; {possible}")
     wanted = str(asked.get("site") or "")
     site = place(profile.sites, wanted, estimates, {key: site.title or key for key, site in catalogue.sites.items()})
     what: Environment = catalogue.environments[environment]

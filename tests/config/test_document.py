@@ -43,6 +43,7 @@ def test_a_right_file_is_read(tmp_path):
     assert (value.parts["x"].time, value.parts["x"].memory) == (5400.0, 4 * 2**30)
 
 
+@pytest.mark.promise("bad input")
 def test_all_mistakes_are_told_at_once_with_line_and_suggestion(tmp_path):
     found = mistakes_of(
         """\
@@ -60,7 +61,7 @@ def test_all_mistakes_are_told_at_once_with_line_and_suggestion(tmp_path):
     )
     assert found == [
         "f:1: unknown key 'titel' @ titel; did you mean title?",
-        "f:1: 'title' is missing @ title",
+        "f:1: 'title' is missing @ title; write title: …",
         "f:4: 'c' is not possible @ parts.x.kind; possible: 'a' or 'b'",
         "f:5: unknown key 'tme' @ parts.x.tme; did you mean time?",
         "f:8: 'soon' is no duration @ parts.y.time; write it like 90s, 30m, 1h30m or 2d",

@@ -53,7 +53,7 @@ def test_the_mistakes_of_all_values_are_told_with_their_places_and_the_keys_of_t
         read(path, Zoo)
     assert str(caught.value).replace(str(path), "f").splitlines() == [
         "f:2: unknown key 'live' @ animals.tom.live; did you mean lives?",
-        "f:3: 'legs' is missing @ animals.rex.legs",
+        "f:3: 'legs' is missing @ animals.rex.legs; write legs: …",
         "f:4: unknown kind @ animals.kit; possible: cat, dog",
         "f:5: 'x' should be a whole number @ animals.max.legs",
     ]

@@ -57,6 +57,7 @@ async def test_a_right_change_is_taken(watched):
     assert await next_of(told) == 2
 
 
+@pytest.mark.promise("bad input")
 async def test_a_wrong_change_is_told_once_and_the_next_right_one_is_taken(watched):
     path, told = watched
     replace(path, "number: two")

@@ -157,6 +157,7 @@ def test_runs_are_counted_by_state(bench):
         ("changes?after=x", "x"),
     ],
 )
+@pytest.mark.promise("bad input")
 def test_a_query_that_cannot_be_understood_is_refused_with_its_place(bench, path, says):
     assert says in problem(bench.ask("alice", "GET", path), 400)
 
@@ -384,6 +385,7 @@ def test_a_filter_may_say_all_that_a_listing_can(bench):
         ([], "object"),
     ],
 )
+@pytest.mark.promise("bad input")
 def test_a_request_that_cannot_be_understood_is_refused_with_its_place(bench, body, says):
     assert says in problem(again(bench, body), 400)
 
@@ -400,6 +402,7 @@ def test_a_request_that_cannot_be_understood_is_refused_with_its_place(bench, bo
     ],
     ids=["cut off", "no UTF-8", "NaN", "huge number", "deep", "half a character"],
 )
+@pytest.mark.promise("bad input")
 def test_what_is_no_json_is_refused(bench, body):
     problem(bench.ask("alice", "POST", "runs", content=body), 400)
 

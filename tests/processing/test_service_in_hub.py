@@ -1,96 +1,25 @@
 """The service as the Hub's own, reached with the token of a user's server."""
 
-import sys
 import time
-from pathlib import Path
 
 import httpx
-import psutil
 import pytest
-from services.hub import STUB, RunningHub, free_port, wait_for
+from services.facility import DETECTOR, facility
+from services.hub import wait_for
 from services.workbench import gone
 
 pytestmark = pytest.mark.hub
 
-CONFIG = """
-single_user: true
-storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
-sources:
-  watched: {kind: filesystem, storage: beamline, settle: 0.2s}
-  posted: {kind: http, senders: {detector: {storages: [beamline], prefixes: [red]}}}
-executors: {here: {kind: dask, workers: 1}}
-"""
-EXTRA = """
-c.JupyterHub.services += [
-    {{"name": "beamhub", "url": "http://127.0.0.1:{port}", "cwd": "{folder}",
-      "command": ["{python}", "-m", "beamhub.config.command", "processing", "--supervise"]}},
-    {{"name": "detector", "api_token": "{detector}"}},
-]
-c.JupyterHub.load_roles += [{{"name": "detector", "services": ["detector"],
-    "scopes": ["access:services!service=beamhub", "custom:beamhub:ingest"]}}]
-"""
-KEEPS_ITS_TOKEN = """
-import os, runpy, sys
-open({folder!r} + "/token-" + os.environ["JUPYTERHUB_USER"], "w").write(os.environ["JUPYTERHUB_API_TOKEN"])
-sys.argv = [{stub!r}]
-runpy.run_path({stub!r}, run_name="__main__")
-"""
-DETECTOR = "d" * 32
-
-
-class Site:
-    """A Hub with the service; ada is in the group of proposal red, bob in that of blue."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
-        (folder / "raw").mkdir()
-        (folder / "processing.yaml").write_text(CONFIG)
-        extra = EXTRA.format(port=self.port, folder=folder, python=sys.executable, detector=DETECTOR)
-        command = [sys.executable, "-c", KEEPS_ITS_TOKEN.format(folder=str(folder), stub=STUB[1])]
-        self.hub = RunningHub(folder, groups={"red": ["ada"], "blue": ["bob"]}, command=command, extra=extra)
-        self.tokens = {"detector": DETECTOR}
-
-    def start_server(self, user: str) -> None:
-        self.hub.start_server(user, options={"profile": "small"})
-        self.tokens[user] = (self.folder / f"token-{user}").read_text()
-
-    def ask(self, who: str, path: str, method: str = "GET", **more) -> httpx.Response:
-        headers = {"Authorization": f"token {self.tokens[who]}"} if who else {}
-        return httpx.request(method, self.url(path), headers=headers, timeout=20, **more)
-
-    def url(self, path: str) -> str:
-        return f"{self.hub.url}services/beamhub/api/v1/{path}"
-
-    def up(self) -> bool:
-        try:
-            return self.ask("", "health").status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    def drop(self, name: str, proposal: str = "red") -> None:
-        path = self.folder / "raw" / proposal / "scan1" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("12345")
-
-    def files(self, who: str) -> set[str]:
-        return {found["name"] for found in self.ask(who, "files").json()["items"]}
-
-    def listening(self) -> psutil.Process | None:
-        """The service's process, by its port."""
-        found = [c.pid for c in psutil.net_connections("tcp4") if c.status == "LISTEN" and c.laddr.port == self.port]
-        return psutil.Process(found[0]) if found else None
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    made = Site(tmp_path_factory.mktemp("site"))
-    with made.hub:
-        wait_for(made.up, 40, "the service does not answer")
+    with facility(tmp_path_factory.mktemp("site")) as made:
         made.start_server("ada")
         made.start_server("bob")
         yield made
 
 
+@pytest.mark.promise("access")
 def test_the_token_of_a_server_reaches_the_service_with_exactly_its_scopes(site):
     who = httpx.get(f"{site.hub.url}hub/api/user", headers={"Authorization": f"token {site.tokens['ada']}"}).json()
     ours = {scope for scope in who["scopes"] if "beamhub" in scope}

@@ -131,6 +131,7 @@ STORAGES = "storages: {beamline: {root: raw}}\n"
     ],
     ids=lambda part: "" if "\n" in part else part[:40],
 )
+@pytest.mark.promise("bad input")
 def test_a_mistake_is_told_with_its_place_and_what_to_write(folder, text, mistake):
     (line,) = mistakes(folder, text)
     assert mistake in line

@@ -20,6 +20,7 @@ def test_what_only_its_owner_can_write_is_trusted(module):
     check_trusted(module)
 
 
+@pytest.mark.promise("access")
 def test_what_all_can_write_is_not(module):
     module.chmod(0o666)
     with pytest.raises(NotTrusted, match=f"chmod go-w {module}"):
@@ -54,6 +55,7 @@ def test_single_user_runs_functions_in_its_own_account():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="is about root")
+@pytest.mark.promise("access")
 def test_root_refuses_to_run_functions():
     with pytest.raises(OwnAccountRefused, match="which is root"):
         refuse_own_account(single_user=False)

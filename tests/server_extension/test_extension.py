@@ -1,14 +1,10 @@
 """The extension in a real Jupyter server, against the service's real API."""
 
-import contextlib
-import json
 import os
-import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,41 +12,9 @@ import h5py
 import httpx
 import pytest
 from services.api import Bench, serving
-from services.demo import free_ports
+from services.jupyter import OURS, events, jupyter
 
 pytestmark = pytest.mark.timeout(180)
-OURS = "page-token"
-
-
-@contextlib.contextmanager
-def jupyter(folder: Path, **environment: str) -> Iterator[httpx.Client]:
-    """A Jupyter server with the extension; the client asks it as its owner's page would."""
-    port = free_ports(1)
-    dirs = {name: str(folder / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
-    command = [
-        sys.executable, "-m", "jupyter_server", f"--ServerApp.port={port}", f"--IdentityProvider.token={OURS}",
-        "--allow-root",
-        "--ServerApp.open_browser=False", "--ServerApp.jpserver_extensions={'beamhub.server_extension': True}",
-    ]  # fmt: skip
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTERHUB", "BEAMHUB"))}
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env={**clean, **dirs, **environment}, stdout=log, stderr=log)
-    client = httpx.Client(
-        base_url=f"http://127.0.0.1:{port}/beamhub/api/", headers={"Authorization": f"token {OURS}"}, timeout=20
-    )
-    try:
-        for _ in range(300):
-            with contextlib.suppress(httpx.HTTPError):
-                if client.get("hello").status_code != 404:
-                    break
-            assert process.poll() is None, (folder / "server.log").read_text()
-            time.sleep(0.1)
-        client.log = lambda: (folder / "server.log").read_text()
-        yield client
-    finally:
-        client.close()
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(scope="module")
@@ -71,21 +35,6 @@ def server(bench, tmp_path_factory):
         tmp_path_factory.mktemp("server"), BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="alice"
     ) as client:
         yield client
-
-
-def events(client: httpx.Client, query: str, until: int, within: float = 20) -> list[tuple[str, dict]]:
-    """What a stream says, up to a number of events."""
-    found: list[tuple[str, dict]] = []
-    with client.stream("GET", f"changes?{query}", timeout=httpx.Timeout(5, read=within)) as answer:
-        text = ""
-        for part in answer.iter_text():
-            text += part
-            *whole, text = text.split("\n\n")
-            for one in whole:
-                found.append((re.search("event: (.*)", one)[1], json.loads(re.search("data: (.*)", one)[1])))
-            if len(found) >= until:
-                return found
-    return found
 
 
 def test_hello_says_which_extension_this_is_and_what_can_be_seen(server):
@@ -118,6 +67,7 @@ def test_nothing_else_is_passed_on(server, path):
     assert server.get(path).status_code == 404
 
 
+@pytest.mark.promise("access")
 def test_nobody_without_the_servers_own_login_is_answered(server):
     for path in ("hello", "v1/runs", "changes", "selection/x", "chunk/widget.js"):
         assert httpx.get(f"{server.base_url}{path}", follow_redirects=False).status_code in (302, 403)
@@ -234,6 +184,7 @@ def test_a_plain_server_says_that_there_is_no_service(tmp_path):
         assert "BeamHub Hub" in server.get("v1/runs").json()["message"]
 
 
+@pytest.mark.promise("access")
 def test_a_token_without_scopes_is_said_to_the_page_and_in_the_log(bench, tmp_path):
     with jupyter(tmp_path, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="stranger") as server:
         hello = server.get("hello?service=1").json()
@@ -243,6 +194,7 @@ def test_a_token_without_scopes_is_said_to_the_page_and_in_the_log(bench, tmp_pa
         assert "stranger" not in server.log()
 
 
+@pytest.mark.promise("access")
 def test_an_expired_token_says_to_restart_the_server(bench, tmp_path):
     with jupyter(tmp_path, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="gone") as server:
         answer = server.get("v1/runs")
@@ -250,6 +202,7 @@ def test_an_expired_token_says_to_restart_the_server(bench, tmp_path):
         assert "restart your server" in answer.json()["message"]
 
 
+@pytest.mark.promise("access")
 def test_somebody_else_on_a_shared_server_gets_nothing_of_its_owner(bench, tmp_path):
     with jupyter(
         tmp_path, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="alice", JUPYTERHUB_USER="alice"

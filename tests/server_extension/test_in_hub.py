@@ -6,7 +6,33 @@ from urllib.parse import urlsplit
 import pytest
 from services.hub import RunningHub, wait_for
 
-pytestmark = [pytest.mark.hub, pytest.mark.timeout(180)]
+from beamhub.processing import openapi
+from beamhub.server_extension import content
+from beamhub.server_extension.app import BASE, routes
+from beamhub.server_extension.changes import Changes
+from beamhub.server_extension.chunks import Chunk
+from beamhub.server_extension.hdf5 import Hdf5
+from beamhub.server_extension.hello import Hello
+from beamhub.server_extension.passing import Pass
+from beamhub.server_extension.views import SelectionHandler
+
+pytestmark = [pytest.mark.hub, pytest.mark.timeout(180), pytest.mark.promise("access")]
+METHODS = ("get", "head", "post", "put", "patch", "delete")
+PLACES = {  # what one can ask each handler for
+    Hello: ["hello", "hello?service=1"],
+    Changes: ["changes", "changes?proposal=red&last=0"],
+    SelectionHandler: ["selection/v"],
+    Chunk: ["chunk/widget.js"],
+    Hdf5: [f"hdf5/1/{word}" for word in content.WORDS],
+    Pass: ["v1" + path.format(id=1, name="r") for path in openapi.document()["paths"]],
+}
+CALLS = [
+    (method.upper(), place)
+    for _, handler in routes()
+    for method in METHODS
+    if method in vars(handler)
+    for place in PLACES[handler]
+]
 API = "user/ada/beamhub/api/"
 EXTRA = """
 c.Spawner.args = ["--ServerApp.jpserver_extensions={'beamhub.server_extension': True}", "--allow-root"]
@@ -16,7 +42,9 @@ c.JupyterHub.load_roles += [{"name": "guest", "users": ["bob"], "scopes": ["acce
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    with RunningHub(tmp_path_factory.mktemp("hub"), command=["jupyterhub-singleuser"], extra=EXTRA) as running:
+    folder = tmp_path_factory.mktemp("hub")
+    users = ["ada", "bob", "eve"]
+    with RunningHub(folder, users=users, command=["jupyterhub-singleuser"], extra=EXTRA) as running:
         running.start_server("ada", options={"profile": "small"})
         yield running
 
@@ -43,31 +71,49 @@ def test_the_owners_page_is_answered(hub):
     assert client.get(f"{API}selection/v", headers=xsrf).json()["ids"] == [1]
 
 
-@pytest.mark.parametrize("path", ["hello", "v1/runs", "changes", "selection/v", "hdf5/1/meta", "chunk/widget.js"])
-@pytest.mark.promise("access")
-def test_a_cookie_alone_is_not_enough_for_any_call_of_a_page(hub, path):
-    client, _ = page(hub, "ada")
-    for mode in ({}, {"Sec-Fetch-Mode": "navigate"}, {"Sec-Fetch-Mode": "cors"}, {"X-XSRFToken": "x"}):
-        assert client.get(API + path, headers=mode).status_code == 403
-    assert client.put(API + "selection/v", json={"ids": [2]}).status_code == 403
-    assert client.post(API + "v1/runs", json={}).status_code == 403
+def test_every_route_of_the_extension_is_asked_below():
+    for pattern, handler in routes():
+        assert all(re.fullmatch(pattern, BASE + place.partition("?")[0]) for place in PLACES[handler])
+    assert {handler for _, handler in routes()} == set(PLACES)
+    assert {"GET", "POST", "PUT"} == {method for method, _ in CALLS}
 
 
-@pytest.mark.promise("access")
-def test_a_guest_on_the_server_gets_nothing_of_its_owner(hub):
+@pytest.fixture(scope="module")
+def owner(hub):
+    """The owner's browser."""
+    return page(hub, "ada")[0]
+
+
+@pytest.fixture(scope="module")
+def guest(hub):
+    """The browser of another user of the Hub, who may open this server."""
     client, xsrf = page(hub, "bob")
     assert client.get("user/ada/api/status", headers=xsrf).status_code == 200
-    for path in ("hello", "v1/runs", "changes?proposal=p", "selection/v", "hdf5/1/meta"):
-        answer = client.get(API + path, headers=xsrf)
+    return client, xsrf
+
+
+@pytest.mark.parametrize(("method", "place"), CALLS, ids=str)
+def test_a_cookie_alone_is_not_enough_for_any_call_of_a_page(owner, method, place):
+    for mode in ({}, {"Sec-Fetch-Mode": "navigate"}, {"Sec-Fetch-Mode": "cors"}, {"X-XSRFToken": "x"}):
+        assert owner.request(method, API + place, headers=mode).status_code == 403
+
+
+@pytest.mark.parametrize(("method", "place"), CALLS, ids=str)
+def test_another_user_of_the_hub_gets_nothing_of_the_owner_from_any_route(hub, guest, method, place):
+    client, xsrf = guest
+    by_page = client.request(method, API + place, headers=xsrf, json={})
+    by_token = hub.as_user("bob").request(method, API + place, json={})
+    for answer in (by_page, by_token):
         assert answer.status_code == 403
+        assert answer.json()["reason"] == "not-owner"
         assert "belongs to ada" in answer.json()["message"]
 
 
-@pytest.mark.promise("access")
-def test_a_guests_own_token_opens_nothing_either(hub):
-    answer = hub.as_user("bob").get(f"{API}hello")
-    assert answer.status_code == 403
-    assert "belongs to ada" in answer.json()["message"]
+@pytest.mark.parametrize(("method", "place"), CALLS, ids=str)
+def test_a_user_who_may_not_open_the_server_gets_nothing_from_any_route(hub, method, place):
+    answer = hub.as_user("eve").request(method, API + place, json={})
+    assert answer.status_code in (403, 404)
+    assert "ada" not in answer.text.replace("/user/ada/", "")
 
 
 def test_the_owners_token_needs_no_page(hub):

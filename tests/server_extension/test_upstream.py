@@ -171,6 +171,7 @@ async def test_a_page_that_reads_too_slowly_asks_again(upstream, fake, monkeypat
         assert [event for event, _ in await told(page, 2)] == ["reset", "change"]
 
 
+@pytest.mark.promise("access")
 async def test_a_refusal_is_told_to_the_page_and_once_in_the_log(upstream, fake, caplog):
     fake.refuse("changes", 403, "the token lacks the scope custom:beamhub:read")
     async with upstream.listening(RED) as page:

@@ -271,7 +271,7 @@ class RunningHub:
         found: dict[str, Any] | None = self.api("GET", path).raise_for_status().json()["servers"].get(name)
         return found
 
-    def wait_ready(self, user: str, name: str = "", within_s: float = 40.0) -> dict[str, Any]:
+    def wait_ready(self, user: str, name: str = "", within_s: float = 60.0) -> dict[str, Any]:
         """Wait until a server is ready."""
 
         def ready() -> dict[str, Any] | None:

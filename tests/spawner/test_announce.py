@@ -25,6 +25,7 @@ SECRET, JOB = "s" * 64, "bh-hub-1-0123456789"
      b" " * 9000],
     ids=str,
 )  # fmt: skip
+@pytest.mark.promise("bad input")
 def test_what_is_no_announcement_is_refused(body):
     with pytest.raises(Unwanted, match="no announcement") as refused:
         parse(body)
@@ -59,11 +60,13 @@ async def test_the_first_right_answer_wins(listener):
 
 
 @pytest.mark.parametrize(("secret", "job"), [("t" * 64, JOB), (SECRET, "bh-hub-1-9876543210")], ids=["secret", "job"])
+@pytest.mark.promise("access")
 async def test_an_answer_made_with_another_secret_or_for_another_start_is_wrong(listener, secret, job):
     said = Announcement("n", listener.server_address[1], ())
     assert await first_right(said, ["127.0.0.1"], secret, job) is None
 
 
+@pytest.mark.promise("access")
 async def test_an_answer_passed_on_from_another_port_is_wrong(listener):
     """What listens at the announced port asks the real one, and says what that says."""
     with socket.create_server(("127.0.0.1", 0)) as relay:
@@ -114,37 +117,63 @@ def job(hub) -> Iterator[Job]:
 @pytest.mark.parametrize(
     ("said", "status"),
     [({"token": ""}, 403), ({"token": "0" * 32}, 403), ({"nonce": "0123456789"}, 404), ({"port": "x"}, 400),
-     ({"addresses": ["10.1.2.3"]}, 403), ({"addresses": ["169.254.169.254"]}, 403), ({"addresses": ["0.0.0.0"]}, 403),
-     ({}, 409)],
-    ids=["no token", "unknown token", "another nonce", "no port", "elsewhere", "link-local", "anywhere", "not there"],
+     ({"addresses": ["10.1.2.3"]}, 403), ({"addresses": ["2001:db8::1"]}, 403), ({"addresses": ["0.0.0.0"]}, 403),
+     ({"addresses": ["::"]}, 403), ({"addresses": ["169.254.169.254"]}, 403), ({"addresses": ["fe80::1"]}, 403),
+     ({"addresses": ["::ffff:169.254.169.254"]}, 403), ({"addresses": ["::ffff:10.1.2.3"]}, 403),
+     ({"addresses": ["255.255.255.255"]}, 403), ({"addresses": ["224.0.0.1"]}, 403),
+     ({"addresses": ["metadata.example.org"]}, 400), ({"addresses": ["127.0.0.1"] * 33}, 400), ({}, 409)],
+    ids=["no token", "unknown token", "another nonce", "no port", "foreign", "foreign IPv6", "any", "any IPv6",
+         "link-local", "link-local IPv6", "link-local in IPv6", "foreign in IPv6", "everybody", "a group", "a name",
+         "too many", "nothing there"],
 )  # fmt: skip
+@pytest.mark.promise("access")
 def test_a_forged_announcement_is_refused(job, said, status):
     before = job.hub.server("ada", "slow")["state"]
     answer = job.announce(**said)
     assert answer.status_code == answer.json()["status"] == status
     assert job.hub.server("ada", "slow")["state"] == before
+    assert f"not taken: {answer.json()['message']}" in job.hub.log()
+    assert job.token not in job.hub.log()
 
 
 @pytest.mark.hub
-def test_the_tokens_of_the_user_and_of_an_admin_announce_nothing(job):
-    assert job.announce(token=job.hub.token("ada")).status_code == 403
+@pytest.mark.promise("access")
+def test_a_token_that_the_user_or_an_admin_minted_announces_nothing_whatever_it_is_called(job):
+    own = job.hub.as_user("ada")
+    for how in ({}, {"note": "Server at /user/ada/slow"}, {"note": "Server at /user/ada/slow/", "scopes": ["self"]}):
+        minted = own.post("hub/api/users/ada/tokens", json=how).raise_for_status().json()["token"]
+        assert job.announce(token=minted).status_code == 403
     assert job.announce(token=job.hub.admin).status_code == 403
 
 
 @pytest.mark.hub
-def test_a_servers_token_announces_no_other_server(job, hub):
+@pytest.mark.promise("access")
+def test_a_servers_token_mints_no_other_token(job):
+    headers = {"Authorization": f"token {job.token}"}
+    for user in ("ada", "bob"):
+        answer = httpx.post(f"{job.hub.url}hub/api/users/{user}/tokens", json={}, headers=headers, timeout=30)
+        assert answer.status_code in (403, 404)
+        assert "token" not in answer.json()
+
+
+@pytest.mark.hub
+@pytest.mark.promise("access")
+def test_an_announcement_with_the_token_of_another_users_server_is_refused(job, hub):
     other = Job(hub, "bob")
     assert other.announce(token=job.token).status_code == 404
     hub.stop_server("bob", "slow")
 
 
 @pytest.mark.hub
-def test_the_ports_of_hub_and_proxy_are_no_server(job, hub):
-    assert job.announce(port=hub.port).status_code == 403
+@pytest.mark.promise("access")
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", "0.0.0.0"])
+def test_at_no_loopback_address_the_ports_of_hub_and_proxy_are_a_server(job, hub, address):
+    assert job.announce(port=hub.port, addresses=[address]).status_code == 403
 
 
 @pytest.mark.hub
-def test_an_announcement_that_is_said_again_later_is_refused(hub):
+@pytest.mark.promise("access")
+def test_a_replayed_announcement_is_refused_while_the_server_runs_and_after_it(hub):
     hub.start_server("ada", options={"profile": "small"})
     (folder,) = [one for one in (hub.folder / "home/ada/.beamhub").glob("bh-*") if one.name in str(hub.server("ada"))]
     headers = {"Authorization": f"token {(folder / 'token').read_text()}"}

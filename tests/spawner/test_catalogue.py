@@ -72,6 +72,7 @@ def test_a_single_value_is_a_choice_of_one(tmp_path):
         ("  small:", "  Sm all:", "'Sm all' is no name"),
     ],
 )
+@pytest.mark.promise("bad input")
 def test_a_mistake_is_told_with_its_place_and_the_remedy(tmp_path, old, new, said):
     assert old in GOOD
     with pytest.raises(Mistakes) as caught:

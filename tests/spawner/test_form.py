@@ -22,6 +22,7 @@ def selected(html: str, name: str) -> str:
     return re.search(r'value="([^"]*)" selected', select)[1]
 
 
+@pytest.mark.promise("bad input")
 def test_everything_is_escaped(catalogue):
     html = cards(catalogue)
     assert "Small &lt;b&gt;analysis&lt;/b&gt;" in html
@@ -69,6 +70,7 @@ def test_of_the_fields_only_those_of_the_chosen_profile_count():
     assert form.read(sent) == {"profile": "small", "cores": "8"}
 
 
+@pytest.mark.promise("bad input")
 def test_fields_that_the_form_does_not_have_are_passed_on_to_be_refused():
     assert form.read({"profile": ["small"], "image": ["evil"]}) == {"profile": "small", "image": "evil"}
 
