@@ -270,7 +270,7 @@ def test_no_result_is_torn_and_every_raw_file_is_as_it_was(storm):
 def test_no_file_is_left_that_no_row_names(storm):
     named = {f"{folder}/{output}" for folder, output in storm.ask("SELECT folder, output FROM run")}
     attempts = {str(path.relative_to(storm.results)) for path in storm.results.rglob("*") if path.is_file()}
-    assert attempts - named == {".beamhub"}
+    assert attempts - named == {".beamhub", ".lock"}
     assert named <= attempts
     folders = [path for path in storm.results.rglob("*") if path.is_dir()]
     assert [path for path in folders if not any(path.iterdir())] == []
