@@ -176,7 +176,7 @@ class RunningHub:
         if wait:
             self.wait()
 
-    def wait(self, within_s: float = 40.0) -> None:
+    def wait(self, within_s: float = 90.0) -> None:
         """Wait until the Hub answers; says its log when it ended instead."""
 
         def answers() -> bool:
