@@ -1,4 +1,4 @@
-"""What differs between the lines of JupyterHub, proved on the one that is installed: all marked `hub`, which runs on both."""
+"""What differs between the lines of JupyterHub, proved on the installed one; all marked `hub`, which runs on both."""
 
 from importlib.metadata import version
 from pathlib import Path
