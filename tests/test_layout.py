@@ -1,10 +1,12 @@
 """What setup.cfg says of the packages is what there is."""
 
 import configparser
-from importlib.metadata import EntryPoint
+import re
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 SETUP = configparser.ConfigParser()
@@ -62,3 +64,17 @@ def test_entry_points_lead_somewhere(point):
 def test_the_package_has_no_root_module():
     """A folder or module ``beamhub`` would hide the packages from the tools that check them."""
     assert not any((ROOT / name).exists() for name in ("beamhub", "beamhub.py", "src"))
+
+
+@pytest.mark.parametrize("extra", ["hub", "processing"])
+def test_the_lines_of_jupyterhub_that_may_be_installed_are_those_that_are_tested_and_documented(extra):
+    """The rung ``hub`` runs with the newest that may be installed, and with the one that the Makefile names."""
+    wanted = [Requirement(line) for line in SETUP["options.extras_require"][extra].split()]
+    allowed = next(one.specifier for one in wanted if one.name == "jupyterhub")
+    tested = {
+        re.search(r'"jupyterhub==(\d+\.\d+)\.\*"', (ROOT / "Makefile").read_text())[1],
+        ".".join(version("jupyterhub").split(".")[:2]),
+    }
+    neighbours = ["5.3", "5.4", "5.5", "6.0", "6.1", "6.2", "7.0"]
+    assert {line for line in neighbours if f"{line}.99" in allowed} == tested
+    assert f"JupyterHub {' and '.join(sorted(tested))}" in (ROOT / "docs/how-to/run.md").read_text()

@@ -58,7 +58,8 @@ c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 1}
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory) -> Iterator[RunningHub]:
     folder = tmp_path_factory.mktemp("hub")
-    with RunningHub(folder, users=["ada", "bob", "eve"], groups={"imaging": ["bob"]}, extra=BEHAVIOUR) as hub:
+    compute, users = LOCAL.replace("20s", "120s"), ["ada", "bob", "eve"]  # a restart takes its time on a busy machine
+    with RunningHub(folder, compute=compute, users=users, groups={"imaging": ["bob"]}, extra=BEHAVIOUR) as hub:
         yield hub
 
 
@@ -175,7 +176,7 @@ def test_a_start_survives_kill_9_of_the_hub_with_progress_to_see(hub):
     process = process_of(hub, "ada", "gated1")
     hub.kill()
     hub.start()
-    assert hub.server("ada", "gated1")["pending"] == "spawn"
+    wait_for(lambda: hub.server("ada", "gated1")["pending"] == "spawn")
     threading.Timer(2, (hub.folder / "gate-gated1").touch).start()
     said = [event["message"] for event in hub.progress("ada", "gated1")]
     assert any(message.startswith("Your server is there, its programs are being loaded") for message in said)
@@ -221,7 +222,7 @@ def test_a_start_that_a_restarted_hub_finishes_can_be_stopped(hub):
     process = process_of(hub, "ada", "gated2")
     hub.kill()
     hub.start()
-    assert hub.server("ada", "gated2")["pending"] == "spawn"
+    wait_for(lambda: hub.server("ada", "gated2")["pending"] == "spawn")
     hub.stop_server("ada", "gated2")
     assert gone(process)
     assert tokens(hub, "ada") == []
