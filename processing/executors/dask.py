@@ -16,8 +16,12 @@ from beamhub.processing.wire import End, read_end, task_text
 from beamhub.processing.work import Failure, Task
 
 log = logging.getLogger(__name__)
-# Nothing is tried again by Dask, nothing spilled, and its HTTP servers have no page.
+# Nothing is tried again by Dask, nothing spilled, its HTTP servers have no page, and of what it notes for developers,
+# which would grow for hours, little is kept.
 OURS = {
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.log-length": 60,
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
@@ -25,6 +29,7 @@ OURS = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
+    "distributed.worker.profile.enabled": False,
 }
 CLOSE_TIMEOUT_S = 10
 CANCEL_TIMEOUT_S = 1.0

@@ -6,6 +6,8 @@ import logging
 
 import pytest
 from services.api import READ, Bench, listening, user
+from services.service import CONFIG, hub_api, processing
+from services.workbench import wait_for
 
 from beamhub.server_extension.service import ProcessingService
 from beamhub.server_extension.upstream import Listener, Upstream
@@ -80,3 +82,27 @@ async def test_fifty_users_servers_each_hear_their_own_changes_once_and_no_other
             assert {proposal for proposal, _, _ in mine} == {f"p{number}"}
             assert len(set(mine)) == FILES // 2
         assert all(page.queue.empty() for page in pages)
+
+
+@pytest.mark.timeout(180)
+def test_a_paused_rule_stops_a_flood_at_once_and_what_was_held_back_is_done_when_it_goes_on(tmp_path):
+    slow = CONFIG.replace("function: count}", "function: count, with: {wait: 0.5}}")
+    with hub_api() as url, processing(tmp_path / "service", url, slow) as service:
+        service.start()
+        wait_for(lambda: service.logged("functions can run"), 60)
+        for number in range(FILES):
+            service.drop(f"{number:03}.raw")
+        service.done(2)
+        assert service.ask("rules/sizes/pause", "staff", "POST", json={"paused": True}).status_code == 200
+        handed_out = {run["id"] for run in service.runs(limit=500) if run["state"] != "queued"}
+        wait_for(lambda: not service.runs(state="running"), 30)
+        count = service.ask("runs/count", params={"proposal": "red"}).json()
+        assert {run["id"] for run in service.runs(limit=500) if run["state"] != "queued"} == handed_out
+        assert (count["held"], count["states"]) == (
+            FILES - len(handed_out),
+            {"done": len(handed_out), "queued": FILES - len(handed_out)},
+        )
+        assert count["seconds"] is None
+        service.ask("rules/sizes/pause", "staff", "POST", json={"paused": False})
+        assert len(service.done(FILES, 90)) == FILES
+        service.stop()
