@@ -7,6 +7,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -306,8 +307,7 @@ def test_a_program_of_another_account_at_a_servers_port_is_not_taken_for_the_ser
 
         port = take_port(running, "stays")
         with taken(port):
-            time.sleep(1)
-            (tmp_path / "gate-stays").touch()
+            threading.Timer(1, (tmp_path / "gate-stays").touch).start()  # once somebody listens
             said = running.progress("ada", "stays")[-1]
         assert said["failed"]
         assert f"Somebody else's program listens at port {port} of This computer" in said["message"]
