@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from beamhub.config.command import needs
-from beamhub.config.document import read
+from beamhub.config.document import Finding, located, read
 from beamhub.config.mistakes import Mistake, Mistakes
 from beamhub.config.schema import schema_of
 
@@ -18,12 +18,20 @@ GROUP = "beamhub.files"
 TOLD_BY = {"sites:": "compute", "storages:": "processing"}  # keys that only one kind of file has
 
 
-@runtime_checkable
-class NamesOthers(Protocol):
-    """A model whose file names other files that can be wrong in themselves."""
+@dataclass(frozen=True)
+class Further:
+    """What is wrong in files that a file names, and, of those, in the file itself."""
 
-    def mistakes_of_others(self) -> Iterable[Mistakes]:
-        """The mistakes of each; may take seconds."""
+    others: list[Mistakes]
+    own: list[Finding]
+
+
+@runtime_checkable
+class LooksFurther(Protocol):
+    """A model whose file names other files, which can be wrong in themselves or be none that fit."""
+
+    def look_further(self) -> Further:
+        """Look at them; may take seconds."""
         ...
 
 
@@ -96,15 +104,17 @@ class CheckCommand:
 def check(path: Path, kind: str | None = None) -> int:
     """Print the mistakes of one file and of those that it names, or that there are none; 1 or 0."""
     try:
-        value = read(path, model_of(kind or kind_of(path)), thorough=True).value
+        document = read(path, model_of(kind or kind_of(path)))
     except Mistakes as error:
         _complain(error)
         return 1
-    _say(f"{path}: right")
-    others = list(value.mistakes_of_others()) if isinstance(value, NamesOthers) else []
-    for other in others:
-        _complain(other)
-    return 1 if others else 0
+    further = document.value.look_further() if isinstance(document.value, LooksFurther) else Further([], [])
+    if not further.own:
+        _say(f"{path}: right")
+    wrong = [located(document, further.own)] if further.own else []
+    for found in [*wrong, *further.others]:
+        _complain(found)
+    return 1 if wrong or further.others else 0
 
 
 def _complain(error: Mistakes) -> None:

@@ -16,6 +16,7 @@ from beamhub.config.wording import words
 
 Model = TypeVar("Model", bound=BaseModel)
 Where = tuple[str | int, ...]
+Finding = tuple[Where, str, str]  # path, what is wrong, and what to write instead
 LARGEST = 4 * 2**20  # bytes; what people write by hand is far below
 
 
@@ -23,17 +24,8 @@ LARGEST = 4 * 2**20  # bytes; what people write by hand is far below
 class CrossChecked(Protocol):
     """A model that finds mistakes between its parts, once each part is right."""
 
-    def mistakes(self) -> Iterable[tuple[Where, str, str]]:
+    def mistakes(self) -> Iterable[Finding]:
         """Path, what is wrong, and what to write instead, of each."""
-        ...
-
-
-@runtime_checkable
-class ThoroughlyChecked(Protocol):
-    """A model that can look further than at the file: at what it names, which may change while the file does not."""
-
-    def thorough_mistakes(self) -> Iterable[tuple[Where, str, str]]:
-        """As of :class:`CrossChecked`; may take seconds."""
         ...
 
 
@@ -46,16 +38,13 @@ class Document(Generic[Model]):
     value: Model
 
 
-def read(
-    path: Path, model: type[Model], context: dict[str, Any] | None = None, thorough: bool = False
-) -> Document[Model]:
+def read(path: Path, model: type[Model], context: dict[str, Any] | None = None) -> Document[Model]:
     """Read a YAML file and check all of it.
 
     Args:
         path: the file.
         model: a pydantic model; one with a method ``mistakes()`` is asked for them when each part is right.
         context: passed to the model's validators, with ``folder`` (where the file lies) added.
-        thorough: look also at what the file names, where the model can.
 
     Raises:
         Mistakes: everything that is wrong, each with its line.
@@ -78,12 +67,15 @@ def read(
             goes_on = any(helped)
     if isinstance(value, CrossChecked):
         found += _between(value, tree, sound)
-    if thorough and not found and isinstance(value, ThoroughlyChecked):
-        more = value.thorough_mistakes()
-        found += [Mistake(what, dotted(at), line_of(tree, at), remedy) for at, what, remedy in more]
     if value is None or found:
         raise Mistakes(path, dict.fromkeys(found))
     return Document(path, text, value)
+
+
+def located(document: Document[Any], found: Iterable[Finding]) -> Mistakes:
+    """What was found in a file after it was read, each with its line."""
+    tree, _ = parse(document.text)
+    return Mistakes(document.path, [Mistake(what, dotted(at), line_of(tree, at), remedy) for at, what, remedy in found])
 
 
 def _finding(

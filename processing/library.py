@@ -6,21 +6,17 @@ A version lies in a copy that is named by its digest, so runs of an older versio
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 from beamhub.catalog.records import Function
-from beamhub.config.mistakes import Mistake, Mistakes
 from beamhub.processing.digest import LOCK, digest_of, environment_lock
 from beamhub.processing.trust import NotTrusted, check_trusted
 from beamhub.processing.warm_child import WarmChild
 
-PLACE = re.compile(r"(.+?\.py):(\d+): (.*)", re.DOTALL)  # how a mistake begins that has a line
 Describe: TypeAlias = Callable[[Path, str], dict[str, Any]]
 
 
@@ -68,24 +64,6 @@ def describe_in_child(copy: Path, digest: str) -> dict[str, Any]:
         return child.describe(copy, digest)
     finally:
         child.close()
-
-
-def mistakes_in(places: Sequence[Path]) -> list[Mistakes]:
-    """Why modules in these places are not taken: each module once, with its line where that is known."""
-    with TemporaryDirectory(prefix="beamhub-") as copies:
-        library = Library(places, Path(copies))
-        library.refresh()
-    found = {_located(Path(where), mistake) for where, mistake in library.mistakes.items()}
-    return [Mistakes(path, [mistake]) for path, mistake in sorted(found, key=str)]
-
-
-def _located(where: Path, text: str) -> tuple[Path, Mistake]:
-    """A mistake at its own place, which may be another module than the one that is not taken for it."""
-    named = PLACE.match(text)
-    if named is None:
-        return where, Mistake(text)
-    folder = where if where.is_dir() else where.parent
-    return folder / named[1], Mistake(named[3], line=int(named[2]))
 
 
 class Library:

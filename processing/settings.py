@@ -12,12 +12,12 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from beamhub.config.check import Further
 from beamhub.config.document import Where
 from beamhub.config.kinds import each_of
-from beamhub.config.mistakes import Mistakes, did_you_mean
+from beamhub.config.mistakes import did_you_mean
 from beamhub.config.quantities import Duration
 from beamhub.processing import functions_check
-from beamhub.processing.library import mistakes_in
 
 STORES = "write sqlite:///beamhub.db or postgresql+psycopg://user@host/name"
 MAX_NAME = 100  # characters; names stand in table cells and in paths
@@ -196,13 +196,9 @@ class Settings(Part):
             if not path.exists():
                 yield ("functions", number), f"there is no {path}", "make it, or mend the path"
 
-    def thorough_mistakes(self) -> Iterable[tuple[Where, str, str]]:
-        """What is wrong in what rules ask of functions."""
-        yield from functions_check.mistakes(self.functions, self.rules)
-
-    def mistakes_of_others(self) -> Iterable[Mistakes]:
-        """Of the functions' modules, each imported in a process of its own."""
-        return mistakes_in(self.functions)
+    def look_further(self) -> Further:
+        """At the functions' modules, and at what the rules ask of them."""
+        return functions_check.look(self.functions, self.rules)
 
     def _storage_mistakes(self) -> Iterable[tuple[Where, str, str]]:
         for name, storage in self.storages.items():

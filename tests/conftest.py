@@ -25,6 +25,10 @@ def _no_postgres() -> str:
     return "" if found else "PostgreSQL's server is not installed (Debian: postgresql)"
 
 
+def _no_root() -> str:
+    return "" if os.geteuid() == 0 else "other accounts, mounts and the kernel's limits are root's"
+
+
 def _no_browser() -> str:
     return "" if shutil.which("chromium") else "chromium is not installed (Debian: chromium)"
 
@@ -38,30 +42,37 @@ CANNOT: dict[str, Callable[[], str]] = {
     "postgres": _no_postgres,
     "browser": lambda: _no_traefik() or _no_browser(),
     "wheel": lambda: "",
+    "root": _no_root,
 }
 left_out: dict[str, str] = {}
 
 
+def needs_of(item: pytest.Item) -> list[str]:
+    return [mark.name for mark in item.iter_markers() if mark.name in CANNOT]
+
+
 def rungs_of(item: pytest.Item) -> list[str]:
-    return [mark.name for mark in item.iter_markers() if mark.name in CANNOT] or ["unit"]
+    """Root is needed on any rung, and is none itself."""
+    return [need for need in needs_of(item) if need != "root"] or ["unit"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the rungs asked for, and leave out (or fail, see above) those that cannot run."""
     wanted = set(os.environ.get("RUNGS", "").split())
-    unknown = wanted - {"unit", *CANNOT}
+    known = ["unit", *(name for name in CANNOT if name != "root")]
+    unknown = wanted - set(known)
     if unknown:
-        raise pytest.UsageError(f"RUNGS names {', '.join(sorted(unknown))}; there are: unit, {', '.join(CANNOT)}")
+        raise pytest.UsageError(f"RUNGS names {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     reasons = {rung: reason() for rung, reason in CANNOT.items()}
     kept, dropped = [], []
     for item in items:
         rungs = rungs_of(item)
-        missing = [rung for rung in rungs if reasons.get(rung)]
+        missing = [need for need in needs_of(item) if reasons[need]]
         if wanted and not wanted & set(rungs):
             left_out.update(dict.fromkeys(rungs, "not asked for"))
             dropped.append(item)
         elif missing and os.environ.get("REQUIRE") != "all":
-            left_out.update({rung: reasons[rung] for rung in missing})
+            left_out.update({need: reasons[need] for need in missing})
             dropped.append(item)
         else:
             kept.append(item)
@@ -73,9 +84,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Where everything is required, a rung that cannot run fails with its reason."""
-    for rung in rungs_of(item):
-        if rung in CANNOT and (reason := CANNOT[rung]()):
-            pytest.fail(f"rung {rung} cannot run: {reason}")
+    for need in needs_of(item):
+        if reason := CANNOT[need]():
+            pytest.fail(f"{need} cannot be had: {reason}")
     return (yield)
 
 

@@ -156,7 +156,7 @@ def test_what_others_can_write_is_refused_with_the_command_that_mends_it(library
     assert "chmod go-w" in library.find("total").record.mistake
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.root
 def test_what_belongs_to_somebody_else_is_refused(library, folder):
     os.chown(folder / "sums.py", 12345, 12345)
     library.refresh()

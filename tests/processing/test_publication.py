@@ -155,7 +155,7 @@ def test_the_sweep_gives_itself_the_right_to_write_that_a_function_took_away(res
     assert outside.stat().st_mode & 0o777 == 0o500
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs what another account owns")
+@pytest.mark.root
 def test_what_cannot_be_removed_is_said_and_the_sweep_goes_on(results, caplog):
     stuck, other = written(results / "p1/9/1.part"), written(results / "p1/10/1.part")
     assert as_nobody(results, sweep_all, results, but=[stuck]) == 1

@@ -66,7 +66,7 @@ def test_a_token_that_was_revoked_ends_its_stream_within_a_minute(site):
 def test_the_service_dies_with_its_hub_and_nothing_is_missing_when_both_are_back(site):
     process = site.listening()
     site.hub.kill()
-    assert gone(process, 30)
+    assert gone(process, 15)
     site.drop("meanwhile.nxs")
     site.hub.start()
     wait_for(site.up, 40, "the service does not answer")

@@ -35,14 +35,14 @@ def test_what_lies_in_a_folder_that_all_can_write_is_not_unless_it_is_sticky(mod
     check_trusted(module)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.root
 def test_what_belongs_to_another_account_is_not(module):
     os.chown(module, 12345, 0)
     with pytest.raises(NotTrusted, match="belongs to user 12345"):
         check_trusted(module)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.root
 def test_what_a_group_of_several_can_write_is_not(module):
     os.chown(module, -1, 12345)
     module.chmod(0o664)
@@ -54,7 +54,7 @@ def test_single_user_runs_functions_in_its_own_account():
     refuse_own_account(single_user=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="is about root")
+@pytest.mark.root
 @pytest.mark.promise("access")
 def test_root_refuses_to_run_functions():
     with pytest.raises(OwnAccountRefused, match="which is root"):

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import h5py
 import pytest
-from services.service import hub_api, processing
+from services.service import config, hub_api, processing
 from services.workbench import wait_for
 
 pytestmark = [pytest.mark.promise("bad input"), pytest.mark.timeout(240)]
@@ -30,17 +30,10 @@ def link(raw: Path, out: Path) -> Summary:
     out.symlink_to("/etc/passwd")
     return Summary()
 """
-CONFIG = """
-store: sqlite:///beamhub.db
-single_user: true
-storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
-sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
-executors: {here: {kind: dask, workers: 2}}
-functions: [functions]
-rules:
+CONFIG = config("""
   counts: {when: {storage: beamline, path: "*/scan*/*.h5"}, function: counts}
   link: {when: {storage: beamline, path: "*/link/*.h5"}, function: link}
-"""
+""")
 NAMES = [
     "with spaces.h5",
     'it\'s "quoted".h5',

@@ -1,7 +1,6 @@
 """Full disks: what cannot be written is written later, once there is room, and nothing is lost meanwhile."""
 
 import contextlib
-import os
 import subprocess
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from services.workbench import wait_for
 pytestmark = [
     pytest.mark.promise("power, disks, clocks"),
     pytest.mark.timeout(240),
-    pytest.mark.skipif(os.geteuid() != 0, reason="mounts small disks, which needs root"),
+    pytest.mark.root,
 ]
 FILES = 12
 

@@ -1,7 +1,7 @@
 """Functions and what they import are edited while files arrive: in a real service."""
 
 import pytest
-from services.service import Running, free_port, hub_api
+from services.service import Running, config, free_port, hub_api
 from services.workbench import wait_for
 
 from beamhub.config.command import main
@@ -37,17 +37,10 @@ def other(raw: Path, out: Path) -> Summary:
     h5py.File(out, "w").close()
     return Summary()
 """
-CONFIG = """
-store: sqlite:///beamhub.db
-single_user: true
-storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
-sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
-executors: {here: {kind: dask, workers: 2}}
-functions: [functions]
-rules:
+CONFIG = config("""
   times: {when: {storage: beamline, path: "*/*/*.raw"}, function: times}
   other: {when: {storage: beamline, path: "*/*/*.raw"}, function: other}
-"""
+""")
 
 
 class Edited:

@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 from distributed.security import Security
-from services.service import Running, family, free_port, hub_api
+from services.service import Running, config, family, free_port, hub_api
 from services.workbench import gone, wait_for
 
 pytestmark = pytest.mark.promise("kills of the service")
@@ -38,14 +38,7 @@ def held(raw: Path, out: Path) -> Summary:
         time.sleep(0.02)
     return size(raw, out)
 """
-CONFIG = """
-store: sqlite:///beamhub.db
-single_user: true
-storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
-sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
-executors: {here: EXECUTOR}
-functions: [functions]
-rules:
+RULES = """
   size: {when: {storage: beamline, path: "*/*/*.raw"}, function: size}
   held: {when: {storage: beamline, path: "*/*/*.held"}, function: held}
 """
@@ -98,7 +91,7 @@ class Beamline(Running):
 @contextlib.contextmanager
 def beamline(folder, executor):
     with hub_api() as hub_url:
-        made = Beamline(folder, hub_url, free_port(), FUNCTION, CONFIG.replace("EXECUTOR", executor))
+        made = Beamline(folder, hub_url, free_port(), FUNCTION, config(RULES, executor))
         try:
             yield made
         finally:

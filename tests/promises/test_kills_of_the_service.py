@@ -20,7 +20,7 @@ import httpx
 import psutil
 import pytest
 from services.mortal import FIRST, POINTS
-from services.service import Running, free_port, hub_api
+from services.service import Running, config, free_port, hub_api
 from services.workbench import gone, wait_for
 
 pytestmark = [pytest.mark.promise("kills of the service"), pytest.mark.timeout(900)]
@@ -44,17 +44,13 @@ def copy(raw: Path, out: Path, wait: float = 0.0) -> Summary:
         file["end"] = text
     return Summary(scalars={"size": Scalar(value=len(text), unit="B")})
 """
-CONFIG = """
-store: sqlite:///beamhub.db
-single_user: true
-storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
-sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
-executors: {here: {kind: dask, workers: 1}}
-functions: [functions]
-rules:
+CONFIG = config(
+    """
   every: {when: {storage: beamline, path: "*/*/*.raw"}, function: copy}
   tenth: {when: {storage: beamline, path: "*/*/*0.raw"}, function: copy, with: {wait: 0.15}}
-"""
+""",
+    executor="{kind: dask, workers: 1}",
+)
 RULES = {"0": {"every", "tenth"}}  # by the last letter of a file's name; others: every
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import h5py
 import psutil
 import pytest
-from services.service import Running, family, free_port, hub_api
+from services.service import Running, config, family, free_port, hub_api
 from services.workbench import FUNCTIONS, wait_for
 
 from beamhub.processing.warm_child import LOG_TAIL
@@ -63,20 +63,13 @@ OUT_OF_THE_STORAGE = {
     "proposal": "../../blue/a.nxs",
 }
 
-CONFIG = """
-store: sqlite:///beamhub.db
-single_user: true
-storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
-sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
-executors: {here: {kind: dask, workers: 2}}
-functions: [functions]
-rules:
+CONFIG = config("""
   slow: {when: {storage: beamline, path: "*/slow/*.nxs"}, function: sleeps, with: {seconds: 3}}
   good: {when: {storage: beamline, path: "*/*/*.nxs"}, function: measure, with: {bins: 20}}
-"""
+""")
 
 
-def config():
+def with_a_rule_for_each() -> str:
     names = [*FAILS, *ENDS_WELL, *OTHERS, "cannot_be_imported"]
     rules = [f'  {name}: {{when: {{storage: beamline, path: "*/{name}/*.nxs"}}, function: {name}}}' for name in names]
     return "\n".join([CONFIG.rstrip(), *rules, ""])
@@ -101,7 +94,7 @@ def service(tmp_path_factory):
     with h5py.File(folder / "secret.nxs", "w") as file:
         file["secret"] = 5
     with hub_api() as url:
-        running = Running(folder, url, free_port(), config=config())
+        running = Running(folder, url, free_port(), config=with_a_rule_for_each())
         for name in ("wild.py", "worse.py"):
             shutil.copy(FUNCTIONS / name, folder / "functions" / name)
             (folder / "functions" / name).chmod(0o644)

@@ -32,7 +32,7 @@ def burst(folder: Path, number: int) -> list[str]:
     return [f"{at:04}.raw" for at in range(number)]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="lowers a limit of the kernel's, which needs root")
+@pytest.mark.root
 def test_files_whose_news_overflowed_the_kernels_queue_are_found_by_a_scan_and_done_once(tmp_path, hub_url):
     with processing(tmp_path / "service", hub_url, CONFIG) as service:
         before = QUEUE.read_text()

@@ -33,16 +33,26 @@ def count(raw: Path, out: Path, wait: Annotated[float, Field(ge=0)] = 0) -> Summ
     time.sleep(wait)
     return Summary(scalars={"size": Scalar(value=raw.stat().st_size, unit="B")})
 """
-CONFIG = """
+HEAD = """
 store: sqlite:///beamhub.db
 single_user: true
 storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
 sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
-executors: {here: {kind: dask, workers: 1}}
 functions: [functions]
-rules:
-  sizes: {when: {storage: beamline, path: "*/*/*.raw"}, function: count}
 """
+
+
+def config(rules: str, executor: str = "{kind: dask, workers: 2}") -> str:
+    """A processing.yaml with a watched folder ``raw`` and these rules, a line each."""
+    return f"{HEAD}executors: {{here: {executor}}}\nrules:\n{rules.lstrip(chr(10))}"
+
+
+CONFIG = config(
+    """
+  sizes: {when: {storage: beamline, path: "*/*/*.raw"}, function: count}
+""",
+    executor="{kind: dask, workers: 1}",
+)
 
 
 USERS = {

@@ -155,7 +155,7 @@ def test_a_reserved_port_can_be_listened_at_by_a_server_and_is_given_to_nobody_e
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "served\n"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account, which needs root")
+@pytest.mark.root
 def test_a_reserved_port_is_given_to_another_account_that_asks_for_it():
     """Why a site has to look who listens; were it not so, ``listeners`` would not be needed."""
     port = free_port()

@@ -40,7 +40,7 @@ with Taker((sys.argv[1], int(sys.argv[2])), Answer) as taker:
     print(flush=True)
     taker.serve_forever()
 """
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="uses other accounts, which needs root")
+needs_root = pytest.mark.root
 
 
 @contextlib.contextmanager
