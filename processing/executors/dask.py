@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import dask
-from distributed import Client, Future, LocalCluster
+from distributed import Client, Future, LocalCluster, scheduler, worker
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
@@ -19,9 +20,10 @@ log = logging.getLogger(__name__)
 # Nothing is tried again by Dask, nothing spilled, its HTTP servers have no page, and of what it notes for developers,
 # which would grow for hours, little is kept.
 OURS = {
-    "distributed.admin.low-level-log-length": 100,
+    "distributed.admin.low-level-log-length": 10,
     "distributed.admin.system-monitor.disk": False,
     "distributed.admin.system-monitor.log-length": 60,
+    "distributed.diagnostics.computations.max-history": 1,
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
@@ -76,7 +78,12 @@ class DaskExecutor:
                     processes=True,
                     protocol="tls://",
                     security=self._security,
-                    scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                    scheduler_kwargs={
+                        "dashboard": False,
+                        "dashboard_address": "127.0.0.1:0",
+                        "extensions": _without_spans(scheduler.DEFAULT_EXTENSIONS),
+                    },
+                    extensions=_without_spans(worker.DEFAULT_EXTENSIONS),
                     memory_limit=0,
                     asynchronous=True,
                 )
@@ -155,3 +162,8 @@ class DaskExecutor:
                     await asyncio.wait_for(part.close(), CLOSE_TIMEOUT_S)
                 except TimeoutError:  # whoever closes us goes on to end
                     log.warning("%s did not close within %g s", type(part).__name__, CLOSE_TIMEOUT_S)
+
+
+def _without_spans(extensions: Mapping[str, Any]) -> dict[str, Any]:
+    """Dask's extensions but the one that keeps a record of every run that was alone, 5 kB each, for ever."""
+    return {name: extension for name, extension in extensions.items() if name != "spans"}

@@ -1,8 +1,10 @@
 import asyncio
+import gc
 import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,6 +68,31 @@ async def test_an_outcome_has_plot_preview_sparkline_and_provenance(executor, be
         "measure",
         task.digest,
         64,
+    )
+
+
+@pytest.mark.promise("load")
+async def test_of_runs_that_ended_dask_keeps_nothing(executor, bench):
+    await run_alone(executor, bench, 12)
+    before = objects_of("distributed")
+    await run_alone(executor, bench, 12)
+    assert not {name: more for name, more in (objects_of("distributed") - before).items() if more >= 12}
+
+
+async def run_alone(executor, bench, number):
+    for _ in range(number):
+        await executor.submit(bench.task("measure", bins=64))
+        while executor._cluster.scheduler.tasks:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+
+
+def objects_of(package: str) -> Counter[str]:
+    """How many objects there are of each of a package's classes."""
+    gc.collect()
+    return Counter(
+        name
+        for one in gc.get_objects()
+        if (name := f"{type(one).__module__}.{type(one).__qualname__}").startswith(package)
     )
 
 
