@@ -20,7 +20,7 @@ from beamhub.spawner.bootstrap import LONGEST_WAIT
 from beamhub.spawner.bringup import AGAIN, LOOK, Bringup, obituary
 from beamhub.spawner.compute import Compute
 from beamhub.spawner.errors import Refused, SpawnerError, StartFailed
-from beamhub.spawner.hublines import add_route, spawn_exception
+from beamhub.spawner.hublines import add_route, failed_start, spawn_exception
 from beamhub.spawner.launch import launch, secret_of
 from beamhub.spawner.plan import SpawnPlan, decide
 from beamhub.spawner.progress import Progress
@@ -98,7 +98,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         except Refused as error:  # the Hub saved them already: the last accepted ones are put back
             self.user_options = self.orm_spawner.user_options = dict(self.kept.accepted)
             self._session().commit()
-            raise spawn_exception(str(error), "refused") from error
+            raise failed_start(str(error), "refused") from error
         if self.apply_user_options:
             await super()._run_apply_user_options(user_options)
         self.user_options = self.orm_spawner.user_options = dict(self.plan.options)
@@ -320,7 +320,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             self._record(phase=Phase.SUBMITTED, child=child.get_state())
             return await self._finish()
         except SpawnerError as error:
-            raise spawn_exception(str(error), "start") from error
+            raise failed_start(str(error), "start") from error
 
     async def _finish(self) -> str:
         """Wait, from wherever this start is, until its server answers; its address."""

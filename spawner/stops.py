@@ -1,13 +1,19 @@
-"""Stops by the API and the pages' buttons; what cannot be stopped is refused before anything of it is taken away."""
+"""Starts and stops by the API and the pages' buttons; what cannot be done is refused before anything else happens."""
 
 from typing import Any
 
 from jupyterhub import apihandlers
 from jupyterhub.apihandlers.users import UserAPIHandler, UserServerAPIHandler
 
+from beamhub.spawner.hublines import choices
+
 
 class ServerHandler(UserServerAPIHandler):  # type: ignore[misc]
     """Starts and stops one server."""
+
+    def get_json_body(self) -> Any:
+        """What was chosen, or None; what is no choice at all is refused with 400."""
+        return choices(super().get_json_body())
 
     async def stop_single_user(self, user: Any, server_name: str = "") -> Any:
         """Stop it, or answer 409 with the reason why it goes on."""

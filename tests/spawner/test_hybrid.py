@@ -58,8 +58,7 @@ c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 1}
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory) -> Iterator[RunningHub]:
     folder = tmp_path_factory.mktemp("hub")
-    compute, users = LOCAL.replace("20s", "120s"), ["ada", "bob", "eve"]  # a restart takes its time on a busy machine
-    with RunningHub(folder, compute=compute, users=users, groups={"imaging": ["bob"]}, extra=BEHAVIOUR) as hub:
+    with RunningHub(folder, users=["ada", "bob", "eve"], groups={"imaging": ["bob"]}, extra=BEHAVIOUR) as hub:
         yield hub
 
 

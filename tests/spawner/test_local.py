@@ -292,7 +292,7 @@ def take_port(running: RunningHub, name: str) -> int:
 @needs_root
 @pytest.mark.hub
 def test_a_program_of_another_account_at_a_servers_port_is_not_taken_for_the_server(tmp_path):
-    with RunningHub(tmp_path, compute=LOCAL.replace("20s", "120s"), extra=GATED) as running:
+    with RunningHub(tmp_path, extra=GATED) as running:
         with taken(take_port(running, "goes")):
             time.sleep(2)
             assert not running.server("ada", "goes")["ready"]
@@ -350,7 +350,7 @@ def test_the_real_notebook_server_starts_and_stops(tmp_path):
 
 UNIX = """
 sites:
-  here: {kind: local, title: This computer, accounts: unix, start_timeout: 20s}
+  here: {kind: local, title: This computer, accounts: unix, start_timeout: 120s}
 environments:
   python: {title: Python, python: /usr/bin}
 profiles:
