@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import select
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points, version
@@ -60,12 +61,22 @@ def _run(point: EntryPoint, words: list[str]) -> int:
         code = command.run(parser.parse_args(words))
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever read it has seen enough; nothing is left to flush at the end
+    except BrokenPipeError:
+        if not _nobody_reads(sys.stdout.fileno()):
+            raise  # another pipe or connection of the command's broke
+        # whoever read it has seen enough; nothing is left to flush at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Mistakes as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _nobody_reads(handle: int) -> bool:
+    """Whether what is written there reaches nobody any more."""
+    poll = select.poll()
+    poll.register(handle, 0)  # asks for nothing; that it is closed is always told
+    return bool(poll.poll(0))
 
 
 def _overview(known: dict[str, EntryPoint]) -> str:

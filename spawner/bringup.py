@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from beamhub.spawner.errors import StartFailed
@@ -57,12 +57,9 @@ class Bringup:
         self.steps.say(100, "Your server answers")
 
     async def _is_there(self, url: str, path: str) -> bool:
-        """Whether the server answers; who listens is looked at last: once it listens, nobody else can."""
-        if not await speaks_http(url, path):
-            return False
-        place = urlsplit(url)
-        own = await self.child.listens(place.hostname or "", place.port or 0)
-        self._taken = "" if own is not False else TAKEN.format(port=place.port, title=self.title)
+        """Whether the server answers."""
+        own = await is_there(url, path, self.child.listens)
+        self._taken = "" if own is not False else TAKEN.format(port=urlsplit(url).port, title=self.title)
         return bool(own)
 
     async def _wait(self, seconds: float) -> None:
@@ -74,6 +71,22 @@ class Bringup:
         if time.time() > self.give_up_at:
             late = f"Your server did not come up in time at {self.title}. Try again, or choose another place."
             raise StartFailed(await obituary(self.child, self._taken + late))
+
+
+async def is_there(url: str, path: str, listens: Callable[[str, int], Awaitable[bool | None]]) -> bool | None:
+    """Whether the server answers: None when nothing does, False when it is somebody else.
+
+    Who listens is looked at last: once the server listens, nobody else can.
+
+    Args:
+        url: where it should be.
+        path: the server's own.
+        listens: ``SiteMixin.listens``, of this server.
+    """
+    if not await speaks_http(url, path):
+        return None
+    place = urlsplit(url)
+    return await listens(place.hostname or "", place.port or 0)
 
 
 async def obituary(child: SiteMixin, message: str) -> str:

@@ -10,7 +10,7 @@ LINE = int(jupyterhub.__version__.split(".")[0])
 
 
 def spawn_exception(message: str, reason: str, status: int = 400) -> web.HTTPError:
-    """An error of a start that is shown to the person, and that the Hub does not count as its own failure."""
+    """An error that is shown to the person."""
     if LINE >= 6:
         from jupyterhub.spawner import SpawnException
 
@@ -19,6 +19,29 @@ def spawn_exception(message: str, reason: str, status: int = 400) -> web.HTTPErr
     error = web.HTTPError(status, message, reason=reason)
     error.jupyterhub_message = message  # type: ignore[attr-defined]
     return error
+
+
+def failed_start(message: str, reason: str) -> web.HTTPError:
+    """The error that a start is to end with, shown to the person, and not counted by the Hub as its own failure.
+
+    JupyterHub 5.5 counts every start that fails, and ends when there were too many in a row.
+    """
+    hub = application()
+    if LINE < 6 and hub is not None:
+        settings = hub.tornado_application.settings
+        settings["failure_count"] = settings.get("failure_count", 0) - 1
+    return spawn_exception(message, reason)
+
+
+def choices(body: Any) -> Any:
+    """The body of a request for a server as it is; JupyterHub 5.5 counts one that is no object as a failed start.
+
+    Raises:
+        HTTPError: it is neither an object nor nothing.
+    """
+    if LINE < 6 and body and not isinstance(body, dict):
+        raise web.HTTPError(400, "what is chosen for a server must be a JSON object")
+    return body
 
 
 def grant_to_users(c: Any, scopes: list[str]) -> None:

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from jupyterhub import orm
@@ -17,14 +18,13 @@ from traitlets import Bunch, default, observe
 from beamhub.spawner import announce, form
 from beamhub.spawner.announce import Announcement, Unwanted
 from beamhub.spawner.bootstrap import LONGEST_WAIT
-from beamhub.spawner.bringup import AGAIN, LOOK, Bringup, obituary
-from beamhub.spawner.compute import Compute
+from beamhub.spawner.bringup import AGAIN, LOOK, Bringup, is_there, obituary
+from beamhub.spawner.compute import Compute, kind_of
 from beamhub.spawner.errors import Refused, SpawnerError, StartFailed
-from beamhub.spawner.hublines import add_route, spawn_exception
+from beamhub.spawner.hublines import add_route, failed_start, spawn_exception
 from beamhub.spawner.launch import launch, secret_of
 from beamhub.spawner.plan import SpawnPlan, decide
 from beamhub.spawner.progress import Progress
-from beamhub.spawner.reachable import speaks_http
 from beamhub.spawner.scopes import SERVER_SCOPES, missing
 from beamhub.spawner.sites.site import SiteMixin, Truth
 from beamhub.spawner.state import Kept, Phase, Start, from_json, to_json
@@ -98,7 +98,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         except Refused as error:  # the Hub saved them already: the last accepted ones are put back
             self.user_options = self.orm_spawner.user_options = dict(self.kept.accepted)
             self._session().commit()
-            raise spawn_exception(str(error), "refused") from error
+            raise failed_start(str(error), "refused") from error
         if self.apply_user_options:
             await super()._run_apply_user_options(user_options)
         self.user_options = self.orm_spawner.user_options = dict(self.plan.options)
@@ -281,6 +281,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             self.log.error("The server of %s gets no %s: its user does not hold it.", self._log_name, ", ".join(lost))
         self.begun = Start(
             site=plan.site,
+            kind=sites.sites[plan.site].config.kind,
             profile=plan.profile,
             job=f"bh-{sites.settings.hub}-{self.orm_spawner.id}-{secrets.token_hex(5)}",
             give_up_at=now + self._patience(),
@@ -320,7 +321,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             self._record(phase=Phase.SUBMITTED, child=child.get_state())
             return await self._finish()
         except SpawnerError as error:
-            raise spawn_exception(str(error), "start") from error
+            raise failed_start(str(error), "start") from error
 
     async def _finish(self) -> str:
         """Wait, from wherever this start is, until its server answers; its address."""
@@ -336,7 +337,9 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         A server that does not answer the Hub then would be forgotten.
         """
         while not self._has_site():
-            if self._started().phase is Phase.RUNNING and await speaks_http(self._url(), self._path()):
+            begun = self._started()
+            listens = partial(kind_of(begun.kind).listens, begun.child)
+            if begun.phase is Phase.RUNNING and await is_there(begun.url, self._path(), listens):
                 return
             await asyncio.sleep(LOOK)
 

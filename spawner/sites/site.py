@@ -97,6 +97,14 @@ class Site(ABC):
             await self.snapshot()
             await asyncio.sleep(self.interval)
 
+    @staticmethod
+    async def listens(state: dict[str, Any], address: str, port: int) -> bool | None:
+        """What ``SiteMixin.listens`` says, of the server that has this state; its site need not be there.
+
+        A kind of sites that cannot know says that it is.
+        """
+        return True
+
     @abstractmethod
     async def snapshot(self) -> None:
         """Ask once for everything; never raises for a site that does not answer."""
@@ -171,11 +179,8 @@ class SiteMixin(LoggingConfigurable):
         raise NotImplementedError
 
     async def listens(self, address: str, port: int) -> bool | None:
-        """Whether what listens there is this server's: False when it is somebody else's, None when nothing listens.
-
-        A site that cannot know says that it is.
-        """
-        return True
+        """Whether what listens there is this server's: False when it is somebody else's, None when nothing listens."""
+        return await self.site.listens(self.get_state(), address, port)
 
     def get_state(self) -> dict[str, Any]:
         """What finds the job again after a restart of the Hub."""

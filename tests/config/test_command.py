@@ -66,6 +66,24 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     assert shown.returncode == 0
 
 
+class Broken:
+    help = "loses a connection"
+
+    def arguments(self, parser):
+        pass
+
+    def run(self, options):
+        raise BrokenPipeError("of its own")
+
+
+def test_a_connection_that_a_command_loses_is_an_error_of_the_command(offered, monkeypatch):
+    monkeypatch.setitem(sys.modules, "broken", type(sys)("broken"))
+    sys.modules["broken"].command = Broken()
+    offered(broken="broken:command")
+    with pytest.raises(BrokenPipeError, match="of its own"):
+        command.main(["broken"])
+
+
 def test_mistakes_in_a_file_are_told_without_a_traceback(offered, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "wrong", type(sys)("wrong"))
     sys.modules["wrong"].command = Wrong()

@@ -17,7 +17,7 @@ from beamhub.catalog.client import Client, Service
 from beamhub.catalog.errors import TokenExpired
 from beamhub.processing import openapi
 
-pytestmark = [pytest.mark.hub, pytest.mark.promise("access"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.hub, pytest.mark.promise("access")]
 EXTRA = """
 c.Spawner.args = ["--ServerApp.jpserver_extensions={'beamhub.server_extension': True}", "--allow-root"]
 """
@@ -29,7 +29,7 @@ class Hearing:
     """A stream of changes that somebody listens to, in a thread: ``events`` with the moments at which they came."""
 
     def __init__(self, url, token):
-        self.events, self.opened, self.ended = [], threading.Event(), threading.Event()
+        self.events, self.opened, self.ended = [], threading.Event(), None
         self.asked = (url, {"Authorization": f"token {token}"})
         threading.Thread(target=self._hear, daemon=True).start()
         assert self.opened.wait(60)
@@ -46,7 +46,7 @@ class Hearing:
                         self.events.append((time.monotonic(), name, json.loads(line[6:])))
         except httpx.HTTPError:
             pass
-        self.ended.set()
+        self.ended = time.monotonic()
 
     def told(self, name):
         """What was said under a name."""
@@ -123,10 +123,14 @@ def behind(here, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def minute(here, behind):
-    """A minute in which eve loses her group and a token expires, while their streams are open."""
-    streams = {who: Hearing(here.url("changes"), here.tokens[who]) for who in ("ada", "eve")}
+    """A minute in which eve loses her group, a token is revoked and one expires, while their streams are open."""
+    revoked = here.hub.api("POST", "users/ada/tokens", json={"note": "revoked"}).json()
+    here.tokens["revoked"] = revoked["token"]
+    streams = {who: Hearing(here.url("changes"), here.tokens[who]) for who in ("ada", "eve", "revoked")}
     here.drop("before.nxs")
     wait_for(lambda: all(stream.told("change") for stream in streams.values()))
+    here.hub.api("DELETE", f"users/ada/tokens/{revoked['id']}").raise_for_status()
+    streams["gone"] = time.monotonic()
     here.hub.api("DELETE", "groups/red/users", json={"users": ["eve"]}).raise_for_status()
     streams["lost"] = time.monotonic()
     wait_for(lambda: not known(here, here.tokens["expires"]), 60)
@@ -147,6 +151,11 @@ def test_a_group_removed_while_the_stream_is_open_ends_its_hints_within_a_minute
     assert here.files("eve") == set()
     assert here.ask("eve", "runs?proposal=red").status_code == 404
     assert {"adas.nxs", "before.nxs", "after.nxs"} <= here.files("ada")
+
+
+def test_a_token_that_was_revoked_ends_its_stream_within_a_minute(here, minute):
+    assert wait_for(lambda: minute["revoked"].ended, BOUND_S) - minute["gone"] < BOUND_S
+    assert here.ask("revoked", "runs").status_code == 401
 
 
 def test_a_token_that_expires_while_a_page_listens_is_told_to_the_page_within_a_minute(behind, minute):

@@ -66,7 +66,7 @@ def test_a_wrong_choice_is_refused_where_it_was_made_and_the_next_start_without_
 
 
 def test_what_is_no_choice_at_all_is_refused_and_the_next_start_without_options_works(hub):
-    wrong = ['"small"', "7", "{", '{"profile": {"a": 1}}', '{"profile": ["small", "gpu"]}', '{"cores": 1e999}',
+    wrong = ['"small"', "7", '[1]', "{", '{"profile": {"a": 1}}', '{"profile": ["small", "gpu"]}', '{"cores": 1e999}',
              '{"cores": NaN}', '{"cores": true}', '{"cores": 2.5}', '{"walltime": -1}', '{"profile": "\\u0000"}',
              '{"memory": "1e999G"}', '{"": ""}', '{"' + "x" * 5000 + '": ""}']  # fmt: skip
     answers = {body: hub.as_user("ada").post("hub/api/users/ada/server", content=body) for body in wrong}

@@ -16,7 +16,7 @@ from beamhub.server_extension.hello import Hello
 from beamhub.server_extension.passing import Pass
 from beamhub.server_extension.views import SelectionHandler
 
-pytestmark = [pytest.mark.hub, pytest.mark.timeout(180), pytest.mark.promise("access")]
+pytestmark = [pytest.mark.hub, pytest.mark.promise("access")]
 METHODS = ("get", "head", "post", "put", "patch", "delete")
 PLACES = {  # what one can ask each handler for
     Hello: ["hello", "hello?service=1"],

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import psutil
-from services.hub import STUB, RunningHub, free_port, wait_for
+from services.hub import STUB, TLS, RunningHub, free_port, wait_for
 
 PROCESSING = """
 single_user: true
@@ -61,7 +61,7 @@ class Facility:
     def ask(self, who: str, path: str, method: str = "GET", **more: Any) -> httpx.Response:
         """A request to the service's API with somebody's token."""
         headers = {"Authorization": f"token {self.tokens[who]}"} if who else {}
-        return httpx.request(method, self.url(path), headers=headers, timeout=20, **more)
+        return httpx.request(method, self.url(path), headers=headers, timeout=20, verify=TLS, **more)
 
     def url(self, path: str) -> str:
         """An address of the service's API."""

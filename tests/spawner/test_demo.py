@@ -10,7 +10,7 @@ import httpx
 import pytest
 from services.demo import RunningDemo, free_ports
 
-pytestmark = [pytest.mark.hub, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.hub
 
 
 def wait_gone(demo: RunningDemo, within: float = 30) -> list[int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from services.hub import LOCAL, RunningHub
+from services.hub import RunningHub
 from tornado import web
 
 from beamhub.spawner.hublines import LINE, grant_to_users, spawn_exception
@@ -32,12 +32,10 @@ def test_scopes_for_users_are_added_to_what_users_have_anyway():
 
 
 @pytest.mark.hub
-@pytest.mark.timeout(240)
 def test_the_hub_and_its_servers_are_of_the_jupyterhub_that_is_installed_here(tmp_path: Path):
     """An environment of the other line that borrowed the Hub or the servers of this one would prove nothing."""
-    compute = LOCAL.replace("20s", "120s")
     extra = 'c.Spawner.args = ["--allow-root"]'
-    with RunningHub(tmp_path, compute=compute, command=["jupyterhub-singleuser"], extra=extra) as hub:
+    with RunningHub(tmp_path, command=["jupyterhub-singleuser"], extra=extra) as hub:
         assert hub.api("GET", "").json()["version"] == version("jupyterhub")
         hub.ask_server("ada", options={"profile": "small"}).raise_for_status()
         hub.wait_ready("ada", within_s=100)

@@ -292,7 +292,7 @@ def take_port(running: RunningHub, name: str) -> int:
 @needs_root
 @pytest.mark.hub
 def test_a_program_of_another_account_at_a_servers_port_is_not_taken_for_the_server(tmp_path):
-    with RunningHub(tmp_path, compute=LOCAL.replace("20s", "120s"), extra=GATED) as running:
+    with RunningHub(tmp_path, extra=GATED) as running:
         with taken(take_port(running, "goes")):
             time.sleep(2)
             assert not running.server("ada", "goes")["ready"]
@@ -324,6 +324,22 @@ def test_a_program_of_another_account_at_a_servers_port_is_not_taken_for_the_ser
         assert f"Somebody else's program listens at port {port} of This computer" in ended
 
 
+@needs_root
+@pytest.mark.hub
+def test_a_program_of_another_account_is_not_taken_for_a_server_whose_site_is_not_in_the_file(tmp_path):
+    with RunningHub(tmp_path, extra="c.JupyterHub.init_spawners_timeout = 1") as running:
+        start = running.start_server("ada", options={"profile": "small"})["state"]["start"]
+        running.kill()
+        psutil.Process(start["child"]["process"]["pid"]).kill()
+        (tmp_path / "compute.yaml").write_text(LOCAL.replace("here", "elsewhere"))
+        with taken(urlsplit(start["url"]).port):
+            running.start()
+            time.sleep(2)  # in which it would be looked at four times
+            assert not running.server("ada")["ready"]
+            (tmp_path / "compute.yaml").write_text(LOCAL)
+            running.wait_gone("ada")
+
+
 @pytest.mark.hub
 def test_a_server_ends_when_its_time_is_over(tmp_path):
     compute = LOCAL.replace("choices: [1h, 4h], default: 1h", "choices: [8s], default: 8s")
@@ -350,7 +366,7 @@ def test_the_real_notebook_server_starts_and_stops(tmp_path):
 
 UNIX = """
 sites:
-  here: {kind: local, title: This computer, accounts: unix, start_timeout: 20s}
+  here: {kind: local, title: This computer, accounts: unix, start_timeout: 120s}
 environments:
   python: {title: Python, python: /usr/bin}
 profiles:
