@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from beamhub.catalog.records import Function
-from beamhub.processing.digest import LOCK, digest_of, environment_lock
+from beamhub.processing.digest import LOCK, digest_of, digest_of_copy, environment_lock
+from beamhub.processing.durable import sync, sync_tree
 from beamhub.processing.trust import NotTrusted, check_trusted
 from beamhub.processing.warm_child import WarmChild
 
@@ -171,8 +172,9 @@ class Library:
         return self._older.get((name, digest))
 
     def _copy(self, files: dict[str, bytes], digest: str) -> Path:
+        """The copy of this content; one that is not whole, or not the same any more, is made anew."""
         copy = self._copies / digest
-        if copy.is_dir():
+        if _is_copy(copy, digest):
             return copy
         self._copies.mkdir(parents=True, exist_ok=True, mode=0o755)
         unfinished = self._copies / f".{digest}.{os.getpid()}.part"
@@ -183,8 +185,18 @@ class Library:
             path.write_bytes(content)
         unfinished.mkdir(exist_ok=True)
         (unfinished / LOCK).write_text(environment_lock())
+        sync_tree(unfinished)
+        shutil.rmtree(copy, ignore_errors=True)
         unfinished.rename(copy)
+        sync(self._copies)
         return copy
+
+
+def _is_copy(copy: Path, digest: str) -> bool:
+    try:
+        return digest_of_copy(copy) == digest
+    except (OSError, ValueError):
+        return False
 
 
 def _versions(offered: dict[str, Any], copy: Path, digest: str) -> list[Version]:

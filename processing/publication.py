@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 
+from beamhub.processing.durable import sync, sync_tree
 from beamhub.processing.work import Claim
 
 log = logging.getLogger(__name__)
@@ -44,14 +45,13 @@ def publish(results: Path, folder: str) -> None:
         OSError: it is not there, or the disk refuses.
     """
     part = unfinished(results, folder)
-    for path in [*(p for p in part.rglob("*") if not p.is_symlink() and (p.is_file() or p.is_dir())), part]:
-        _sync(path)
+    sync_tree(part)
     part.rename(results / folder)
     above = (results / folder).parent
     while above != results:
-        _sync(above)
+        sync(above)
         above = above.parent
-    _sync(results)
+    sync(results)
 
 
 def discard(results: Path, folder: str) -> None:
@@ -90,9 +90,10 @@ def own(results: Path, store: str, named: Callable[[], Set[str]]) -> None:
     if not mark.exists():
         new = results / f"{MARK}.new"
         new.write_text(f"{store}\n", encoding="utf-8")
-        _sync(new)
+        sync(new)
         new.rename(mark)
-        _sync(results)
+        sync(results)
+        sync(results.parent)
 
 
 def nameless(results: Path, named: Set[str]) -> dict[Path, tuple[int, int]]:
@@ -178,11 +179,3 @@ def _open_up(path: Path) -> None:
     for entry in os.scandir(path):
         if entry.is_dir(follow_symlinks=False):
             _open_up(Path(entry.path))
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

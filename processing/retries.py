@@ -8,6 +8,7 @@ from beamhub.processing.work import Retry
 
 TRANSIENT_WAITS_S = (1.0, 7.0, 45.0, 300.0)  # after the 1st to 4th failure; after the 5th there is none
 LOSS_WAITS_S = (0.0, 0.0, 5.0, 30.0, 120.0, 300.0, 300.0)  # a run that ends the service must not do so for ever
+LONGEST_WAIT_S = max(*TRANSIENT_WAITS_S, *LOSS_WAITS_S)
 QUARANTINE_AFTER = 2  # failures for want of resources on the same file
 
 

@@ -89,11 +89,15 @@ class SourceSettings(Part):
 
 
 class FilesystemSettings(SourceSettings):
-    """A watched folder: files are complete when closed or moved into place, or unchanged for ``settle``."""
+    """A watched folder: files are complete when closed or moved into place, or unchanged for ``settle``.
+
+    ``rescan`` is the time between two scans for files that nothing told of.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     storage: str
     settle: Duration = 2.0
+    rescan: Duration | None = None
     ignore: list[str] = ["*.tmp", ".*"]
 
 

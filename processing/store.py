@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 
 from beamhub.catalog.records import Change, CountByState, File, Page, Proposal, Run
 from beamhub.processing import lifecycle, queries
+from beamhub.processing.clock import SetBack
 from beamhub.processing.event import Position
 from beamhub.processing.query import RunQuery
 from beamhub.processing.schema import counter, file, identity, proposal, run, sequence
@@ -114,6 +115,7 @@ class Store:
         self._readers = ThreadPoolExecutor(READERS, "store")
         self._writer = ThreadPoolExecutor(1, "store-writer")  # so that writes that wait do not keep readers waiting
         self._listeners: list[Callable[[int], object]] = []
+        self._clock = SetBack()
 
     @classmethod
     def open(cls, url: str) -> "Store":
@@ -158,8 +160,12 @@ class Store:
         writable = self._engine.execution_options(writes=True)
         with self._writing, writable.begin() as connection:
             transaction = Transaction(connection)
+            if back := self._clock.by():
+                log.warning("the clock was set back by %g s; what waits does so no longer for that", back / 1e6)
+                lifecycle.set_back(transaction, back)
             yield transaction
             head = transaction.finish()
+        self._clock.allowed_for(back)
         if head is not None:
             self._tell(head)
 

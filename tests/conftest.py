@@ -30,6 +30,15 @@ def _no_root() -> str:
     return "" if os.geteuid() == 0 else "other accounts, mounts and the kernel's limits are root's"
 
 
+def _no_fuse() -> str:
+    found = shutil.which("bindfs") and os.access("/dev/fuse", os.R_OK | os.W_OK)
+    return "" if found else "bindfs is not installed (Debian: bindfs), or there is no /dev/fuse"
+
+
+def _no_compiler() -> str:
+    return "" if shutil.which("cc") else "no C compiler is installed (Debian: gcc, libc6-dev)"
+
+
 def _no_browser() -> str:
     return "" if shutil.which("chromium") else "chromium is not installed (Debian: chromium)"
 
@@ -50,7 +59,10 @@ CANNOT: dict[str, Callable[[], str]] = {
     "browser": lambda: _no_traefik() or _no_browser(),
     "wheel": lambda: "",
     "root": _no_root,
+    "fuse": _no_fuse,
+    "compiler": _no_compiler,
 }
+ON_ANY_RUNG = ("root", "fuse", "compiler")
 left_out: dict[str, str] = {}
 
 
@@ -59,14 +71,14 @@ def needs_of(item: pytest.Item) -> list[str]:
 
 
 def rungs_of(item: pytest.Item) -> list[str]:
-    """Root is needed on any rung, and is none itself."""
-    return [need for need in needs_of(item) if need != "root"] or ["unit"]
+    """Some things are needed on any rung, and are none themselves."""
+    return [need for need in needs_of(item) if need not in ON_ANY_RUNG] or ["unit"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the rungs asked for, and leave out (or fail, see above) those that cannot run."""
     wanted = set(os.environ.get("RUNGS", "").split())
-    known = ["unit", *(name for name in CANNOT if name != "root")]
+    known = ["unit", *(name for name in CANNOT if name not in ON_ANY_RUNG)]
     unknown = wanted - set(known)
     if unknown:
         raise pytest.UsageError(f"RUNGS names {', '.join(sorted(unknown))}; there are: {', '.join(known)}")

@@ -13,6 +13,7 @@ from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
 from beamhub.processing.executors import dask_worker
+from beamhub.processing.executors.certificates import made_for_one_life
 from beamhub.processing.wire import End, read_end, task_text
 from beamhub.processing.work import Failure, Task
 
@@ -55,7 +56,7 @@ class DaskExecutor:
         self._security = security or (
             Security(require_encryption=True)  # type: ignore[no-untyped-call]
             if address
-            else Security.temporary()  # type: ignore[no-untyped-call]
+            else made_for_one_life()
         )
         self._cluster: Any = None
         self._client: Any = None

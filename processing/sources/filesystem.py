@@ -12,12 +12,14 @@ import os
 import queue
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from beamhub.processing.event import LONGEST_PATH, FileEvent, Kind, identity
 from beamhub.processing.sources.kernel import KernelNews, News
+from beamhub.processing.sources.mounts import TELLING, file_system_of
 from beamhub.processing.sources.source import Sink
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ RESCAN_S = 60.0  # between two scans for what the kernel did not tell
 BUSY = 20  # scans take at most one part in so many of the time
 CHECK_S = 5.0  # between two looks whether the kernel is listened to
 RETRY_S = 2.0  # after the store or the storage refused
+SETTLING = ""  # stands for the files that were seen once, where a folder to scan is named
 
 
 class FilesystemSource:
@@ -38,7 +41,7 @@ class FilesystemSource:
         root: the storage's folder.
         settle: seconds without change after which a scanned file is complete.
         ignore: patterns of file and folder names that are not looked at.
-        rescan: seconds between two scans.
+        rescan: seconds between two scans; by default 60, and ``settle`` where the file system cannot tell of all.
     """
 
     def __init__(
@@ -49,16 +52,18 @@ class FilesystemSource:
         root: Path,
         settle: float = 2.0,
         ignore: tuple[str, ...] = ("*.tmp", ".*"),
-        rescan: float = RESCAN_S,
+        rescan: float | None = None,
     ) -> None:
         self.name = name
         self._storage, self._instance, self._root = storage, instance, root
-        self._settle, self._ignore, self._rescan = settle, ignore, rescan
+        self._settle, self._ignore = settle, ignore
+        self._given, self._rescan = rescan, rescan or RESCAN_S
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._told: set[int] = set()  # hashes of file ids: a million of them must fit
-        self._settling: dict[str, tuple[str, float]] = {}
+        self._settling: dict[str, tuple[int, float]] = {}
         self._scans: dict[str, float] = {}
         self._links: set[str] = set()  # that were told of
+        self._watched = self._lost = False
 
     async def run(self, sink: Sink) -> None:
         """Watch, scan and tell until cancelled; an outage of the store is waited for.
@@ -66,23 +71,52 @@ class FilesystemSource:
         Raises:
             OSError: the storage's folder is not there, or not any more, or nobody listens to the kernel any more.
         """
-        loop, woken = asyncio.get_running_loop(), asyncio.Event()
-        os.stat(self._root)
-        kernel = KernelNews(self._root, self._news, lambda: loop.call_soon_threadsafe(woken.set))
-        watched = await asyncio.to_thread(kernel.start)
-        if not watched:
-            self._rescan = self._settle
-        self._plan(str(self._root), 0.0)
+        woken = asyncio.Event()
+        root = await asyncio.to_thread(_which, self._root)
+        await asyncio.to_thread(self._ask_how_often)
+        kernel = self._listener(woken)
         try:
+            await self._listen(kernel)
             while True:
                 woken.clear()
                 await self._drain(sink)
+                if self._lost:  # perhaps also of new folders, which nobody watches then
+                    await asyncio.to_thread(kernel.stop)
+                    kernel = self._listener(woken)
+                    await self._listen(kernel)
                 await self._scan(sink)
                 await self._rest(woken)
-                if watched and kernel.ended:
+                if self._watched and kernel.ended:
                     raise OSError(f"what the kernel tells of {self._root} is not heard any more; watch it anew")
+                if await asyncio.to_thread(_which, self._root) != root:
+                    raise OSError(f"{self._root} is another folder than before; watch it anew")
         finally:
             await asyncio.to_thread(kernel.stop)
+
+    def _listener(self, woken: asyncio.Event) -> KernelNews:
+        loop = asyncio.get_running_loop()
+        return KernelNews(self._root, self._news, lambda: loop.call_soon_threadsafe(woken.set))
+
+    async def _listen(self, kernel: KernelNews) -> None:
+        """Listen from now on, and find what came before."""
+        self._lost = False
+        self._watched = await asyncio.to_thread(kernel.start)
+        if self._watched:
+            log.info("%s is watched", self._root)
+        else:
+            self._rescan = min(self._rescan, self._settle)
+        self._plan(str(self._root), 0.0)
+
+    def _ask_how_often(self) -> None:
+        """What other computers write on a network file system is found by scans alone."""
+        kind = file_system_of(self._root)
+        if kind not in TELLING:
+            self._rescan = self._given or self._settle
+            log.warning(
+                "nothing tells of what other computers write to %s (%s): it is scanned every %g s, and files are found "
+                "so late; services that know when a file is complete can post events",
+                self._root, kind, self._rescan,
+            )  # fmt: skip
 
     async def _rest(self, woken: asyncio.Event) -> None:
         """Wait for news or the next scan."""
@@ -109,7 +143,7 @@ class FilesystemSource:
         for kind, path in batch:
             if kind == "overflow":
                 log.warning("the kernel lost news of %s; it is scanned", self._root)
-                self._plan(str(self._root), 0.0)
+                self._lost = True
             elif kind == "unwatched":
                 self._scan_often(path)
             elif kind == "folder":
@@ -139,33 +173,41 @@ class FilesystemSource:
         """Look through the folders that it is time for, and tell of what is complete and was not told of."""
         for folder in [folder for folder, when in self._scans.items() if when <= time.monotonic()]:
             del self._scans[folder]
-            start = time.monotonic()
-            complete, settling = await asyncio.to_thread(self._look, folder)
-            for begin in range(0, len(complete), BATCH):
-                await self._tell(sink, complete[begin : begin + BATCH])
-            if settling:
-                self._plan(folder, self._settle)
-            elif folder == str(self._root):
-                self._plan(folder, max(self._rescan, BUSY * (time.monotonic() - start)))
+            paths = self._walk(folder) if folder != SETTLING else iter(tuple(self._settling))
+            looked_s = await self._look_through(paths, sink)
+            if self._settling:
+                self._plan(SETTLING, self._settle)
+            if folder == str(self._root):
+                self._plan(folder, max(self._rescan, BUSY * looked_s))
 
-    def _look(self, folder: str) -> tuple[list[FileEvent], bool]:
-        """Files below a folder that did not change since an earlier look; and whether others have to be seen again."""
-        complete, settling, now = [], False, time.monotonic()
-        for path in self._walk(folder):
+    async def _look_through(self, paths: Iterator[str], sink: Sink) -> float:
+        """Look at files a few at a time, so that the kernel's news does not wait for all; how long it took, seconds."""
+        looked_s = 0.0
+        while True:
+            start = time.monotonic()
+            some = await asyncio.to_thread(lambda: tuple(islice(paths, BATCH)))
+            complete = await asyncio.to_thread(self._look, some)
+            looked_s += time.monotonic() - start
+            await self._tell(sink, complete)
+            await self._drain(sink)
+            if not some:
+                return looked_s
+
+    def _look(self, paths: Iterable[str]) -> list[FileEvent]:
+        """Those of these files that did not change since an earlier look; others have to be seen again."""
+        complete, now = [], time.monotonic()
+        for path in paths:
             event = self._closed(path)
             if event is None or hash(event.file_id) in self._told:
                 self._settling.pop(path, None)
                 continue
-            version, since = self._settling.get(path, ("", now))
-            if version != event.file_id:
-                self._settling[path] = event.file_id, now
-                settling = True
-            elif now - since < self._settle:
-                settling = True
-            else:
+            version, since = self._settling.get(path, (None, now))
+            if version != hash(event.file_id):
+                self._settling[path] = hash(event.file_id), now
+            elif now - since >= self._settle:
                 del self._settling[path]
                 complete.append(event)
-        return complete, settling
+        return complete
 
     def _walk(self, folder: str) -> Iterator[str]:
         try:
@@ -250,3 +292,9 @@ class FilesystemSource:
         for event in events:
             if event.kind == "closed":
                 self._told.add(hash(event.file_id))
+
+
+def _which(folder: Path) -> tuple[int, int]:
+    """Tells a folder from another one that was mounted or moved to its place; what the kernel told was of that one."""
+    found = os.stat(folder)
+    return found.st_dev, found.st_ino

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from beamhub.processing.settings import FilesystemSettings, Settings, SourceSettings, StorageSettings
@@ -45,9 +46,15 @@ class RunningSources:
         self._tasks = {}
 
     async def _run(self, name: str, source: SourceSettings, storage: StorageSettings) -> None:
+        said = ""
         while True:
+            began = time.monotonic()
             try:
                 await _source(name, source, storage).run(self._sink)
+            except OSError as error:  # the storage is away: that is said once
+                if str(error) != said or time.monotonic() - began > AGAIN_S:
+                    log.error("source %s waits: %s; trying again every %g s", name, error, AGAIN_S)
+                said = str(error)
             except Exception:  # whatever a source runs into, the others go on and this one is tried again
                 log.exception("source %s failed; starting it again in %g s", name, AGAIN_S)
             await asyncio.sleep(AGAIN_S)
@@ -57,7 +64,8 @@ def _source(name: str, source: SourceSettings, storage: StorageSettings) -> Sour
     if not isinstance(source, FilesystemSettings):
         raise TypeError(f"source {name} does not run by itself")
     instance = storage.instance or source.storage
-    return FilesystemSource(name, source.storage, instance, storage.root, source.settle, tuple(source.ignore))
+    ignore = tuple(source.ignore)
+    return FilesystemSource(name, source.storage, instance, storage.root, source.settle, ignore, source.rescan)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

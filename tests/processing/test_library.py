@@ -4,6 +4,7 @@ import shutil
 import pytest
 from services.workbench import FUNCTIONS
 
+from beamhub.processing.digest import digest_of_copy
 from beamhub.processing.library import Library, UnknownFunction
 
 GOOD = '''
@@ -138,6 +139,17 @@ def test_a_single_module_offers_its_own_functions_only_but_may_use_its_neighbour
     library = Library([folder / "sums.py"], tmp_path / "copies")
     library.refresh()
     assert [f.name for f in library.functions()] == ["total"]
+
+
+@pytest.mark.promise("power, disks, clocks")
+@pytest.mark.parametrize("torn", ["sums.py", "helper.py", "environment.lock"])
+def test_a_copy_of_the_functions_that_a_power_cut_left_torn_is_made_anew(library, folder, tmp_path, torn):
+    copy = library.find("total").module_copy.parent
+    (copy / torn).write_text("")
+    again = Library([folder], tmp_path / "copies")
+    again.refresh()
+    assert (again.find("total").record.mistake, again.mistakes) == ("", {})
+    assert digest_of_copy(copy) == copy.name
 
 
 def test_a_version_of_an_earlier_life_of_the_service_is_found_by_its_digest(library, folder, tmp_path):

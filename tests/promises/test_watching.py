@@ -39,7 +39,7 @@ def test_files_whose_news_overflowed_the_kernels_queue_are_found_by_a_scan_and_d
         QUEUE.write_text("8")  # holds for queues that are made from now on
         try:
             service.start()
-            wait_for(lambda: service.logged("source watched runs"), 60)
+            wait_for(lambda: service.logged("raw is watched"), 60)
         finally:
             QUEUE.write_text(before)
         wait_for(lambda: service.logged("functions can run"), 60)
@@ -47,6 +47,8 @@ def test_files_whose_news_overflowed_the_kernels_queue_are_found_by_a_scan_and_d
         wait_for(lambda: service.logged("the kernel lost news"), 60)
         done = service.done(100, 150)
         assert sorted(run["file"]["name"] for run in done) == names
+        service.drop("later.raw")  # into a folder that the kernel did not tell of
+        service.done(101, 20)
         service.stop()
 
 
@@ -68,7 +70,7 @@ def test_where_the_kernels_watches_run_out_scans_find_the_files_and_the_log_says
         service.stop()
 
 
-async def test_what_lies_there_at_the_first_scan_is_taken_in_once_in_bounded_steps_while_new_files_come(tmp_path):
+async def test_what_lies_there_at_the_first_scan_is_taken_in_once_and_new_files_do_not_wait_for_it(tmp_path):
     bench = Bench(tmp_path)
     root = tmp_path / "raw"
     for folder in range(100):
@@ -93,6 +95,9 @@ async def test_what_lies_there_at_the_first_scan_is_taken_in_once_in_bounded_ste
             while await asyncio.to_thread(files) < FILES // 10:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             (root / "red/scan0/new.dat").touch()
+            while not await asyncio.to_thread(bench.store.find_files, "red/scan0/new.dat"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(files) < FILES
             while await asyncio.to_thread(files) < FILES + 1:
                 assert not running.done()
                 await asyncio.sleep(0.1)

@@ -2,6 +2,7 @@
 
 A program: for each line that it reads, the name of a point or ``none``, it starts the service anew, at once, and says
 the process's id; and then its exit code. What a life leaves behind stays below this program, where it can be found.
+A name after ``cut`` has the power of the disks cut at that point: the service's folder, and the one of its results.
 """
 
 import functools
@@ -9,12 +10,14 @@ import os
 import signal
 import sqlite3
 import sys
+from pathlib import Path
 
 POINTS = ("event committed", "submitted", "renamed", "result committed")
+CUT = "cut "
 FIRST = 4  # runs that a life brings to their end before it is ended, so that none is lost again and again
 
 
-def end_at(point):
+def end_at(line):
     """Have this process end at a point, once runs are under way."""
     import distributed
 
@@ -22,8 +25,13 @@ def end_at(point):
     from beamhub.processing.store import Store
 
     finished = 0
+    point = line.removeprefix(CUT)
 
     def end():
+        if line.startswith(CUT):
+            from services.power import cut
+
+            cut(Path("results"), Path())
         os.kill(os.getpid(), signal.SIGKILL)
 
     def due(here):
@@ -48,8 +56,9 @@ def end_at(point):
         setattr(owner, name, called)
 
     after(Store, "intake", "event committed")
-    after(distributed.Client, "submit", "submitted", lambda future: True)
-    after(publication, "publish", "renamed", lambda nothing: True)
+    after(distributed.Client, "submit", "submitted", lambda _: True)
+    after(publication, "sync_tree", "brought to disk", lambda _: True)
+    after(publication, "publish", "renamed", lambda _: True)
     after(Store, "publish", "result committed")
 
 

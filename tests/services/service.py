@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import psutil
-from services.api import READ, WRITE, user
+from services.api import INGEST, READ, WRITE, user
 from services.workbench import gone, wait_for
 from tornado.testing import bind_unused_port
 
@@ -59,6 +59,7 @@ USERS = {
     "alice": user("alice", ["red", "green"], WRITE),
     "bob": user("bob", ["blue"], READ),
     "staff": user("carol", ["red", "staff"], WRITE),
+    "detector": {"kind": "service", "name": "detector", "scopes": list(INGEST)},
 }
 
 
@@ -141,7 +142,8 @@ class Running:
         """One request to its API; 599 where nobody answers."""
         url = f"http://127.0.0.1:{self.port}/services/beamhub/api/v1/{path}"
         try:
-            return httpx.request(method, url, headers={"Authorization": f"token {who}"}, timeout=10, **more)
+            headers = {"Authorization": f"token {who}", **more.pop("headers", {})}
+            return httpx.request(method, url, headers=headers, timeout=10, **more)
         except httpx.TransportError:
             return httpx.Response(599)
 
