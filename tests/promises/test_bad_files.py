@@ -1,5 +1,6 @@
 """Files as they should not be: each is told where its owner looks, and the good file beside it is processed."""
 
+import json
 import os
 from pathlib import Path
 from urllib.parse import quote
@@ -88,6 +89,8 @@ def service(tmp_path_factory):
     with hub_api() as url, processing(tmp_path_factory.mktemp("files") / "service", url, CONFIG, FUNCTION) as made:
         (made.folder / "raw/blue/scan").mkdir(parents=True)
         good(made.folder / "raw/blue/scan/secret.h5")
+        (made.folder / "raw/red/scan1").mkdir(parents=True)
+        (made.folder / "raw/red/scan1/secret link.h5").symlink_to(made.folder / "raw/blue/scan/secret.h5")
         made.start()
         wait_for(lambda: made.logged("functions can run"), 60)
         yield made
@@ -162,11 +165,9 @@ def test_a_file_that_disappears_before_it_is_read_is_a_row_that_says_so(service)
 
 
 def test_a_symbolic_link_out_of_the_storage_is_not_followed_and_the_log_says_so(service):
-    link = service.folder / "raw/red/scan1/secret link.h5"
-    link.symlink_to(service.folder / "raw/blue/scan/secret.h5")
     still_good(service, "link")
-    wait_for(lambda: service.logged("secret link.h5"), 90)
-    assert not [run for run in service.runs(limit=500) if run["file"]["name"] == link.name]
+    wait_for(lambda: service.logged("secret link.h5 is a symbolic link"), 90)
+    assert not [run for run in service.runs(limit=500) if run["file"]["name"] == "secret link.h5"]
 
 
 def test_an_output_that_is_a_symbolic_link_is_no_result(service):
@@ -175,6 +176,39 @@ def test_an_output_that_is_a_symbolic_link_is_no_result(service):
     assert (run["state"], run["error"]["kind"]) == ("failed", "code")
     assert "symbolic link" in run["error"]["message"]
     assert service.ask(f"results/{run['id']}/file").status_code == 404
+
+
+def post(service, body, kind="cloudevents+json"):
+    return service.ask("events", "detector", "POST", content=body, headers={"Content-Type": f"application/{kind}"})
+
+
+def told(number: int, subject: str, **more) -> dict:
+    plain = {"specversion": "1.0", "id": str(number), "source": "/detector", "type": "org.beamhub.file.closed"}
+    return plain | {"subject": subject, "data": {"storage": "beamline", "size": 3}} | more
+
+
+WRONG_EVENTS = {
+    "malformed": (b'{"specversion": ', 400, "the body is no JSON"),
+    "no event": (json.dumps(told(1, "red/posted/scan1/x.h5", id="")).encode(), 400, "id: String should have"),
+    "not for the sender": (json.dumps(told(1, "blue/posted/scan1/x.h5")).encode(), 403, "detector may not tell of"),
+    "oversized": (b"[" * 5 * 2**20, 413, "send smaller batches"),
+    "more than is held": (b"[" * 65 * 2**20, 413, "send smaller batches"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_EVENTS)
+def test_a_wrong_event_is_refused_where_it_was_sent_and_a_right_one_after_it_is_taken_in(service, wrong):
+    body, code, says = WRONG_EVENTS[wrong]
+    answer = post(service, body)
+    assert (answer.status_code, answer.json()["code"]) == (code, code)
+    assert says in answer.json()["message"]
+    assert post(service, json.dumps(told(hash(wrong), "red/posted/scan1/right.h5"))).json()["new"] == 1
+
+
+def test_an_event_that_is_sent_twice_is_one_file(service):
+    batch = json.dumps([told(2, "red/posted/scan1/twice.h5")] * 2)
+    assert post(service, batch, "cloudevents-batch+json").json() == {"received": 2, "new": 1}
+    assert post(service, batch, "cloudevents-batch+json").json() == {"received": 2, "new": 0}
 
 
 def test_nothing_of_another_proposal_and_no_token_is_in_any_answer_or_file(service):

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import psutil
-from services.api import READ, WRITE, user
+from services.api import INGEST, READ, WRITE, user
 from services.workbench import gone, wait_for
 from tornado.testing import bind_unused_port
 
@@ -37,7 +37,9 @@ HEAD = """
 store: sqlite:///beamhub.db
 single_user: true
 storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
-sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
+sources:
+  watched: {kind: filesystem, storage: beamline, settle: 0.2s}
+  posted: {kind: http, senders: {detector: {storages: [beamline], prefixes: [red/posted]}}}
 functions: [functions]
 """
 
@@ -59,6 +61,7 @@ USERS = {
     "alice": user("alice", ["red", "green"], WRITE),
     "bob": user("bob", ["blue"], READ),
     "staff": user("carol", ["red", "staff"], WRITE),
+    "detector": {"kind": "service", "name": "detector", "scopes": list(INGEST)},
 }
 
 
@@ -141,7 +144,8 @@ class Running:
         """One request to its API; 599 where nobody answers."""
         url = f"http://127.0.0.1:{self.port}/services/beamhub/api/v1/{path}"
         try:
-            return httpx.request(method, url, headers={"Authorization": f"token {who}"}, timeout=10, **more)
+            headers = {"Authorization": f"token {who}"} | more.pop("headers", {})
+            return httpx.request(method, url, headers=headers, timeout=10, **more)
         except httpx.TransportError:
             return httpx.Response(599)
 
