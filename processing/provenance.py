@@ -10,6 +10,7 @@ import h5py
 
 from beamhub.processing import nexus
 from beamhub.processing.functions import paths_in
+from beamhub.processing.spelling import spelled
 from beamhub.processing.work import Task
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def provenance(task: Task, execution: "Execution") -> dict[str, Any]:
         "function_digest": task.digest,
         "parameters": execution.parameters.model_dump(mode="json"),
         "parameter_files": {name: _checksum(path) for name, path in paths_in(execution.parameters).items()},
-        "raw": str(task.raw),
+        "raw": spelled(str(task.raw)),
         "started": execution.started.isoformat(),
         "finished": execution.finished.isoformat(),
     }

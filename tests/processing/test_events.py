@@ -74,6 +74,20 @@ def test_events_may_have_their_attributes_in_headers(bench):
     assert files(bench, "red/scan1/hé.nxs")[0].size == 5
 
 
+@pytest.mark.parametrize("subject", ["red/scan1/h%FF.nxs", r"red/scan1/h\xff.nxs"])
+def test_a_path_that_is_not_utf8_may_be_told_of_by_its_bytes_and_by_its_spelling(bench, subject):
+    told = event(f"bytes {len(subject)}", subject)
+    headers = {f"ce-{name}": value for name, value in told.items() if name != "data"}
+    assert post(bench, {"storage": "beamline"}, "application/json", **headers).json()["new"] == 1
+    assert files(bench, r"red/scan1/h\xff.nxs")[0].name == r"h\xff.nxs"
+
+
+@pytest.mark.parametrize("subject", [r"red/scan1/\xc3\xa9.nxs", "red/scan1/é.nxs"])
+def test_a_path_that_is_told_of_in_two_ways_is_one(bench, subject):
+    assert post(bench, event(f"two ways {subject}", subject)).json()["new"] == 1
+    assert files(bench, "red/scan1/é.nxs")
+
+
 @pytest.mark.promise("bad input")
 def test_attributes_in_headers_are_checked_like_others(bench):
     headers = {f"ce-{name}": value for name, value in event(3, "red/%00.nxs").items() if name != "data"}

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,6 +12,8 @@ import h5py
 import pytest
 from services.service import config, hub_api, processing
 from services.workbench import wait_for
+
+from beamhub.processing.spelling import on_disk, spelled
 
 pytestmark = [pytest.mark.promise("bad input"), pytest.mark.timeout(240)]
 FUNCTION = """
@@ -32,7 +37,7 @@ def link(raw: Path, out: Path) -> Summary:
     return Summary()
 """
 CONFIG = config("""
-  counts: {when: {storage: beamline, path: "*/scan*/*.h5"}, function: counts}
+  counts: {when: {storage: beamline, path: "*/scan*/**/*.h5"}, function: counts, columns: {title: title}}
   link: {when: {storage: beamline, path: "*/link/*.h5"}, function: link}
 """)
 NAMES = [
@@ -43,12 +48,27 @@ NAMES = [
     "two\nlines.h5",
     "-rf.h5",
     "%2e%2e.h5",
+    os.fsdecode(b"\xff\xfe-no utf8.h5"),
+    os.fsdecode(b"folder \xe9/gr\xf6\xdfe.h5"),
+    "written out \\xff.h5",
 ]
+IDS = [ascii(name) for name in NAMES]
 
 
 def good(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["counts"] = [1, 2, 3]
+
+
+def named(name: str) -> Callable[[Path], None]:
+    """A good file that holds its own name."""
+
+    def make(path: Path) -> None:
+        good(path)
+        with h5py.File(path, "a") as file:
+            file["title"] = f"of {spelled(name)}"
+
+    return make
 
 
 def truncated(path: Path) -> None:
@@ -128,14 +148,17 @@ def test_a_bad_file_is_a_failed_row_that_says_why_and_the_good_one_beside_it_is_
     assert message in run["error"]["message"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=IDS)
 def test_a_file_may_have_any_name_and_is_found_read_and_done_again_by_it(service, name):
-    write(service, name)
-    run = run_of(service, name)
+    raw = write(service, name, named(Path(name).name))
+    run = run_of(service, spelled(raw.name))
     assert (run["state"], run["scalars"]["counts"]["value"]) == ("done", 6.0)
+    assert run["columns"] == {"title": f"of {spelled(raw.name)}"}
+    assert service.folder / "raw" / on_disk(run["file"]["path"]) == raw
     answer = service.ask(f"results/{run['id']}/file")
     assert answer.status_code == 200
     assert answer.content[:4] == b"\x89HDF"
+    assert [found["id"] for found in service.runs(text=run["file"]["name"])] == [run["id"]]
     explained = service.ask(f"files/explain?path={quote(run['file']['path'])}").json()
     assert explained["file"]["id"] == run["file"]["id"]
     (again,) = service.ask("runs", method="POST", json={"ids": [run["id"]]}).json()["items"]
@@ -143,12 +166,36 @@ def test_a_file_may_have_any_name_and_is_found_read_and_done_again_by_it(service
     assert not (service.folder / "x").exists()
 
 
-def test_a_name_that_is_not_utf8_is_said_in_the_log_and_the_good_one_beside_it_is_done(service):
-    path = os.fsencode(service.folder / "raw/red/scan1") + b"/\xff\xfe.h5"
-    source = write(service, "source of bytes.h5")
-    os.rename(os.fsencode(source), path)
-    still_good(service, "bytes")
-    wait_for(lambda: service.logged("not UTF-8"), 90)
+def test_of_names_that_differ_in_a_byte_that_is_not_utf8_each_is_a_file_of_its_own_until_it_is_removed(service):
+    names = [os.fsdecode(b"twin \xe4.h5"), os.fsdecode(b"twin \xf6.h5"), "twin ?.h5"]
+    paths = [write(service, name) for name in names]
+    runs = [run_of(service, spelled(name)) for name in names]
+    assert [run["state"] for run in runs] == ["done"] * 3
+    assert len({run["file"]["id"] for run in runs}) == 3
+    paths[0].unlink()
+    kinds = lambda: [service.ask(f"files/{run['file']['id']}").json()["kind"] for run in runs]  # noqa: E731
+    wait_for(lambda: kinds() == ["removed", "closed", "closed"], 60)
+
+
+def test_a_file_whose_name_is_not_utf8_is_explained_and_processed_at_the_command_line(service):
+    raw = write(service, os.fsdecode(b"by hand \xff.h5"))
+    explained = beamhub(service, "rules", "explain", raw)
+    assert (explained.returncode, explained.stderr) == (0, b"")
+    assert b"path red/scan1/by hand \\xff.h5\n" in explained.stdout
+    processed = beamhub(service, "process", raw, "--rule", "counts")
+    assert b"red/scan1/by hand \\xff.h5: done, " in processed.stdout
+    with h5py.File(service.folder / r"processed/red/scan1/by hand \xff.h5/counts/by hand \xff-counts.nxs") as file:
+        assert json.loads(file["beamhub/provenance/data"][()])["raw"] == spelled(str(raw))
+
+
+def beamhub(service, *words):
+    command = [sys.executable, "-m", "beamhub.config.command", *words]
+    return subprocess.run(command, cwd=service.folder, env=service.environment, capture_output=True, check=False)
+
+
+def test_what_is_wrong_with_a_file_whose_name_is_not_utf8_is_told_with_its_name(service):
+    write(service, os.fsdecode(b"nothing in \xff.h5"), Path.touch)
+    assert run_of(service, r"nothing in \xff.h5")["error"]["message"] == r"nothing in \xff.h5 is empty."
 
 
 def test_a_file_that_disappears_before_it_is_read_is_a_row_that_says_so(service):
