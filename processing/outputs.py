@@ -89,6 +89,6 @@ def _attempt(what: str, make: Callable[[], Made | None]) -> Made | None:
     """A result without a picture is still a result; the reason goes into the run's log."""
     try:
         return make()
-    except (nexus.NotPlottable, KeyError, OSError, RuntimeError, TypeError, ValueError) as exc:
-        print(f"no {what}: {exc}", file=sys.stderr)
+    except Exception as exc:  # whatever a function wrote, also what does not fit into memory
+        print(f"no {what}: {exc or type(exc).__name__}", file=sys.stderr)
         return None

@@ -64,6 +64,5 @@ def _checksum(path: Path) -> str:
 
 
 def _sequence_index(group: h5py.Group) -> int:
-    if nexus.class_of(group) != "NXprocess" or "sequence_index" not in group:
-        return 0
-    return int(group["sequence_index"][()])
+    found = group.get("sequence_index") if nexus.class_of(group) == "NXprocess" else None
+    return int(nexus.single(found) or 0) if isinstance(found, h5py.Dataset) and found.dtype.kind in "iu" else 0
