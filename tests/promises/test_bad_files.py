@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import h5py
 import pytest
+from services import hostile
 from services.service import config, hub_api, processing
 from services.workbench import wait_for
 
@@ -94,12 +95,37 @@ def bomb(path: Path) -> None:
         file.create_dataset("counts", (10**12,), "f8", chunks=(10**6,), fillvalue=1, compression="gzip")
 
 
+def only(make) -> Callable[[Path], None]:
+    """A file with nothing but odd counts."""
+
+    def write(path: Path) -> None:
+        with h5py.File(path, "w") as file:
+            make(file, "counts")
+
+    return write
+
+
+def odd(path: Path) -> None:
+    """Good counts, and beside them all that a file may hold; the title is a bomb, and is a column."""
+    good(path)
+    with h5py.File(path, "a") as file:
+        hostile.strings(file, "title")
+        for make in (hostile.circles, hostile.depth, hostile.references, hostile.compound, hostile.opaque):
+            make(file, make.__name__)
+
+
+ODD = {
+    "beside all that is odd": (odd, 6.0, ""),
+    "without values": (only(hostile.nothing), 0.0, ""),
+    "not numbers": (only(hostile.not_numbers), None, "not a number"),
+}
 BAD = {
     "truncated": (truncated, "data", "truncated file"),
     "empty": (lambda path: path.touch(), "data", "is empty"),
     "linked": (leads_to_another_proposal, "data", "lies outside of its proposal"),
     "virtual": (virtual_of_another_proposal, "data", "lies outside of its proposal"),
     "bomb": (bomb, "resource", "Unable to allocate 7.28 TiB"),
+    "filter": (only(hostile.no_filter), "data", "import hdf5plugin"),
     "text": (lambda path: path.write_text("no HDF5"), "data", "file signature not found"),
 }
 
@@ -146,6 +172,15 @@ def test_a_bad_file_is_a_failed_row_that_says_why_and_the_good_one_beside_it_is_
     run = run_of(service, f"{bad}.h5")
     assert (run["state"], run["error"]["kind"]) == ("failed", kind)
     assert message in run["error"]["message"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_file_of_odd_content_is_processed_and_columns_that_cannot_be_read_are_empty(service, name):
+    make, value, reason = ODD[name]
+    write(service, f"{name}.h5", make)
+    run = run_of(service, f"{name}.h5")
+    assert (run["state"], run["columns"]) == ("done", {"title": None})
+    assert (run["scalars"]["counts"]["value"], run["scalars"]["counts"]["reason"]) == (value, reason)
 
 
 @pytest.mark.parametrize("name", NAMES, ids=IDS)

@@ -79,8 +79,8 @@ def circles(group: h5py.Group, name: str) -> None:
     made["soft"] = h5py.SoftLink(f"{made.name}/soft")
 
 
-def depth(group: h5py.Group, name: str, levels: int = 20_000) -> None:
-    """Groups within groups, the last of which has a name of 40,000 characters."""
+def depth(group: h5py.Group, name: str, levels: int = 2000) -> None:
+    """Groups within groups, the last of which has a name of thousands of characters."""
     at = group.create_group(name).id
     for _ in range(levels):
         h5py.h5g.create(at, b"g")
