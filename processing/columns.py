@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from beamhub.processing.storage import OutsideStorage, resolve_beneath
+from beamhub.processing.storage import OutsideStorage, resolve_raw
 
 LONGEST = 200  # characters of a text, as table cells hold
 MOST_LINKS = 20  # that lead from one place to another
@@ -34,7 +34,7 @@ def read_columns(root: Path, path: str, wanted: dict[str, str]) -> tuple[dict[st
         looked at: what it links to may belong to another proposal.
     """
     try:
-        with h5py.File(resolve_beneath(root, path), "r", locking=False) as file:
+        with h5py.File(resolve_raw(root, path), "r", locking=False) as file:
             found = {name: _cell(file, place) for name, place in wanted.items()}
     except (OSError, RuntimeError, OutsideStorage) as error:
         return dict.fromkeys(wanted), str(error)

@@ -14,7 +14,7 @@ from beamhub.processing.executors.executor import Executor
 from beamhub.processing.failures import kind_of
 from beamhub.processing.library import Library, UnknownFunction
 from beamhub.processing.retries import History, retry_after
-from beamhub.processing.storage import OutsideStorage, Storage, resolve_beneath
+from beamhub.processing.storage import OutsideStorage, Storage, resolve_raw
 from beamhub.processing.wire import End
 from beamhub.processing.work import Claim, Failure, Outcome, Retry, Task
 
@@ -184,7 +184,7 @@ class Dispatcher:
             digest=version.record.digest,
             module_copy=version.module_copy,
             parameters=version.with_absolute_paths(claim.parameters, self._places.base),
-            raw=resolve_beneath(storage.root, claim.path),
+            raw=resolve_raw(storage.root, claim.path),
             folder=publication.unfinished(self._places.results, folder),
             timeout_s=version.record.timeout_s,
             memory_bytes=version.record.memory_bytes,

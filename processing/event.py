@@ -14,7 +14,8 @@ class FileEvent:
 
     ``instance`` and ``file_id`` are the identity of the file version: the same pair seen twice is the same
     event. Where a storage gives no id, ``file_id`` is what :func:`identity` makes of path, size, time and inode.
-    ``path`` is relative to the storage's root, with "/" between its parts. ``raw`` is the source's own message.
+    ``path`` is relative to the storage's root, with "/" between its parts, in the spelling of
+    :mod:`beamhub.processing.spelling`. ``raw`` is the source's own message.
     """
 
     source: str

@@ -20,6 +20,7 @@ TRANSIENT = frozenset(
 )
 LONGEST_MESSAGE = 2000
 _HDF5_ERRNO = re.compile(r"errno = (\d+)")  # how HDF5 reports the number, in the text of its own errors
+_NO_FILTER = re.compile(r"required filter|can't open directory \(.*plugin")  # the second where there are no plugins
 _HDF5_OPEN = re.compile(r"(unable to|can't).*\b(open|read)", re.IGNORECASE)
 
 
@@ -83,6 +84,8 @@ def _message(exc: BaseException) -> str:
         return "more memory was asked for than the function may use (memory=... of @function)."
     if isinstance(exc, ValidationError):
         return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
+    if isinstance(exc, OSError) and _NO_FILTER.search(str(exc)):
+        return f"it is packed by a filter that is not there: import hdf5plugin above the function. {exc}"
     return _shown(exc)
 
 

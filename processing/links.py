@@ -8,6 +8,7 @@ import h5py
 
 from beamhub.processing.functions import DataError
 
+MOST_LINKS = 1_000_000  # in one file
 MOST_FILES = 10_000  # a scan's master file names one file a frame block; more is taken for a bomb
 
 
@@ -62,27 +63,61 @@ def _leads_out_of(working: Path | None, name: str) -> bool:
 def _targets_of(path: Path) -> set[str]:
     try:
         with h5py.File(path, "r") as file:
-            return {name for name in _targets(file) if name not in (".", "")}
-    except (OSError, RuntimeError) as exc:
+            return {name for name in _Walk(file).targets() if name not in (".", "")}
+    except (OSError, RuntimeError, ValueError, KeyError) as exc:
         raise DataError(f"{path.name} cannot be read as HDF5: {exc}") from exc
 
 
-def _targets(file: h5py.File) -> Iterator[str]:
-    found: list[str] = []
+class _Walk:
+    """Looks at each object of a file once.
 
-    def visit_link(name: str, link: object) -> None:
-        if isinstance(link, h5py.ExternalLink):
-            found.append(link.filename)
+    Objects are opened by their address: HDF5 keeps the whole path of one that is opened by its name, which in a file
+    of groups within groups is a million times as much as the file.
+    """
 
-    def visit_object(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            if item.is_virtual:
-                found.extend(_no_pattern(source.file_name) for source in item.virtual_sources())
-            found.extend(os.fsdecode(part[0]) for part in item.external or ())
+    def __init__(self, file: h5py.File) -> None:
+        self._file, self._name, root = file.id, Path(file.filename).name, h5py.h5g.open(file.id, b"/")
+        self._waiting, self._seen = [root], {h5py.h5o.get_info(root).addr}
+        self._links, self._found = 0, set[str]()
 
-    file.visititems_links(visit_link)
-    file.visititems(visit_object)
-    yield from found
+    def targets(self) -> set[str]:
+        """The names that all objects of the file refer to."""
+        while self._waiting:
+            item = self._waiting.pop()
+            if isinstance(item, h5py.h5r.Reference):
+                item = h5py.h5r.dereference(item, self._file)
+            if isinstance(item, h5py.h5g.GroupID):
+                self._look_into(item)
+            elif isinstance(item, h5py.h5d.DatasetID):
+                self._found.update(_data_of(item))
+        return self._found
+
+    def _look_into(self, group: h5py.h5g.GroupID) -> None:
+        external: list[bytes] = []
+        inner: list[bytes] = []
+
+        def see(name: bytes, link: h5py.h5l.LinkInfo) -> bool | None:  # an exception in here would be a SystemError
+            self._links += 1
+            if link.type == h5py.h5l.TYPE_EXTERNAL:
+                external.append(name)
+            elif link.type == h5py.h5l.TYPE_HARD and link.u not in self._seen:
+                self._seen.add(link.u)
+                inner.append(name)
+            return self._links > MOST_LINKS or None  # not None ends it
+
+        group.links.iterate(see, info=True)
+        if self._links > MOST_LINKS:
+            raise DataError(f"{self._name} has more than {MOST_LINKS} groups, datasets and links.")
+        self._found.update(os.fsdecode(group.links.get_val(name)[0]) for name in external)
+        self._waiting += [h5py.h5r.create(group, name, h5py.h5r.OBJECT) for name in inner]
+
+
+def _data_of(dataset: h5py.h5d.DatasetID) -> Iterator[str]:
+    """Where the values of a dataset lie, if not in its file."""
+    made = dataset.get_create_plist()
+    if made.get_layout() == h5py.h5d.VIRTUAL:
+        yield from (_no_pattern(made.get_virtual_filename(number)) for number in range(made.get_virtual_count()))
+    yield from (os.fsdecode(made.get_external(number)[0]) for number in range(made.get_external_count()))
 
 
 def _no_pattern(name: str) -> str:

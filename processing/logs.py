@@ -6,6 +6,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
+from beamhub.processing.spelling import shown
+
 Form = Literal["text", "json"]
 QUIET = ("distributed", "alembic", "tornado.access", "asyncio")  # at level WARNING
 OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -20,7 +22,7 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": shown(record.getMessage()),
         }
         told |= {name: value for name, value in vars(record).items() if name not in OWN}
         if record.exc_info:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import h5py
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 PLOTTABLE = ("NXdata", "SASdata")
 DESCRIBING = ("NXinstrument", "NXsample", "NXprocess", "NXuser", "SASinstrument", "SASsample", "SASprocess")
 DEEPEST = 3  # levels: root, entry, sub-entry or collection, data
+MOST_ITEMS = 10_000  # of a file that are looked at, of those in one group too
+LONGEST_CURVE = 2**24  # values that are read; a few kilobytes of a file can stand for terabytes
+LARGEST_TEXT = 2**16  # bytes
+UNREADABLE = (KeyError, OSError, RuntimeError, TypeError, ValueError, MemoryError)
 LONGEST_CHAIN = 10  # default attributes that are followed; more is a loop
 
 
@@ -41,18 +46,28 @@ class Line:
 def text(value: Any) -> str:
     """An attribute or a scalar dataset as text, whichever way it was written."""
     if isinstance(value, h5py.Dataset):
-        value = value[()]
+        value = single(value)
     if isinstance(value, np.ndarray):
         value = value.ravel()[0] if value.size else ""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def single(dataset: h5py.Dataset) -> Any:
+    """The value of a dataset that has just one; an empty text for any other, and for one that cannot be read."""
+    try:
+        return dataset[()] if dataset.size == 1 and dataset.dtype.itemsize <= LARGEST_TEXT else ""
+    except UNREADABLE:
+        return ""
 
 
 def class_of(group: h5py.Group) -> str:
     """The group's class: what NXcanSAS calls it if it does, else its NeXus class."""
     attributes = group.attrs
     for name in ("canSAS_class", "NX_class"):
-        if name in attributes:
+        try:
             return text(attributes[name])
+        except UNREADABLE:
+            continue
     return ""
 
 
@@ -83,7 +98,7 @@ class Contents:
 def contents(file: h5py.File) -> Contents:
     """Look through a file once."""
     entry = default_entry(file)
-    found = tuple(_plottable(file))
+    found = tuple(_plottable(file, iter(range(MOST_ITEMS))))
     first = next((group for group in found if _is_below(group, entry)), None) or next(iter(found), None)
     return Contents(entry, found, _named_data(file) or first)
 
@@ -92,7 +107,7 @@ def default_entry(file: h5py.File) -> h5py.Group:
     """The entry that ``@default`` of the root names, else the first entry, else the root."""
     named = _named_default(file)
     candidates = [*([named] if named is not None else []), *groups_in(file)]
-    return next((g for g in candidates if text(g.attrs.get("NX_class", "")) == "NXentry"), file)
+    return next((g for g in candidates if class_of(g) == "NXentry"), file)
 
 
 def _named_data(group: h5py.Group) -> h5py.Group | None:
@@ -106,14 +121,17 @@ def _named_data(group: h5py.Group) -> h5py.Group | None:
     return None
 
 
-def _plottable(group: h5py.Group, depth: int = 0) -> list[h5py.Group]:
-    """Groups that can be plotted, at most three levels down, and not where an instrument or a process is described."""
-    kind = class_of(group)
+def _plottable(group: h5py.Group, left: Iterator[int], depth: int = 0) -> list[h5py.Group]:
+    """Groups that can be plotted, at most three levels down, and not where an instrument or a process is described.
+
+    Only as many groups are looked at as numbers are ``left``, whether they are many or lead in circles.
+    """
+    kind = class_of(group) if next(left, None) is not None else DESCRIBING[0]
     if kind in PLOTTABLE:
         return [group]
     if depth > DEEPEST or kind in DESCRIBING:
         return []
-    return [found for item in groups_in(group) for found in _plottable(item, depth + 1)]
+    return [found for item in groups_in(group) for found in _plottable(item, left, depth + 1)]
 
 
 def _is_below(group: h5py.Group, entry: h5py.Group) -> bool:
@@ -129,8 +147,8 @@ def signal_of(group: h5py.Group) -> h5py.Dataset:
     """
     name = text(group.attrs.get("signal", "I" if class_of(group) == "SASdata" else ""))
     if not name:
-        marked = [k for k, item in group.items() if isinstance(item, h5py.Dataset) and "signal" in item.attrs]
-        name = marked[0] if marked else ""
+        items = islice(group.items(), MOST_ITEMS)
+        name = next((k for k, item in items if isinstance(item, h5py.Dataset) and "signal" in item.attrs), "")
     if not isinstance(group.get(name) if name else None, h5py.Dataset):
         raise NotPlottable(f"{group.name} names no signal that is there")
     return group[name]
@@ -157,11 +175,11 @@ def line_of(group: h5py.Group) -> Line:
     signal = signal_of(group)
     if len(dimensions(signal)) != 1:
         raise NotPlottable(f"{signal.name} has {len(dimensions(signal))} dimensions, a curve has one")
-    y = np.asarray(signal[()], dtype=float).ravel()
-    x = _axis(group, y.size)
+    if signal.size > LONGEST_CURVE:
+        raise NotPlottable(f"{signal.name} has {signal.size} values, a curve at most {LONGEST_CURVE}")
+    x = _axis(group, signal.size)
     error = _error(group, signal)
-    if error is not None and error.size != y.size:
-        raise NotPlottable(f"{signal.name} has {y.size} values and {error.size} uncertainties")
+    y = _values(signal)
     return Line(group, x, _described(signal, y), error)
 
 
@@ -171,12 +189,17 @@ def _axis(group: h5py.Group, size: int) -> Axis:
         return Axis("", "", "", np.arange(size, dtype=float))
     if not isinstance(group.get(name), h5py.Dataset):
         raise NotPlottable(f"{group.name} names the axis {name}, which is not there")
-    values = np.asarray(group[name][()], dtype=float).ravel()
+    axis = group[name]
+    if axis.size not in (size, size + 1):
+        raise NotPlottable(f"{group.name}: the axis {name} has {axis.size} values, the signal {size}")
+    values = _values(axis)
     if values.size == size + 1:  # the edges of a histogram
         values = (values[1:] + values[:-1]) / 2
-    if values.size != size:
-        raise NotPlottable(f"{group.name}: the axis {name} has {values.size} values, the signal {size}")
-    return _described(group[name], values)
+    return _described(axis, values)
+
+
+def _values(dataset: h5py.Dataset) -> NDArray[Any]:
+    return np.asarray(dataset[()], dtype=float).ravel()
 
 
 def _described(dataset: h5py.Dataset, values: NDArray[Any]) -> Axis:
@@ -189,23 +212,29 @@ def _error(group: h5py.Group, signal: h5py.Dataset) -> NDArray[Any] | None:
     name = text(signal.name).rsplit("/", 1)[-1]
     candidates = [f"{name}_errors", text(signal.attrs.get("uncertainties", "")), "errors", "Idev"]
     for candidate in candidates:
-        if candidate and isinstance(group.get(candidate), h5py.Dataset):
-            return np.asarray(group[candidate][()], dtype=float).ravel()
+        error = group.get(candidate) if candidate else None
+        if isinstance(error, h5py.Dataset):
+            if error.size != signal.size:
+                raise NotPlottable(f"{signal.name} has {signal.size} values and {error.size} uncertainties")
+            return _values(error)
     return None
 
 
 def _named_default(group: h5py.Group) -> h5py.Group | None:
-    name = text(group.attrs.get("default", ""))
-    found = group.get(name) if name else None
+    try:
+        name = text(group.attrs.get("default", ""))
+        found = group.get(name) if name else None
+    except UNREADABLE:
+        return None
     return found if isinstance(found, h5py.Group) else None
 
 
 def groups_in(group: h5py.Group) -> Iterator[h5py.Group]:
     """The groups in a group; links that lead nowhere are passed over."""
-    for name in group:
+    for name in islice(group, MOST_ITEMS):
         try:
             item = group[name]
-        except (KeyError, OSError):
+        except UNREADABLE:
             continue
         if isinstance(item, h5py.Group):
             yield item

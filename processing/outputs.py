@@ -16,6 +16,7 @@ from beamhub.processing import nexus, preview
 from beamhub.processing.functions import Definition, Summary
 from beamhub.processing.plots import default_plot
 from beamhub.processing.provenance import add_provenance
+from beamhub.processing.spelling import shown
 from beamhub.processing.work import Outcome, Task, finite
 
 PLOT, PREVIEW = "plot.json", "preview.png"
@@ -40,7 +41,7 @@ class WrongOutput(Exception):
 def output_name(task: Task) -> str:
     """The name of the file that a function is asked to write; Unicode, and not too long, whatever the raw file's is."""
     end = f"-{task.function}.nxs"
-    stem = task.raw.stem.encode("utf-8", "replace")[: LONGEST_NAME - len(end.encode())]
+    stem = shown(task.raw.stem).encode("utf-8", "replace")[: LONGEST_NAME - len(end.encode())]
     return stem.decode("utf-8", "ignore") + end
 
 
@@ -88,6 +89,6 @@ def _attempt(what: str, make: Callable[[], Made | None]) -> Made | None:
     """A result without a picture is still a result; the reason goes into the run's log."""
     try:
         return make()
-    except (nexus.NotPlottable, KeyError, OSError, RuntimeError, TypeError, ValueError) as exc:
-        print(f"no {what}: {exc}", file=sys.stderr)
+    except Exception as exc:  # whatever a function wrote, also what does not fit into memory
+        print(f"no {what}: {exc or type(exc).__name__}", file=sys.stderr)
         return None

@@ -1,5 +1,7 @@
 """The default plot of an output: its default curve, and beside it what has the same axis."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import h5py
@@ -23,24 +25,22 @@ def default_plot(contents: nexus.Contents) -> Plot | None:
     if group is None or len(nexus.dimensions(nexus.signal_of(group))) != 1:
         return None
     first = nexus.line_of(group)
-    lines = [first, *_others(contents, nexus.axis_name(group))][:MOST_CURVES]
+    others = islice(_others(contents, nexus.axis_name(group)), MOST_CURVES - 1)
     return Plot(
         title=_title(group) or _title(contents.entry),
         x=Axis(label=first.x.label, unit=first.x.unit, log=_flag(group, "x_log")),
         y=Axis(label=first.y.label, unit=first.y.unit, log=_flag(group, "y_log")),
-        curves=[_curve(line) for line in lines],
+        curves=[_curve(first), *map(_curve, others)],
     )
 
 
-def _others(contents: nexus.Contents, axis: str) -> list[nexus.Line]:
-    lines = []
+def _others(contents: nexus.Contents, axis: str) -> Iterator[nexus.Line]:
     for group in contents.beside_default():
         try:
             if nexus.axis_name(group) == axis:
-                lines.append(nexus.line_of(group))
-        except nexus.NotPlottable:  # an image or half a group is no further curve
+                yield nexus.line_of(group)
+        except (nexus.NotPlottable, *nexus.UNREADABLE):  # an image or half a group is no further curve
             continue
-    return lines
 
 
 def _curve(line: nexus.Line) -> Curve:

@@ -15,6 +15,7 @@ from beamhub.processing import nexus
 
 WIDEST, HIGHEST = 512, 1024  # pixels of a preview
 LARGEST = 16 * 1024**2  # pixels of an image that are read; of larger ones every second, third, ...
+LARGEST_IMAGE = 2**31  # bytes, all of which have to be unpacked for that
 CURVES = (384, 240)  # pixels of a picture of curves
 MARGIN = 12
 COLOURS = 255  # and one index for what has no value
@@ -43,7 +44,7 @@ def _image_group(contents: nexus.Contents) -> h5py.Group | None:
         try:
             if len(nexus.dimensions(nexus.signal_of(group))) == 2:
                 return group
-        except nexus.NotPlottable:  # half a group is no image
+        except (nexus.NotPlottable, *nexus.UNREADABLE):  # half a group is no image
             continue
     return None
 
@@ -51,6 +52,9 @@ def _image_group(contents: nexus.Contents) -> h5py.Group | None:
 def _pixels(group: h5py.Group) -> NDArray[Any]:
     """(y, x) float, the first row at the top of the picture; of a huge image only every n-th pixel."""
     signal = nexus.signal_of(group)
+    if signal.nbytes > LARGEST_IMAGE:
+        told = f"{signal.name} has {signal.nbytes} bytes, an image that is drawn at most {LARGEST_IMAGE}"
+        raise nexus.NotPlottable(told)
     step = max(1, math.ceil(math.sqrt(signal.size / LARGEST)))
     picked = tuple(slice(None, None, step) if size != 1 else 0 for size in signal.shape)
     image = np.asarray(signal[picked], dtype=np.float32)

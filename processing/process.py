@@ -12,7 +12,8 @@ from beamhub.config.mistakes import Mistakes
 from beamhub.processing.library import Library, UnknownFunction, Version
 from beamhub.processing.rules import verdict
 from beamhub.processing.settings import RuleSettings, Settings
-from beamhub.processing.storage import OutsideStorage, Storage, resolve_beneath, storages_of
+from beamhub.processing.spelling import spelled
+from beamhub.processing.storage import OutsideStorage, Storage, resolve_raw, storages_of
 from beamhub.processing.warm_child import WarmChild
 from beamhub.processing.wire import End
 from beamhub.processing.work import Failure, Outcome, Task
@@ -42,7 +43,7 @@ class Job:
             digest=record.digest,
             module_copy=self.version.module_copy,
             parameters=self.version.with_absolute_paths(self.rule.parameters, base),
-            raw=resolve_beneath(self.storage.root, path),
+            raw=resolve_raw(self.storage.root, path),
             folder=output / path / self.name,
             timeout_s=record.timeout_s,
             memory_bytes=record.memory_bytes,
@@ -137,7 +138,7 @@ def _paths(storage: Storage, name: str, rule: RuleSettings, path: Path) -> Itera
     if not real.is_relative_to(root):
         raise CannotProcess(f"{path} is not in the storage of rule {name!r}, which lies in {root}.")
     files = sorted(p for p in real.rglob("*") if p.is_file()) if real.is_dir() else [real]
-    taken = [file.relative_to(root).as_posix() for file in files]
+    taken = [spelled(file.relative_to(root).as_posix()) for file in files]
     verdicts = [(p, verdict(name, rule, rule.when.storage, p)) for p in taken]
     if not any(v.takes for _, v in verdicts):
         raise CannotProcess(

@@ -10,6 +10,7 @@ import h5py
 
 from beamhub.processing import nexus
 from beamhub.processing.functions import paths_in
+from beamhub.processing.spelling import spelled
 from beamhub.processing.work import Task
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def provenance(task: Task, execution: "Execution") -> dict[str, Any]:
         "function_digest": task.digest,
         "parameters": execution.parameters.model_dump(mode="json"),
         "parameter_files": {name: _checksum(path) for name, path in paths_in(execution.parameters).items()},
-        "raw": str(task.raw),
+        "raw": spelled(str(task.raw)),
         "started": execution.started.isoformat(),
         "finished": execution.finished.isoformat(),
     }
@@ -63,6 +64,5 @@ def _checksum(path: Path) -> str:
 
 
 def _sequence_index(group: h5py.Group) -> int:
-    if nexus.class_of(group) != "NXprocess" or "sequence_index" not in group:
-        return 0
-    return int(group["sequence_index"][()])
+    found = group.get("sequence_index") if nexus.class_of(group) == "NXprocess" else None
+    return int(nexus.single(found) or 0) if isinstance(found, h5py.Dataset) and found.dtype.kind in "iu" else 0

@@ -8,6 +8,7 @@ from beamhub.config.document import read
 from beamhub.config.mistakes import Mistakes
 from beamhub.processing.rules import fields, verdict
 from beamhub.processing.settings import Settings
+from beamhub.processing.spelling import spelled
 
 
 class RulesCommand:
@@ -47,7 +48,7 @@ def locate(settings: Settings, path: Path) -> tuple[str, str] | None:
     for name, storage in settings.storages.items():
         root, whole = storage.root.resolve(), path.absolute().parent.resolve() / path.name
         if whole.is_relative_to(root):
-            return name, str(whole.relative_to(root))
+            return name, spelled(str(whole.relative_to(root)))
     return None
 
 

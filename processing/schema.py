@@ -16,6 +16,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from beamhub.processing.spelling import shown
+
 
 class Storable(TypeDecorator[str]):
     """Text in which what no database can hold (NUL, half characters) is replaced.
@@ -34,10 +36,10 @@ class Storable(TypeDecorator[str]):
 def storable(text: str) -> str:
     r"""Text as it comes back from a database.
 
-    >>> storable("\ud800")
-    '?'
+    >>> storable("\ud800"), storable("a\udcff.nxs")
+    ('?', 'a\\xff.nxs')
     """
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return shown(text).replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 metadata = MetaData()

@@ -20,9 +20,9 @@ from beamhub.config.document import Document, read
 from beamhub.config.mistakes import Mistakes
 from beamhub.config.watch import watch
 from beamhub.processing.account import OwnAccountRefused, refuse_own_account
-from beamhub.processing.api.events import LARGEST
 from beamhub.processing.api.handler import STORE_AWAY, Hub, Service
 from beamhub.processing.api.routes import application
+from beamhub.processing.api.server import server
 from beamhub.processing.dispatcher import Dispatcher, Places
 from beamhub.processing.executors.dask import DaskExecutor
 from beamhub.processing.executors.executor import Executor
@@ -150,10 +150,10 @@ async def serve(config: Path, url: str, prefix: str, hub: Hub) -> None:
         intake = Intake(store, library, settings)
         stack.callback(intake.close)
         service = Service(settings, store, library, Feed(store), intake, hub)
-        server = HTTPServer(application(service, prefix), max_body_size=2 * LARGEST)
+        http = server(application(service, prefix))
         where = urlsplit(url)
-        server.listen(where.port or 80, where.hostname or "127.0.0.1")
-        stack.push_async_callback(_close, server)
+        http.listen(where.port or 80, where.hostname or "127.0.0.1")
+        stack.push_async_callback(_close, http)
         log.info("listening on %s%s", url, prefix)
         running = Running(service, config, document.text)
         parts = {"dispatcher": running.dispatch, "library": running.refresh, "settings": running.follow}

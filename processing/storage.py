@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from beamhub.processing.spelling import on_disk
+
 if TYPE_CHECKING:
     from beamhub.processing.settings import Settings
 
@@ -28,7 +30,7 @@ def open_beneath(root: Path, path: str, flags: int = os.O_RDONLY) -> int:
 
     Args:
         root: the storage's root; may itself be reached through links.
-        path: relative to the root, as events say it.
+        path: relative to the root.
         flags: as for ``os.open``.
 
     Raises:
@@ -56,6 +58,16 @@ def resolve_beneath(root: Path, path: str) -> Path:
     """
     os.close(open_beneath(root, path, os.O_PATH))
     return Path(os.path.realpath(root)) / path
+
+
+def resolve_raw(root: Path, path: str) -> Path:
+    """The absolute path of a raw file, given as events spell it; see :mod:`beamhub.processing.spelling`.
+
+    Raises:
+        OutsideStorage: as :func:`open_beneath`.
+        OSError: it is not there.
+    """
+    return resolve_beneath(root, on_disk(path))
 
 
 def _check(path: str) -> None:
@@ -135,7 +147,7 @@ class Storage:
         """
         folders = PurePosixPath(self.layout).parts
         depth = next((n for n, part in enumerate(folders, 1) if "{proposal}" in part), 0)
-        return Path(os.path.realpath(self.root)).joinpath(*PurePosixPath(path).parts[:depth])
+        return Path(os.path.realpath(self.root)).joinpath(*PurePosixPath(on_disk(path)).parts[:depth])
 
 
 def storages_of(settings: "Settings") -> dict[str, Storage]:

@@ -276,7 +276,7 @@ class _Process:
 
     def _tail(self) -> str:
         self._read_output()
-        return self._log.decode("utf-8", "replace")
+        return self._log.decode("utf-8", "backslashreplace")[-LOG_TAIL:]
 
 
 def _end_adopted(before: set[int]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 
+from beamhub.processing.spelling import shown
 from beamhub.processing.work import Failure, Outcome, Task
 
 End: TypeAlias = Outcome | Failure
@@ -30,9 +31,9 @@ def read_task(text: str | bytes) -> Task:
 
 
 def end_text(end: End) -> str:
-    """Write an outcome or a failure; :func:`read_end` reads it. What is no Unicode becomes question marks."""
+    """Write an outcome or a failure; :func:`read_end` reads it. Half characters become question marks."""
     told = json.dumps(_END.dump_python(end), ensure_ascii=False, default=str)
-    return told.encode("utf-8", "replace").decode()
+    return shown(told, r"\\x").encode("utf-8", "replace").decode()
 
 
 def read_end(text: str | bytes) -> End:

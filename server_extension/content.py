@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 LARGEST = 64 * 2**20  # bytes of values that are read for one answer
+LARGEST_SPAN = 2**31  # bytes between the first and the last value, which are unpacked to pick every n-th of them
 LARGEST_AS_TEXT = 16 * 2**20  # the same where they are answered as JSON or CSV
 MEMORY = 2 * 2**30  # bytes that answers may need beyond what the libraries take, so that no file fills the machine
 TOO_MUCH = f"it cannot be unpacked within {MEMORY // 2**30} GiB of memory, or is damaged"
@@ -66,26 +67,31 @@ def _of_entity(content: Any, question: Question) -> Any:
     if not isinstance(content, DatasetContent):
         raise TypeError("is no dataset")
     most = LARGEST_AS_TEXT if question.what == "data" and question.format in ("json", "csv") else LARGEST
-    if size_of(content, question.selection) > most:
+    size, span = size_of(content, question.selection)
+    if size > most:
         raise ValueError(f"is more than {most} bytes; select a part of it")
+    if span > LARGEST_SPAN:
+        raise ValueError(f"lies over more than {LARGEST_SPAN} bytes; select what lies closer together")
     if question.what == "stats":
         return encode(content.data_stats(question.selection), "json")
     return encode(content.data(question.selection, question.flatten, question.dtype), question.format)
 
 
-def size_of(content: Any, selection: str | None) -> int:
-    """How many bytes a selection of a dataset is, found out without reading it."""
+def size_of(content: Any, selection: str | None) -> tuple[int, int]:
+    """How many bytes a selection of a dataset is, and over how many it lies; found out without reading it."""
     from h5grove.utils import parse_slice
 
     described = content.metadata()
     shape = described["shape"] or ()
     members = parse_slice(selection) if selection else ()
-    sizes = [
-        1 if isinstance(member, int) else len(range(*member.indices(length)))
+    picked = [
+        range(1) if isinstance(member, int) else range(*member.indices(length))
         for member, length in zip(members, shape, strict=False)
     ]
-    values = math.prod(sizes) * math.prod(shape[len(sizes) :])
-    return int(values * described["type"].get("size", 1))
+    each = math.prod(shape[len(picked) :]) * described["type"].get("size", 1)
+    values = math.prod(len(some) for some in picked)
+    span = math.prod(abs(some[-1] - some[0]) + 1 if some else 0 for some in picked)
+    return int(values * each), int(span * each)
 
 
 def bound_memory() -> None:
@@ -107,10 +113,14 @@ def _told(error: Exception) -> str:
     """What is wrong, as a sentence."""
     if isinstance(error, MemoryError) or any(words in str(error) for words in FAILED):
         return TOO_MUCH
+    if isinstance(error, SystemError) and error.__cause__ is not None:  # how h5py passes on what it met in a walk
+        return str(error.__cause__)[:300]
     return str(error)[:300] or type(error).__name__
 
 
 def _sent(response: Any) -> tuple[bytes, dict[str, str]]:
+    if len(response.content) > 2 * LARGEST:  # of names, since values are measured beforehand
+        raise ValueError(f"is more than {2 * LARGEST} bytes; ask for a group further down")
     return response.content, response.headers
 
 

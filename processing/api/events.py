@@ -2,10 +2,8 @@
 
 from beamhub.processing.access import INGEST
 from beamhub.processing.api.handler import ApiHandler
-from beamhub.processing.errors import NotAllowed, TooLarge
+from beamhub.processing.errors import NotAllowed
 from beamhub.processing.sources.http import file_event, read_events
-
-LARGEST = 4 * 2**20  # bytes of one request
 
 
 class Events(ApiHandler):
@@ -15,8 +13,6 @@ class Events(ApiHandler):
 
     async def post(self) -> None:
         """Take one event or a batch in, all or none."""
-        if len(self.request.body) > LARGEST:
-            raise TooLarge(f"{len(self.request.body)} bytes are more than {LARGEST}; send smaller batches")
         if self.identity.kind != "service":
             raise NotAllowed("only services of the Hub may send events, with their own token", "sender")
         headers = dict(self.request.headers.get_all())

@@ -21,6 +21,7 @@ from beamhub.processing.event import LONGEST_PATH, FileEvent, Kind, identity
 from beamhub.processing.sources.kernel import KernelNews, News
 from beamhub.processing.sources.mounts import TELLING, file_system_of
 from beamhub.processing.sources.source import Sink
+from beamhub.processing.spelling import spelled
 
 log = logging.getLogger(__name__)
 BATCH = 500  # events of one transaction
@@ -264,12 +265,8 @@ class FilesystemSource:
         relative = os.path.relpath(path, self._root)
         if any(self._ignored(part) for part in relative.split("/")):
             return None
-        try:
-            length = len(relative.encode())
-        except UnicodeEncodeError:
-            log.warning("a file in %s has a name that is not UTF-8 and is not looked at: %r", self._root, relative)
-            return None
-        if length > LONGEST_PATH:
+        relative = spelled(relative)
+        if len(relative.encode()) > LONGEST_PATH:
             log.warning(
                 "a path in %s is longer than %d bytes and is not looked at: %s…", self._root, LONGEST_PATH, path[:99]
             )

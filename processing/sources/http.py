@@ -14,6 +14,7 @@ from beamhub.processing.api.body import first_mistake, read_json, refuse_unstora
 from beamhub.processing.errors import BadRequest, NotAllowed
 from beamhub.processing.event import LONGEST_PATH, FileEvent
 from beamhub.processing.settings import HttpSettings, Settings
+from beamhub.processing.spelling import on_disk, shown, spelled
 
 TYPES: dict[str, Literal["closed", "removed", "restored"]] = {
     "org.beamhub.file.closed": "closed",
@@ -60,7 +61,11 @@ def read_events(content_type: str, headers: Mapping[str, str], body: bytes) -> l
         return [_event(one, str(number)) for number, one in enumerate(found)]
     if kind == "application/cloudevents+json":
         return [_event(read_json(body), "")]
-    attributes = {name[3:].lower(): unquote(value) for name, value in headers.items() if name.lower().startswith("ce-")}
+    attributes = {
+        name[3:].lower(): shown(unquote(value, errors="surrogateescape"))
+        for name, value in headers.items()
+        if name.lower().startswith("ce-")
+    }
     if not attributes:
         raise BadRequest(
             "no CloudEvent: send application/cloudevents+json, a batch of them, or ce- headers with JSON data"
@@ -81,8 +86,8 @@ def file_event(event: CloudEvent, sender: str, settings: Settings) -> FileEvent:
     storage = settings.storages.get(event.data.storage)
     if storage is None:
         raise BadRequest(f"data.storage: there is no storage {event.data.storage[:100]!r}")
-    path = PurePosixPath(event.subject)
-    too_long = len(event.subject.encode()) > LONGEST_PATH
+    path = PurePosixPath(spelled(on_disk(event.subject)))  # which may be written in two ways
+    too_long = len(str(path).encode()) > LONGEST_PATH
     if path.is_absolute() or ".." in path.parts or not path.parts or too_long:
         raise BadRequest(f"subject: {event.subject[:100]!r} is no path below the storage's root")
     version = f"{sender}|{event.source}|{event.id}" if event.type.endswith(".closed") else ""  # others tell of a path

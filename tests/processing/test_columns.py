@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import psutil
 import pytest
+from services import hostile
 
 from beamhub.processing import column_reader
 from beamhub.processing.column_reader import ColumnReader
@@ -114,6 +115,29 @@ def test_a_file_that_is_gone_or_lies_outside_of_the_storage_has_no_columns(tmp_p
     found, why = read_columns(root, path, {"c": "entry/title"})
     assert found == {"c": None}
     assert path in why
+
+
+@pytest.mark.promise("bad input")
+@pytest.mark.parametrize(
+    "make",
+    [
+        hostile.terabytes,
+        hostile.strings,
+        hostile.long_string,
+        hostile.wide_chunk,
+        hostile.no_filter,
+        hostile.references,
+        hostile.compound,
+        hostile.circles,
+    ],
+)
+def test_what_is_no_single_value_is_no_column_whatever_it_stands_for_and_the_next_file_is_read(reader, tmp_path, make):
+    write(tmp_path)
+    with h5py.File(tmp_path / "b.nxs", "w") as file:
+        make(file, "bad")
+    found, why = reader.read(tmp_path, "b.nxs", {"c": "bad"}, 20)
+    assert (found, why) == ({"c": None}, "no single text or number at bad")
+    assert reader.read(tmp_path, "a.nxs", {"c": "entry/title"}, 20)[0] == {"c": "LaB6"}
 
 
 def test_the_reader_answers_again_and_again_from_one_process(reader, tmp_path):

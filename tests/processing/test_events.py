@@ -5,6 +5,7 @@ import pytest
 from services.api import Bench, serving
 from sqlalchemy.exc import OperationalError
 
+from beamhub.processing.api.server import LARGEST
 from beamhub.processing.settings import Settings
 from beamhub.processing.sources.http import CloudEvent, file_event
 
@@ -71,6 +72,20 @@ def test_events_may_have_their_attributes_in_headers(bench):
     answer = post(bench, {"storage": "beamline", "size": 5}, "application/json", **headers)
     assert answer.status_code == 200, answer.text
     assert files(bench, "red/scan1/hé.nxs")[0].size == 5
+
+
+@pytest.mark.parametrize("subject", ["red/scan1/h%FF.nxs", r"red/scan1/h\xff.nxs"])
+def test_a_path_that_is_not_utf8_may_be_told_of_by_its_bytes_and_by_its_spelling(bench, subject):
+    told = event(f"bytes {len(subject)}", subject)
+    headers = {f"ce-{name}": value for name, value in told.items() if name != "data"}
+    assert post(bench, {"storage": "beamline"}, "application/json", **headers).json()["new"] == 1
+    assert files(bench, r"red/scan1/h\xff.nxs")[0].name == r"h\xff.nxs"
+
+
+@pytest.mark.parametrize("subject", [r"red/scan1/\xc3\xa9.nxs", "red/scan1/é.nxs"])
+def test_a_path_that_is_told_of_in_two_ways_is_one(bench, subject):
+    assert post(bench, event(f"two ways {subject}", subject)).json()["new"] == 1
+    assert files(bench, "red/scan1/é.nxs")
 
 
 @pytest.mark.promise("bad input")
@@ -178,10 +193,40 @@ def test_a_request_without_event_says_what_to_send(bench):
     assert "application/cloudevents+json" in post(bench, {}, "application/json").json()["message"]
 
 
+BINARY = {f"ce-{name}": value for name, value in event("filled").items() if name != "data"}
+WAYS = {
+    "structured": (STRUCTURED, {}),
+    "batch": (BATCH, {}),
+    "binary": ("application/json", BINARY),
+}
+
+
+def pieces(size):
+    """A body that is sent in chunks, so that nobody knows beforehand how long it is."""
+    yield from (b"x" * 2**20 for _ in range(size // 2**20))
+
+
 @pytest.mark.promise("bad input")
-def test_too_much_at_once_is_refused(bench):
-    answer = post(bench, event(filler="x" * 5 * 2**20))
-    assert (answer.status_code, answer.json()["reason"]) == (413, "too-large")
+@pytest.mark.parametrize("size", [5 * 2**20, 9 * 2**20, 100 * 2**20], ids=["5 MiB", "9 MiB", "100 MiB"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["of known length", "chunked"])
+@pytest.mark.parametrize("way", WAYS)
+def test_too_much_at_once_is_refused_as_all_is_and_the_next_event_taken(bench, way, chunked, size):
+    kind, headers = WAYS[way]
+    known = {} if chunked else {"Content-Length": str(size)}
+    answer = bench.ask(
+        "ingester", "POST", "events", content=pieces(size), headers={"Content-Type": kind} | headers | known
+    )
+    assert (answer.status_code, answer.json()["reason"], answer.json()["code"]) == (413, "too-large", 413)
+    assert "send smaller batches" in answer.json()["message"]
+    assert post(bench, event(1, "red/scan1/one.nxs")).status_code == 200
+
+
+@pytest.mark.promise("bad input")
+def test_a_body_of_just_the_size_that_is_taken_is_read(bench):
+    body = json.dumps(event("filled", filler="")).encode()
+    filled = body.replace(b'"filler": ""', b'"filler": "' + b"x" * (LARGEST - len(body)) + b'"')
+    assert post(bench, filled).status_code == 200
+    assert post(bench, filled + b" ").status_code == 413
 
 
 def test_while_the_store_is_away_nothing_is_taken_and_the_sender_is_told_to_come_again(bench, monkeypatch):

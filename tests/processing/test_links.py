@@ -2,6 +2,7 @@ import h5py
 import numpy as np
 import pytest
 
+from beamhub.processing import links
 from beamhub.processing.functions import DataError
 from beamhub.processing.links import check_links
 
@@ -152,3 +153,43 @@ def test_hdf5_does_look_in_the_working_directory_for_what_is_not_beside_the_file
     monkeypatch.chdir(working)
     with h5py.File(raw) as file:
         assert file["entry/link"][()] == 42
+
+
+def deep(file):
+    """Groups within groups, of which HDF5 would name the last one with 40,000 characters."""
+    group = h5py.h5g.open(file.id, b"/")
+    for _ in range(20_000):
+        made = h5py.h5r.create(group, b"g", h5py.h5r.OBJECT) if h5py.h5g.create(group, b"g") else None
+        group = h5py.h5r.dereference(made, file.id)
+    group.links.create_external(b"link", b"../../theirs/scan/data.h5", b"/counts")
+
+
+def wide(file):
+    group = h5py.h5g.open(file.id, b"/")
+    for number in range(20_000):
+        group.links.create_soft(b"%d" % number, b"/nowhere")
+    external_link("../../theirs/scan/data.h5")(file)
+
+
+def cyclic(file):
+    for name in ("a", "b"):
+        file.create_group(name)
+    file["a/b"], file["b/a"], file["a/a"], file["b/root"] = file["b"], file["a"], file["a"], file["/"]
+    file["a/soft"] = h5py.SoftLink("/a/soft")
+    external_link("../../theirs/scan/data.h5")(file)
+
+
+@pytest.mark.parametrize("shape", [deep, wide, cyclic])
+@pytest.mark.promise("bad input")
+@pytest.mark.timeout(60)
+def test_a_reference_is_found_in_groups_however_deep_and_wide_they_are_and_lead_in_circles(storage, shape):
+    raw = raw_file(storage, shape)
+    with pytest.raises(DataError, match=r"theirs/scan/data\.h5, which lies outside"):
+        check_links(raw, storage / "ours")
+
+
+@pytest.mark.promise("bad input")
+def test_more_objects_than_any_measurement_has_are_refused(storage, monkeypatch):
+    monkeypatch.setattr(links, "MOST_LINKS", 1000)
+    with pytest.raises(DataError, match=r"master\.h5 has more than 1000 groups, datasets and links"):
+        check_links(raw_file(storage, lambda file: [file.create_group(str(n)) for n in range(1000)]), storage / "ours")

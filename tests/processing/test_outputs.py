@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,8 +7,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from services import hostile
 
 from beamhub.catalog.records import Plot, Scalar
+from beamhub.processing import nexus
+from beamhub.processing.child import address_space
 from beamhub.processing.functions import Summary, definition_of, function
 from beamhub.processing.outputs import Execution, WrongOutput, check_output, finish, output_name
 from beamhub.processing.work import Task, finite
@@ -144,6 +148,107 @@ def test_the_plot_is_json_without_nan(tmp_path):
     text = (task.folder / outcome.plot).read_text()
     assert "NaN" not in text
     assert Plot.model_validate_json(text).curves[0].y == [0.0, None, 4.0, 6.0]
+
+
+BOMBS = {
+    "terabytes": (hostile.terabytes, f"has {hostile.FAR} values, a curve at most"),
+    "an image of terabytes": (hostile.sheet, "an image that is drawn at most"),
+    "a chunk of 3 GiB": (hostile.wide_chunk, "no plot: "),
+    "a filter that is nowhere": (hostile.no_filter, "no plot: .*plugin"),
+    "references": (hostile.references, "no plot: "),
+    "a type of the user's own": (hostile.compound, "no plot: "),
+    "bytes of no type": (hostile.opaque, "no plot: "),
+    "no lines": (hostile.no_lines, "no preview: "),
+}
+
+
+@pytest.mark.promise("bad input")
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_an_output_whose_picture_would_fill_the_machine_is_a_result_and_the_log_says_why_there_is_none(
+    tmp_path, capsys, bomb
+):
+    make, says = BOMBS[bomb]
+
+    def write(file):
+        data = entry_with_curve(file)
+        del data["I"], data["Q"], data.attrs["axes"]
+        make(data, "I")
+
+    with address_space(2**28):
+        outcome = finished(task_in(tmp_path / "1.part"), write)
+    assert (outcome.output, outcome.plot, outcome.preview) == ("raw-average.nxs", "", "")
+    assert re.search(says, capsys.readouterr().err)
+
+
+@pytest.mark.promise("bad input")
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("part", "make"),
+    [("Q", hostile.terabytes), ("errors", hostile.terabytes), ("Q", hostile.small_outside)],
+)
+def test_an_axis_that_does_not_fit_is_not_unpacked(tmp_path, capsys, part, make):
+    def write(file):
+        data = entry_with_curve(file)
+        data.pop(part, None)
+        make(data, part)
+
+    with address_space(2**28):
+        assert finished(task_in(tmp_path / "1.part"), write).plot == ""
+    told = capsys.readouterr().err
+    assert re.search("no plot: /entry/curve.* has (1000000000000|1000) values|4 values and 10+", told)
+
+
+@pytest.mark.promise("bad input")
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "make",
+    [
+        hostile.strings,
+        hostile.long_string,
+        hostile.terabytes,
+        hostile.no_filter,
+        hostile.references,
+        hostile.circles,
+        hostile.depth,
+    ],
+)
+@pytest.mark.parametrize("name", ["title", "beamhub_before/sequence_index"])
+def test_what_is_wrong_beside_a_curve_costs_neither_its_plot_nor_its_provenance(tmp_path, make, name):
+    def write(file):
+        entry = entry_with_curve(file).parent
+        group(entry, "beamhub_before", NX_class="NXprocess")
+        inside, _, last = name.rpartition("/")
+        make(entry[inside or "."], last)
+
+    task = task_in(tmp_path / "1.part")
+    with address_space(2**28):
+        outcome = finished(task, write)
+    assert (outcome.plot, outcome.preview) == ("plot.json", "preview.png")
+    with h5py.File(task.folder / outcome.output) as file:
+        assert "beamhub" in file["entry"]
+
+
+@pytest.mark.parametrize("make", [hostile.nothing, hostile.not_numbers])
+@pytest.mark.promise("bad input")
+def test_a_curve_without_values_is_a_plot_without_a_line(tmp_path, make):
+    def write(file):
+        data = entry_with_curve(file)
+        del data["I"], data["Q"], data.attrs["axes"]
+        make(data, "I")
+
+    outcome = finished(task_in(tmp_path / "1.part"), write)
+    assert (outcome.plot, outcome.preview) == ("plot.json", "preview.png")
+    assert not any(outcome.sparkline)
+
+
+@pytest.mark.promise("bad input")
+def test_of_more_groups_than_any_result_has_the_first_are_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(nexus, "MOST_ITEMS", 50)
+    with h5py.File(tmp_path / "wide.nxs", "w") as file:
+        for number in range(100):
+            curve(file, f"{number:03}")
+        assert len(nexus.contents(file).plottable) == 49
 
 
 @pytest.mark.parametrize(

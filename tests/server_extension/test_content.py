@@ -4,6 +4,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from services import hostile
 
 from beamhub.server_extension import content as module
 from beamhub.server_extension.content import Question, read
@@ -59,6 +60,22 @@ def test_more_than_can_be_answered_is_refused_before_it_is_read(path, what):
     with pytest.raises(ValueError, match="select a part"):
         read(path, Question(what, "/entry/huge", selection="0:200"))
     assert asked(path, "data", "/entry/huge", selection="0,0,0:2") == [0.0, 0.0]
+
+
+@pytest.mark.promise("bad input")
+def test_more_names_than_can_be_answered_are_refused(path, monkeypatch):
+    monkeypatch.setattr(module, "LARGEST", 10)
+    with pytest.raises(ValueError, match="ask for a group further down"):
+        read(path, Question("paths"))
+
+
+@pytest.mark.promise("bad input")
+def test_a_few_values_from_all_over_terabytes_are_refused_before_they_are_unpacked(path):
+    with h5py.File(path, "a") as file:
+        hostile.terabytes(file, "bomb")
+    with pytest.raises(ValueError, match="select what lies closer together"):
+        read(path, Question("data", "/bomb", selection=f"::{hostile.FAR // 10}"))
+    assert asked(path, "data", "/bomb", selection=f"{hostile.FAR // 2}:{hostile.FAR // 2 + 9}:4") == [1.0, 1.0, 1.0]
 
 
 def test_as_text_less_is_answered_than_as_bytes(path, monkeypatch):

@@ -1,12 +1,16 @@
 """Files are read in a child: what hangs or dies there stops nothing here."""
 
 import asyncio
+import contextlib
+import json
 import os
 import signal
 import zlib
 
 import h5py
 import pytest
+from services import hostile
+from services.hostile import zeros
 
 from beamhub.server_extension import reader as module
 from beamhub.server_extension.content import Question
@@ -75,15 +79,6 @@ async def test_the_child_has_no_token(reader, path, monkeypatch):
         assert b"alices-token" not in file.read()
 
 
-def zeros(count: int) -> bytes:
-    """So many zeros (a multiple of 16 MiB), compressed; made of one block again and again, so that it takes no time."""
-    block = 16 * 2**20
-    packer = zlib.compressobj(9, wbits=-15)
-    packed = packer.compress(bytes(block)) + packer.flush(zlib.Z_FULL_FLUSH)
-    checksum = ((count % 65521) << 16) | 1  # Adler's, of zeros
-    return b"\x78\x9c" + packed * (count // block) + b"\x03\x00" + checksum.to_bytes(4, "big")
-
-
 def test_the_zeros_are_what_zlib_unpacks():
     assert zlib.decompress(zeros(2**25)) == bytes(2**25)
 
@@ -105,3 +100,64 @@ async def test_a_small_file_that_unpacks_to_gigabytes_is_refused_and_the_next_on
     assert peak * 1024 < 2.5 * 2**30
     assert (await reader.read(path, DATA))[0] == b"[1.0,2.0]"
     assert reader._child.pid == child
+
+
+QUESTIONS = {
+    "terabytes": (hostile.terabytes, "data", "select a part"),
+    "terabytes for statistics": (hostile.terabytes, "stats", "select a part"),
+    "an image of terabytes": (hostile.sheet, "data", "select a part"),
+    "strings": (hostile.strings, "data", "select a part"),
+    "a string of gigabytes": (hostile.long_string, "data", "select a part"),
+    "a filter that is nowhere": (hostile.no_filter, "data", "plugin"),
+}
+
+
+@pytest.mark.promise("bad input")
+@pytest.mark.parametrize("asked", QUESTIONS)
+async def test_what_cannot_be_shown_of_an_output_is_refused_and_the_same_child_answers_on(reader, path, asked):
+    make, what, says = QUESTIONS[asked]
+    with h5py.File(path, "a") as file:
+        make(file, "bad")
+    with pytest.raises(CannotRead, match=says):
+        await reader.read(path, Question(what, "/bad"))
+    child = reader._child.pid
+    assert (await reader.read(path, DATA))[0] == b"[1.0,2.0]"
+    assert reader._child.pid == child
+
+
+@pytest.mark.promise("bad input")
+@pytest.mark.parametrize("what", ["data", "stats", "meta", "attr"])
+@pytest.mark.parametrize("make", [hostile.nothing, hostile.not_numbers, hostile.references, hostile.compound])
+async def test_odd_data_is_answered_or_refused_and_the_next_question_answered(reader, path, what, make):
+    with h5py.File(path, "a") as file:
+        make(file, "odd")
+    with contextlib.suppress(CannotRead):
+        content, _ = await reader.read(path, Question(what, "/odd"))
+        json.loads(content)
+    assert (await reader.read(path, DATA))[0] == b"[1.0,2.0]"
+
+
+@pytest.mark.promise("bad input")
+async def test_what_goes_wrong_in_the_middle_of_a_walk_is_said_in_hdf5s_words(reader, path):
+    with h5py.File(path, "a") as file:
+        file["circle"] = h5py.SoftLink("/circle")
+    with pytest.raises(CannotRead, match="too many links"):
+        await reader.read(path, Question("paths", "/"))
+
+
+@pytest.mark.promise("bad input")
+@pytest.mark.parametrize("what", ["meta", "attr", "paths"])
+async def test_what_is_deep_or_leads_in_circles_is_answered_or_given_up_in_time(reader, path, what, monkeypatch):
+    with h5py.File(path, "a") as file:
+        hostile.circles(file, "circles")
+        hostile.depth(file, "deep", 1000)
+    await reader.read(path, DATA)
+    child = reader._child
+    monkeypatch.setattr(module, "TIMEOUT_S", 5.0)
+    with contextlib.suppress(Hangs, CannotRead):
+        await reader.read(path, Question(what, "/"))
+    monkeypatch.setattr(module, "TIMEOUT_S", 30.0)
+    assert (await reader.read(path, DATA))[0] == b"[1.0,2.0]"
+    if child is not reader._child:
+        await child.wait()
+        child._transport.close()

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import HTTPError
 
 from beamhub.catalog.records import Scalar
 from beamhub.processing.api.handler import Service
 from beamhub.processing.api.routes import application
+from beamhub.processing.api.server import server
 from beamhub.processing.event import FileEvent, identity
 from beamhub.processing.feed import Feed
 from beamhub.processing.intake import Intake
@@ -185,15 +185,15 @@ class Bench:
 async def listening(bench: Bench) -> AsyncIterator[Bench]:
     """The bench's API on a free port, in this loop."""
     service = bench.service()
-    server = HTTPServer(application(service, PREFIX), max_body_size=8 * 2**20)
+    http = server(application(service, PREFIX))
     socket, port = bind_unused_port()
-    server.add_socket(socket)
+    http.add_socket(socket)
     bench.running, bench.url = service, f"http://127.0.0.1:{port}{PREFIX}api/v1/"
     try:
         yield bench
     finally:
-        server.stop()
-        await server.close_all_connections()
+        http.stop()
+        await http.close_all_connections()
 
 
 @contextlib.contextmanager

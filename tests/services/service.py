@@ -37,7 +37,9 @@ HEAD = """
 store: sqlite:///beamhub.db
 single_user: true
 storages: {beamline: {root: raw, layout: "{proposal}/{scan}"}}
-sources: {watched: {kind: filesystem, storage: beamline, settle: 0.2s}}
+sources:
+  watched: {kind: filesystem, storage: beamline, settle: 0.2s}
+  posted: {kind: http, senders: {detector: {storages: [beamline], prefixes: [red/posted]}}}
 functions: [functions]
 """
 
@@ -142,7 +144,7 @@ class Running:
         """One request to its API; 599 where nobody answers."""
         url = f"http://127.0.0.1:{self.port}/services/beamhub/api/v1/{path}"
         try:
-            headers = {"Authorization": f"token {who}", **more.pop("headers", {})}
+            headers = {"Authorization": f"token {who}"} | more.pop("headers", {})
             return httpx.request(method, url, headers=headers, timeout=10, **more)
         except httpx.TransportError:
             return httpx.Response(599)
