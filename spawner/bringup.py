@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from beamhub.spawner.sites.site import SiteMixin, Truth
 TAKEN = "Somebody else's program listens at port {port} of {title}, which was to be your server's. "
 LOADING = "Your server is there, its programs are being loaded"
 AGAIN = "Your server runs, the Hub waits until it answers"
+LAST_LINES = " Its last lines:\n"
 LOOK = 0.5  # seconds between two looks at the snapshot's truth; news from the site come at once
 
 
@@ -92,7 +94,20 @@ async def is_there(url: str, path: str, listens: Callable[[str, int], Awaitable[
 async def obituary(child: SiteMixin, message: str) -> str:
     """What happened, what to do, and the last lines of the server's log."""
     if child.truth() is Truth.DEAD:
-        code = child.exit_code()
-        message += f" It ended with code {code}. Start it again; if it happens again, show this to the operator."
+        message += f" {in_words(child.exit_code())} Start it again; if it happens again, show this to the operator."
     lines = await child.last_lines()
-    return f"{message} Its last lines:\n{lines}" if lines else message
+    return f"{message}{LAST_LINES}{lines}" if lines else message
+
+
+def in_words(code: int) -> str:
+    """An exit code; what a signal ended has its number with a minus.
+
+    >>> in_words(7), in_words(-15)
+    ('It ended with code 7.', 'It was ended from outside (SIGTERM).')
+    """
+    if code >= 0:
+        return f"It ended with code {code}."
+    if -code == signal.SIGKILL:
+        return "It was killed from outside (SIGKILL), as the system does with what takes too much memory."
+    names = {one.value: one.name for one in signal.Signals}
+    return f"It was ended from outside ({names.get(-code, f'signal {-code}')})."

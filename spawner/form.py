@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from beamhub.config.quantities import format_duration, format_size
+from beamhub.spawner.bringup import LAST_LINES
 from beamhub.spawner.catalogue import Catalogue, Choice, Profile
 from beamhub.spawner.errors import Refused
 from beamhub.spawner.placement import in_words, place
@@ -33,14 +34,15 @@ def render(
         estimates: of each site.
         filled: options to begin with: those of a link, of a refused form, or of last time.
         last: what was chosen last time, in words.
-        ended: how the last server ended, if by itself.
+        ended: how the last server ended, if by itself; the last lines of its log are folded up.
     """
     cards = [_card(catalogue, name, profile, groups, estimates, filled) for name, profile in catalogue.profiles.items()]
     if not any(card["checked"] for card in cards):
         first = next((card for card in cards if card["allowed"]), None)
         if first is not None:
             first["checked"] = True
-    return _jinja.get_template("cards.html").render(cards=cards, last=last, ended=ended)
+    ended, _, lines = ended.partition(LAST_LINES)
+    return _jinja.get_template("cards.html").render(cards=cards, last=last, ended=ended, lines=lines)
 
 
 def read(form: Mapping[str, Any]) -> dict[str, Any]:

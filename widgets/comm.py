@@ -6,10 +6,12 @@ kernel answers with one of the same ``view`` and ``id``:
 * page: ``{"view": "a", "id": 7, "method": "GET", "path": "v1/runs", "query": [["limit", "100"]], "body": null, …}``
 * kernel: ``{"view": "a", "id": 7, "status": 200, "type": "application/json"}``, the body's bytes as the one buffer.
 
-``path`` is named as the extension names it: ``v1/…`` goes to the service, ``chunk/NAME`` is a part of the bundle. With
-``{"view": "a", "listen": ["proposal", …], "last": 12}`` a view asks for changes since ``last``, the ``seq`` of what it
-shows, or null; from then on a thread sends ``{"view": "a", "event": "change" | "reset" | "proposals" | "status",
-"data": …}``, also while the kernel computes, until the view says ``"listen": null``. No message holds a token.
+A thread asks the service, so that a cell does not wait for one that hangs; answers may come in another order than
+their questions. ``path`` is named as the extension names it: ``v1/…`` goes to the service, ``chunk/NAME`` is a part of
+the bundle. With ``{"view": "a", "listen": ["proposal", …], "last": 12}`` a view asks for changes since ``last``, the
+``seq`` of what it shows, or null; from then on a thread sends ``{"view": "a", "event": "change" | "reset" |
+"proposals" | "status", "data": …}``, also while the kernel computes, until the view says ``"listen": null``. No message
+holds a token.
 """
 
 import contextlib
@@ -37,7 +39,7 @@ Send = Callable[[dict[str, Any], list[bytes]], None]
 
 
 class Relay:
-    """Answers a page's messages, and passes changes on from a thread of its own.
+    """Answers a page's messages and passes changes on, from threads of their own.
 
     Args:
         service: whom to ask; None where there is none, which every answer then says.
@@ -53,14 +55,18 @@ class Relay:
         self._followers: dict[str, _Follower] = {}  # by view, the oldest first
 
     def receive(self, message: Any) -> None:
-        """Answer one message of the page; what is not understood is not answered."""
+        """Begin to answer one message of the page; what is not understood is not answered."""
         if not isinstance(message, dict):
             return
         view = str(message.get("view", ""))
         if "listen" in message:
             self._listen(view, message["listen"], message.get("last"))
         elif isinstance(message.get("id"), int) and isinstance(message.get("path"), str):
-            status, kind, body = self._answer(message)
+            threading.Thread(target=self._reply, args=(view, message), name="beamhub relay", daemon=True).start()
+
+    def _reply(self, view: str, message: dict[str, Any]) -> None:
+        status, kind, body = self._answer(message)
+        with contextlib.suppress(Exception):  # the page may be gone; nobody is left to tell
             self._send({"view": view, "id": message["id"], "status": status, "type": kind}, [body])
 
     def close(self) -> None:
@@ -108,7 +114,7 @@ class Relay:
                 json=message.get("body"),
                 headers={**self._service.headers, **_key(message)},
             )
-        except (httpx.HTTPError, ValueError, TypeError) as error:
+        except (httpx.HTTPError, ValueError, TypeError, RuntimeError) as error:  # the last: closed meanwhile
             return _problem(503, f"the processing service does not answer ({type(error).__name__})")
         return answer.status_code, answer.headers.get("Content-Type", ""), answer.content
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from services.demo import RunningDemo
@@ -291,6 +292,24 @@ def test_without_the_page_configuration_the_kernel_relays(page, demo):
     expect(row(page, name)).to_have_attribute("data-state", "done")
     row(page, name).click()
     expect(page.locator(".bh-plot[data-curves='4']")).to_be_visible()
+
+
+@pytest.mark.promise("kills of the service")
+def test_while_the_service_hangs_cells_run_although_the_kernel_relays(page, demo):
+    (service,) = [
+        one for one in map(psutil.Process, demo.processes())
+        if one.cmdline()[1:4] == ["-m", "beamhub.config.command", "processing"]
+    ]  # fmt: skip
+    service.suspend()
+    try:
+        search(page, "by-comm")  # asks the service, through the kernel
+        page.wait_for_timeout(1000)
+        run_cell(page, 2, "print(6 * 7)")
+        output = page.locator(".jp-Notebook .jp-CodeCell").nth(2).locator(".jp-OutputArea-output")
+        expect(output).to_have_text("42", timeout=15_000)  # a question waits for 30 s
+    finally:
+        service.resume()
+    expect(row(page, "by-comm")).to_have_count(1)
 
 
 @pytest.mark.promise("access")

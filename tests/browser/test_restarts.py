@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from browser.test_main_job import CHROMIUM, READY, kernel_idle, run_cell, search, write_file
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from services.demo import RunningDemo
+from services.workbench import gone
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600), pytest.mark.promise("kills of the service")]
 expect.set_options(timeout=40_000)
@@ -171,3 +173,47 @@ def test_a_page_that_stays_open_while_its_server_is_restarted_waits_and_shows_ev
     assert re.search(r"&last=\d+$", streams[-1])
     assert not [each for each in asked if "limit=100" in each]  # only what changed was asked for
     shows(page, "sans2d_33837_server", names)
+
+
+def leave_behind(page: Page, server: psutil.Process) -> list[psutil.Process]:
+    """Start a kernel, a shell, and a program that only the server's mark tells of; all that the server has then."""
+    for kind in ("kernels", "terminals"):
+        page.evaluate(ASK, ["POST", f"/user/demo/api/{kind}"])
+    forgotten = ["sh", "-c", "sleep 600 > /dev/null & echo $!"]
+    left = subprocess.run(forgotten, env=server.environ(), start_new_session=True, capture_output=True, check=True)
+    every = [server, *server.children(recursive=True), psutil.Process(int(left.stdout))]
+    assert len(every) >= 4
+    return every
+
+
+@pytest.mark.parametrize("killed", ["the server alone", "with all that it started"])
+def test_after_the_server_was_killed_nothing_of_it_stays_and_the_page_goes_on_when_it_was_started_again(
+    page, demo, killed
+):
+    words = f"sans2d_33837_{len(killed)}"
+    search(page, words)
+    names = [write_file(demo, f"{len(killed)}-before")]
+    shows(page, words, names)
+    server = process(demo, "jupyterhub-singleuser")
+    every = leave_behind(page, server)
+    for one in every if killed == "with all that it started" else [server]:
+        one.kill()
+    live = page.locator(".bh-live")
+    expect(live).to_have_text(
+        re.compile(r"^○ not live since \d\d:\d\d:\d\d: waiting for the notebook server, which does not run: start it")
+    )
+    names.append(write_file(demo, f"{len(killed)}-away"))
+    assert [one for one in every if not gone(one, 20)] == []
+    tab = page.context.new_page()
+    tab.goto(f"{demo.url}/hub/spawn")
+    said = tab.locator(".alert")
+    expect(said).to_contain_text("It was killed from outside (SIGKILL)")
+    expect(said.locator("pre")).to_be_hidden()
+    said.get_by_text("Its last lines").click()
+    expect(said.locator("pre")).to_contain_text("ServerApp")
+    start(tab)
+    names.append(write_file(demo, f"{len(killed)}-starting"))
+    expect(live).to_have_text("● live")
+    tab.close()
+    names.append(write_file(demo, f"{len(killed)}-after"))
+    shows_now(page, names)

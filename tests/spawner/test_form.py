@@ -76,8 +76,10 @@ def test_fields_that_the_form_does_not_have_are_passed_on_to_be_refused():
 
 
 def test_a_server_that_ended_by_itself_is_said(catalogue):
-    html = form.render(catalogue, set(), {"here": NOW}, {}, ended="its <time> was up")
-    assert "Your last server ended by itself: its &lt;time&gt; was up" in html
+    html = form.render(catalogue, set(), {"here": NOW}, {}, ended="Its <time> was up. Its last lines:\n<a>\nb")
+    assert "Its &lt;time&gt; was up.\n" in html
+    assert re.search(r"<details.*<pre[^>]*>&lt;a&gt;\nb</pre></details>", html)
+    assert "<details" not in form.render(catalogue, set(), {"here": NOW}, {}, ended="Its time was up.")
 
 
 def test_last_time_is_said_in_words(catalogue):

@@ -1,11 +1,13 @@
 """Requests and changes through the kernel."""
 
 import json
+import socket
 import threading
 
 import pytest
 from services.api import Bench, serving
 from services.scripted import Answer, scripted
+from services.workbench import wait_for
 
 from beamhub.catalog import Service
 from beamhub.widgets import comm as module
@@ -41,7 +43,9 @@ def relay(service):
 
 
 def ask(relay: Relay, path: str, method: str = "GET", **more) -> tuple[int, bytes]:
+    asked = len(relay.sent)
     relay.receive({"view": "v", "id": 7, "method": method, "path": path, **more})
+    wait_for(lambda: len(relay.sent) > asked)
     content, buffers = relay.sent[-1]
     assert (content["view"], content["id"]) == ("v", 7)
     return content["status"], buffers[0]
@@ -116,10 +120,23 @@ def test_views_of_pages_that_were_closed_do_not_pile_up(relay, monkeypatch):
     assert list(relay._followers) == ["two", "three"]
 
 
+def test_a_service_that_hangs_holds_up_neither_the_kernel_nor_other_answers():
+    sent: list = []
+    with socket.create_server(("127.0.0.1", 0)) as stopped:  # takes connections, as the system does for one that hangs
+        url = f"http://127.0.0.1:{stopped.getsockname()[1]}/"
+        relay = Relay(Service(url, "t"), lambda content, buffers: sent.append(content))
+        relay.receive({"view": "v", "id": 1, "method": "GET", "path": "v1/runs"})
+        relay.receive({"view": "v", "id": 2, "method": "GET", "path": "chunk/widget.js"})
+        wait_for(lambda: sent)
+        relay.close()
+    assert [answer["id"] for answer in sent] == [2]
+
+
 def test_without_a_service_every_answer_says_so():
     sent: list = []
     relay = Relay(None, lambda content, buffers: sent.append((content, buffers)))
     relay.receive({"id": 1, "method": "GET", "path": "v1/runs"})
+    wait_for(lambda: sent)
     assert sent[0][0]["status"] == 503
     assert "BeamHub Hub" in json.loads(sent[0][1][0])["message"]
 
@@ -162,6 +179,7 @@ def test_no_message_to_the_page_holds_the_token():
         relay = Relay(Service(script.url, "a-secret-token"), lambda *message: sent.append(message))
         for path in ("v1/runs", "v1/nothing", "chunk/none.js"):
             relay.receive({"id": 1, "method": "GET", "path": path})
+        wait_for(lambda: len(sent) == 3)
         relay.close()
         assert script.asked[0][2]["Authorization"] == "token a-secret-token"
     assert len(sent) == 3

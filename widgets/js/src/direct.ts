@@ -3,6 +3,9 @@ import { h } from "./dom.js";
 import type { Answer, Listener, Transport } from "./transport.js";
 
 const AWAY = "waiting for the notebook server";
+const STOPPED = `${AWAY}, which does not run: start it from the Hub's page, and this table goes on`;
+const LOGIN = "waiting for the login to be renewed";
+const LOGGED_OUT = "your login here is over: log in to the Hub in another tab, then come back to this one";
 const WAITS = [500, 1000, 2000, 5000, 10000];
 
 /** The address of the extension's API; nothing where the page does not come from a Jupyter server. */
@@ -55,25 +58,28 @@ class Direct implements Transport {
   }
 
   private async follow(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): Promise<void> {
-    let since = "";
-    let message = AWAY;
+    const say = (message: string) => tell("status", { live: false, since: new Date().toISOString(), message });
+    let renewed = false; // once in a loss, and once each time that somebody comes back to the page
+    addEventListener("focus", () => { renewed = false; }, { signal });
     for (let failures = 0; !signal.aborted; failures++) {
+      let message = AWAY;
       try {
         const query = new URLSearchParams(proposals.map((name) => ["proposal", name])), seq = last();
         if (seq !== null) query.set("last", String(seq));
         const answer = await fetch(`${this.base}changes?${query}`, { headers: xsrf(), credentials: "same-origin", signal });
-        message = AWAY;
-        if (answer.status === 401 || answer.status === 403) {
-          message = "waiting for the login to be renewed; if that takes long, reload this page";
-          await this.renew(signal);
-        }
-        if (!answer.ok || !answer.body) throw new Error(`${answer.status}`);
-        failures = 0;
-        since = "";
-        await read(answer.body, tell);
-      } catch (error) { if (signal.aborted) return; }
-      since ||= new Date().toISOString();
-      tell("status", { live: false, since, message });
+        if (isStream(answer)) {
+          failures = 0;
+          renewed = false;
+          await read(answer.body!, tell);
+        } else message = await why(answer);
+      } catch { if (signal.aborted) return; }
+      if (message === LOGGED_OUT && !renewed) {
+        renewed = true;
+        say(LOGIN);
+        await this.renew(signal);
+        continue;
+      }
+      say(message);
       await pause(WAITS[Math.min(failures, WAITS.length - 1)]!, signal);
     }
   }
@@ -89,6 +95,18 @@ class Direct implements Transport {
       document.body.append(frame);
     });
   }
+}
+
+function isStream(answer: Response): boolean {
+  return answer.ok && (answer.headers.get("Content-Type") || "").startsWith("text/event-stream");
+}
+
+/** What an answer that is no stream means for the person; success is a page to log in that was led to. */
+async function why(answer: Response): Promise<string> {
+  if (answer.status === 424) return STOPPED; // so the Hub answers for a server that it does not run
+  if (!answer.ok && answer.status !== 401 && answer.status !== 403) return AWAY;
+  const problem = await answer.json().catch(() => ({}));
+  return problem.reason === "not-owner" ? problem.message : LOGGED_OUT;
 }
 
 async function read(stream: ReadableStream<Uint8Array>, tell: Listener): Promise<void> {
@@ -112,9 +130,13 @@ async function read(stream: ReadableStream<Uint8Array>, tell: Listener): Promise
 /** Waits; the network's return and a look at the page end it early. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const end = () => { clearTimeout(timer); removeEventListener("online", end); resolve(); };
+    const end = () => {
+      clearTimeout(timer);
+      for (const event of ["online", "focus"]) removeEventListener(event, end);
+      resolve();
+    };
     const timer = setTimeout(end, ms);
-    addEventListener("online", end, { once: true });
+    for (const event of ["online", "focus"]) addEventListener(event, end, { once: true });
     signal.addEventListener("abort", end, { once: true });
   });
 }

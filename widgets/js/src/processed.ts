@@ -32,7 +32,7 @@ class View {
   private readonly chooser: HTMLSelectElement;
   private readonly count = h("span", { class: "bh-count", role: "status" });
   private readonly queue = h("span", { class: "bh-queue", title: "of the whole proposal, whatever is searched for" });
-  private readonly live = h("span", { class: "bh-live" });
+  private readonly live = h("span", { class: "bh-live", role: "status" });
   private readonly fresh = h("button", { type: "button", class: "bh-new", hidden: true, onclick: () => void this.rows.reload() });
   private readonly note = h("div", { class: "bh-note", role: "status", hidden: true });
   private readonly outdated = h("div", { class: "bh-note bh-error", role: "status", hidden: true });
@@ -75,10 +75,13 @@ class View {
   }
 
   private async findProposals(): Promise<void> {
+    const filter = this.state.filter, saw = this.proposals.some((one) => one.name === filter.proposal);
     try {
       this.proposals = (await json<{ items: Proposal[] }>(this.transport, "GET", "v1/proposals")).items;
     } catch (error) { this.rows.error = (error as Error).message; }
-    const known = this.proposals.map((one) => one.name), filter = this.state.filter;
+    const known = this.proposals.map((one) => one.name);
+    if (saw && !known.includes(filter.proposal)) this.lose(filter.proposal);
+    else if (known.includes(this.lost)) this.lost = "";
     if (!known.includes(filter.proposal)) {
       const newest = [...this.proposals].sort((a, b) => (b.last || "").localeCompare(a.last || ""))[0];
       filter.proposal = newest?.name ?? filter.proposal;
@@ -86,6 +89,16 @@ class View {
     this.chooser.replaceChildren(...known.map((name) => h("option", { value: name, selected: name === filter.proposal }, name)));
     this.chooser.hidden = known.length === 0;
   }
+
+  /** Its group was taken from this person: nothing of it stays in sight. */
+  private lose(proposal: string): void {
+    this.lost = proposal;
+    Object.assign(this.state.selection, { ids: [], focus: 0 });
+    this.panel = null;
+    this.below.replaceChildren();
+    this.rows.clear();
+  }
+  private lost = "";
 
   private follow(): void {
     this.stream.abort();
@@ -99,12 +112,15 @@ class View {
     else if (event === "reset") void this.rows.reset();
     else if (event === "proposals" || (event === "change" && !this.state.filter.proposal)) void this.again();
     else if (event === "status") {
-      if (data.live && this.root.dataset.live !== "1") this.back();
+      const before = this.rows.live;
+      this.rows.live = data.live;
+      if (data.live && !before) this.back();
       this.root.dataset.live = data.live ? "1" : "0";
-      const since = clock(data.since || new Date().toISOString());
-      this.live.textContent = data.live ? "● live" : `○ not live since ${since}${data.message ? `: ${data.message}` : ""}`;
+      this.since = data.live ? "" : this.since || data.since || new Date().toISOString();
+      this.live.textContent = data.live ? "● live" : `○ not live since ${clock(this.since)}${data.message ? `: ${data.message}` : ""}`;
     }
   }
+  private since = ""; // when it was live last, whatever was waited for since
 
   /** What could not be asked while the service or the notebook server was away. */
   private back(): void {
@@ -114,7 +130,8 @@ class View {
 
   private async again(): Promise<void> {
     await this.findProposals();
-    await this.rows.reload();
+    if (this.lost === this.state.filter.proposal && this.lost) this.paint();
+    else await this.rows.reload();
     this.follow();
   }
 
@@ -142,6 +159,7 @@ class View {
     this.table.scrollTop = 0;
     void this.rows.reload(this.state.filter);
     if (moved) {
+      this.lost = "";
       this.model.set("proposal", part.proposal);
       this.model.save_changes();
       this.follow();
@@ -154,9 +172,10 @@ class View {
     this.queue.textContent = outlook(queue);
     this.fresh.hidden = moved === 0;
     this.fresh.textContent = `${moved} new or moved: show them`;
-    this.note.hidden = !error && loaded && total > 0;
-    this.note.textContent = error || (loaded ? this.emptiness() : "waiting for the processing service …");
-    this.note.classList.toggle("bh-error", Boolean(error));
+    const problem = this.lost ? `You cannot see the proposal ${this.lost} any more, since you are in no group that sees it. If you should be, ask those who run the beamline.` : error;
+    this.note.hidden = !problem && loaded && total > 0;
+    this.note.textContent = problem || (loaded ? this.emptiness() : "waiting for the processing service …");
+    this.note.classList.toggle("bh-error", Boolean(problem));
     const mistakes = this.rows.mistakes();
     this.outdated.hidden = !mistakes.length;
     this.outdated.textContent = `The last good version is in force, since the newer one is not right. ${mistakes.join("; ")}`;

@@ -35,6 +35,7 @@ export class Rows {
   moved = 0;
   error = "";
   loaded = false;
+  live = false; // whether changes are heard; while not, nothing is asked again until they are
   private pages = new Map<number, Run[]>();
   private asked = new Set<number>();
   private generation = 0;
@@ -111,6 +112,14 @@ export class Rows {
     return this.reload();
   }
 
+  /** Nothing of what was loaded may be seen any more. */
+  clear(): void {
+    this.generation++;
+    this.pages.clear();
+    this.changed.clear();
+    Object.assign(this, { total: 0, exact: true, moved: 0, queue: { states: {}, held: 0, seconds: null }, error: "" });
+  }
+
   /** The service answers again: what could not be asked is asked now. */
   back(): void {
     if (this.error || !this.loaded) void this.reload();
@@ -153,7 +162,7 @@ export class Rows {
       this.flushSoon();
     } catch {
       for (const id of ids) this.changed.add(id);
-      this.timer = this.ended ? 0 : window.setTimeout(() => void this.flush(), RETRY_MS);
+      this.timer = this.ended || !this.live ? 0 : window.setTimeout(() => void this.flush(), RETRY_MS);
     }
   }
 

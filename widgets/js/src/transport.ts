@@ -26,7 +26,9 @@ export async function json<Body>(
 ): Promise<Body> {
   const answer = await transport.send(method, path, query, body, headers);
   if (answer.status >= 300) throw new Refused(sentence(answer), answer.status);
-  return answer.status === 204 ? (undefined as Body) : JSON.parse(text(answer));
+  if (answer.status === 204) return undefined as Body;
+  try { return JSON.parse(text(answer)); }
+  catch { throw new Refused("what answered is not the notebook server; are you logged in?", answer.status); }
 }
 
 export function sentence(answer: Answer): string {
