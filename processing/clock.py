@@ -46,4 +46,5 @@ class SetBack:
 
     @staticmethod
     def _ahead_now() -> int:
-        return now() - time.monotonic_ns() // 1000
+        """How far the computer's clock is ahead; the larger of two, as a process may be halted between two clocks."""
+        return max(now() - time.monotonic_ns() // 1000 for _ in range(2))

@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, delete, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
 from beamhub.catalog.records import Run
 from beamhub.processing import queries
 from beamhub.processing.clock import now, to_micros
 from beamhub.processing.event import Position
-from beamhub.processing.retries import LONGEST_WAIT_S, retry_after_loss
+from beamhub.processing.retries import LONGEST_WAIT_S, retry_after_loss, tried_alone
 from beamhub.processing.schema import (
     file,
     position,
@@ -162,7 +162,7 @@ def _queue(
 def claim(transaction: "Transaction", limit: int) -> list[Claim]:
     """Hand out runs that are due, and note the turns, so that no proposal waits for another's flood to end."""
     claims, turns = [], {}
-    for row in queries.due(transaction.connection, limit):
+    for row in _next(transaction.connection, limit):
         values = {"attempts": row.attempts + 1, "started": now(), "finished": None, "due": None}
         if _move(transaction, row, "running", **values):
             claims.append(_claim(transaction, row))
@@ -170,6 +170,16 @@ def claim(transaction: "Transaction", limit: int) -> list[Claim]:
     for name, turn in sorted(turns.items()):
         transaction.execute(update(proposal).where(proposal.c.name == name).values(served=turn))
     return claims
+
+
+def _next(connection: Connection, limit: int) -> list[Any]:
+    """Which runs are handed out now; one that is tried alone while nothing else runs, and nothing else beside it."""
+    running = queries.running_losses(connection)
+    if any(tried_alone(losses) for losses in running):
+        return []
+    ready = queries.due(connection, limit)
+    alone = [row for row in ready if tried_alone(row.losses)]
+    return alone[:1] if alone and not running else [row for row in ready if row not in alone]
 
 
 def set_back(transaction: "Transaction", by: int) -> None:

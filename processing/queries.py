@@ -78,6 +78,13 @@ def due(connection: Connection, limit: int) -> list[Any]:
     return turns[:limit]
 
 
+def running_losses(connection: Connection) -> Sequence[int]:
+    """Of each running run, how often it was lost before."""
+    names = select(counter.c.proposal).where(counter.c.state == "running", counter.c.n > 0)
+    running = select(run.c.losses).where(run.c.proposal.in_(names), run.c.state == "running")
+    return connection.execute(running).scalars().all()
+
+
 def cancelling(connection: Connection, runs: Collection[int]) -> set[int]:
     """Running runs that somebody cancelled."""
     return set(connection.execute(select(run.c.id).where(run.c.id.in_(runs), run.c.cancelling)).scalars())

@@ -7,7 +7,7 @@ from beamhub.catalog.records import ErrorClass
 from beamhub.processing.work import Retry
 
 TRANSIENT_WAITS_S = (1.0, 7.0, 45.0, 300.0)  # after the 1st to 4th failure; after the 5th there is none
-LOSS_WAITS_S = (0.0, 0.0, 5.0, 30.0, 120.0, 300.0, 300.0)  # a run that ends the service must not do so for ever
+LOSS_WAITS_S = (0.0, 0.0, 5.0, 30.0, 120.0, 300.0, 0.0)  # a run that ends the service must not do so for ever
 LONGEST_WAIT_S = max(*TRANSIENT_WAITS_S, *LOSS_WAITS_S)
 QUARANTINE_AFTER = 2  # failures for want of resources on the same file
 
@@ -44,8 +44,9 @@ def retry_after(kind: ErrorClass, history: History, settle_s: float, now: dateti
 def retry_after_loss(losses: int, now: datetime) -> Retry:
     """Decide what happens to a run that was running when the service ended without having been told to.
 
-    It is handed out again, later each time, so that others go on; after the eighth time it is held in quarantine,
-    since it may be what ends the service.
+    It is handed out again, later each time, so that others go on; after the seventh time at once and by itself, so
+    that nothing else can be the reason (see :func:`tried_alone`); when the service ends then too, it is held in
+    quarantine.
 
     Args:
         losses: how often it happened to this run before.
@@ -54,3 +55,8 @@ def retry_after_loss(losses: int, now: datetime) -> Retry:
     if losses < len(LOSS_WAITS_S):
         return Retry(now + timedelta(seconds=LOSS_WAITS_S[losses]))
     return Retry(None, quarantined=True)
+
+
+def tried_alone(losses: int) -> bool:
+    """Whether a run that was lost so often is handed out only by itself: perhaps another one ended the service."""
+    return losses >= len(LOSS_WAITS_S)

@@ -120,7 +120,7 @@ def announce(start: dict[str, Any], token: str, port: int) -> None:
     """Tell the Hub the port until it was here and asked; ends the job when the Hub does not want it."""
     addresses = start["addresses"] or own_addresses(urlsplit(start["announce"]).hostname)
     body = {"nonce": start["job"].rsplit("-", 1)[-1], "port": port, "addresses": addresses}
-    wait = 0.25
+    wait, over = 0.25, time.monotonic() + start["ends_at"] - time.time() if start["ends_at"] else float("inf")
     while True:
         try:
             status, text = post(start["announce"], token, body)
@@ -131,7 +131,7 @@ def announce(start: dict[str, Any], token: str, port: int) -> None:
         say(f"announced port {port}: {status} {text}")
         if status in GIVE_UP:
             raise SystemExit("the Hub does not want this server (any more)")
-        if start["ends_at"] and time.time() > start["ends_at"]:
+        if time.monotonic() > over:
             raise SystemExit("the time of this server is over, the Hub was never reached")
         time.sleep(wait * random.uniform(0.7, 1.3))  # noqa: S311 - no secret
         wait = min(wait * 2, LONGEST_WAIT)

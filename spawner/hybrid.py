@@ -23,6 +23,7 @@ from beamhub.spawner.compute import Compute, kind_of
 from beamhub.spawner.errors import Refused, SpawnerError, StartFailed
 from beamhub.spawner.hublines import add_route, failed_start, spawn_exception
 from beamhub.spawner.launch import launch, secret_of
+from beamhub.spawner.moments import steady
 from beamhub.spawner.plan import SpawnPlan, decide
 from beamhub.spawner.progress import Progress
 from beamhub.spawner.scopes import SERVER_SCOPES, missing
@@ -307,7 +308,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         child = sites.child_class(begun.site)(parent=self, job=begun.job, **given, **{**own, **changed})
         child.site.listen(begun.job, self._news)
         self.child = child
-        self.bringup = Bringup(child, sites.title(begun.site), begun.give_up_at)
+        self.bringup = Bringup(child, sites.title(begun.site), steady(begun.give_up_at))
         return child
 
     async def _bring_up(self) -> str:
@@ -375,10 +376,10 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
 
     async def _settled(self) -> None:
         if self._started().phase is Phase.RUNNING:
-            self._waiting().give_up_at = self.ends_at or float("inf")
+            self._waiting().give_up_at = steady(self.ends_at) if self.ends_at else float("inf")
             await self._waiting().answer(self._url, self._path(), AGAIN)
         else:  # the time that the Hub was away is not the start's
-            again = time.time() + max(self._child().site.config.start_timeout, 2 * LONGEST_WAIT)
+            again = time.monotonic() + max(self._child().site.config.start_timeout, 2 * LONGEST_WAIT)
             self._waiting().give_up_at = max(self._waiting().give_up_at, again)
             await self._finish()
 

@@ -21,6 +21,7 @@ from traitlets.config import Config
 from beamhub.spawner import bootstrap
 from beamhub.spawner.catalogue import SiteConfig
 from beamhub.spawner.errors import CannotLaunch
+from beamhub.spawner.moments import steady
 from beamhub.spawner.sites import courier, listeners, processes
 from beamhub.spawner.sites.accounts import Account, shared_account, unix_account, why_shared
 from beamhub.spawner.sites.processes import Process
@@ -43,7 +44,7 @@ class LocalConfig(SiteConfig):
 
 @dataclass
 class Watched:
-    """A job's process, and its handle as long as this Hub started it."""
+    """A job's process, and its handle as long as this Hub started it; ``ends_at`` is a moment of ``time.monotonic``."""
 
     process: Process | None = None
     uid: int | None = None
@@ -87,7 +88,7 @@ class LocalSite(Site):
             before = one.truth
             if one.look() is not before:
                 self._tell(job)
-            if one.truth is Truth.ALIVE and one.ends_at and time.time() > one.ends_at:
+            if one.truth is Truth.ALIVE and one.ends_at and time.monotonic() > one.ends_at:
                 self._end_in_background(job)
 
     async def _find(self) -> None:
@@ -257,7 +258,7 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         self.programs = launch.programs
         folder, python = self.folder(account), self.python()
         await self._errand("deliver", folder, self._files(launch, python))
-        one = Watched(uid=account.uid, ends_at=launch.ends_at)
+        one = Watched(uid=account.uid, ends_at=launch.ends_at and steady(launch.ends_at))
         self.site.watched[self.job] = one
         command = [python, "-I", "-S", os.path.join(folder, "bootstrap.py"), folder]
         try:
@@ -379,6 +380,7 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         if uid is None:
             with contextlib.suppress(CannotLaunch):  # the account is gone: then no process of it is found either
                 uid = self.site.account(self.user.name).uid
-        one = Watched(Process(**known) if known else None, uid, ends_at=self.parent.ends_at)  # type: ignore[union-attr]
+        ends_at = self.parent.ends_at  # type: ignore[union-attr]
+        one = Watched(Process(**known) if known else None, uid, ends_at=ends_at and steady(ends_at))
         one.look()
         self.site.watch(self.job, one)

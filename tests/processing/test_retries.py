@@ -39,7 +39,7 @@ def test_other_failures_are_never_held_in_quarantine(kind):
     assert not retry_after(kind, History(9, 9, 9), 2.0, NOW).quarantined
 
 
-def test_a_run_that_was_lost_with_the_service_waits_longer_each_time_and_ends_in_quarantine():
+def test_a_run_that_was_lost_with_the_service_waits_longer_each_time_is_tried_alone_and_ends_in_quarantine():
     waits = [retry_after_loss(losses, NOW).at for losses in range(7)]
-    assert [(at - NOW).total_seconds() for at in waits] == [0, 0, 5, 30, 120, 300, 300]
+    assert [(at - NOW).total_seconds() for at in waits] == [0, 0, 5, 30, 120, 300, 0]
     assert retry_after_loss(7, NOW) == Retry(None, quarantined=True)

@@ -417,6 +417,38 @@ def test_a_run_that_was_lost_often_lets_others_go_first(store):
     assert [one.run for one in store.claim(2)] == [other]
 
 
+@pytest.mark.promise("kills of the service")
+def test_a_run_that_was_only_beside_one_that_ends_the_service_is_done_and_that_one_is_held_in_quarantine(
+    store, monkeypatch
+):
+    poisonous, *_ = arrive(store, "red/a.nxs", "red/b.nxs", "red/c.nxs")
+    monkeypatch.setattr(retries, "LOSS_WAITS_S", (0.0,) * len(retries.LOSS_WAITS_S))
+    for _ in range(20):
+        for mine in store.claim(2):
+            if mine.run == poisonous:
+                break
+            publish(store, mine)
+        else:
+            continue
+        store.recover()
+    runs = {run.id: run for run in every(store, "red")}
+    assert runs.pop(poisonous).quarantined
+    assert {run.state for run in runs.values()} == {"done"}
+
+
+def test_while_a_run_is_tried_alone_nothing_else_is_handed_out(store, monkeypatch):
+    alone, other = arrive(store, "red/a.nxs", "blue/b.nxs")
+    monkeypatch.setattr(retries, "LOSS_WAITS_S", (0.0,) * 2)
+    for _ in range(2):
+        claim(store)
+        store.recover()
+    (first,) = store.claim(10)
+    assert store.claim(10) == []
+    publish(store, first)
+    (second,) = store.claim(10)
+    assert {first.run, second.run} == {alone, other}
+
+
 def test_what_was_given_up_in_good_order_was_not_lost(store):
     (number,) = arrive(store, "red/a.nxs")
     for _ in range(len(retries.LOSS_WAITS_S) + 2):

@@ -17,7 +17,7 @@ def server() -> FakeServer:
 
 
 def waiting(server: FakeServer, seconds: float = 60) -> Bringup:
-    return Bringup(server, "the cluster", time.time() + seconds)
+    return Bringup(server, "the cluster", time.monotonic() + seconds)
 
 
 async def speaking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
