@@ -163,6 +163,7 @@ def test_a_page_whose_login_is_over_renews_it_once_and_then_says_what_to_do(page
     log_in(tab, here, "ada")
     page.evaluate("dispatchEvent(new Event('focus'))")
     expect(live(page)).to_have_text("● live")
+    page.locator(f"{READY} select").select_option("green")
     here.drop("last.raw", "green")
     expect(files(page).first).to_have_text("last.raw")
     names = files(page).all_inner_texts()
