@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from beamhub.processing import last_words, loading, outputs, raw_file
+from beamhub.processing import last_words, loading, outputs, raw_file, raw_way
 from beamhub.processing.failures import failure_of
 from beamhub.processing.functions import DataError, Definition, Summary
 from beamhub.processing.guardian import end_children
@@ -89,17 +89,18 @@ def run(task: Task) -> End:
 
 def _execute(task: Task, definition: Definition, call: Callable[..., object], runner: int) -> End:
     parameters = definition.parameters.model_validate(task.parameters)
-    before = check_raw(task)
-    task.folder.mkdir(parents=True)
-    os.chdir(task.folder)
-    out = task.folder / outputs.output_name(task)
-    started = datetime.now(UTC)
-    with raw_file.kept(task.raw):
-        summary = call(task.raw, out, **{name: getattr(parameters, name) for name in type(parameters).model_fields})
-    if os.getpid() != runner:  # the function forked, and this is the copy of us that nobody waits for
-        os._exit(0)
-    if identity(task.raw) != before:
-        raise DataError(f"{task.raw.name} was removed, replaced or written to while it was read.")
+    with raw_way.watched(task.raw) as moved:
+        before = check_raw(task)
+        task.folder.mkdir(parents=True)
+        os.chdir(task.folder)
+        out = task.folder / outputs.output_name(task)
+        started = datetime.now(UTC)
+        with raw_file.kept(task.raw):
+            summary = call(task.raw, out, **{name: getattr(parameters, name) for name in type(parameters).model_fields})
+        if os.getpid() != runner:  # the function forked, and this is the copy of us that nobody waits for
+            os._exit(0)
+        if identity(task.raw) != before or moved():
+            raise DataError(f"{task.raw.name} was removed, replaced, moved or written to while it was read.")
     return _finish(task, definition, parameters, summary, out, started)
 
 

@@ -1,3 +1,4 @@
+import io
 import os
 import re
 import signal
@@ -210,7 +211,52 @@ def test_a_raw_file_that_became_a_link_since_it_was_claimed_is_refused(bench, ch
 def test_a_raw_file_that_is_replaced_while_it_is_read_is_published_for_nobody(bench, child, by):
     end = child.run(bench.task("replaces_its_input", raw=bench.raw(f"scan1/replaced{bool(by)}.nxs"), by=by))
     assert end.kind == "data"
-    assert "was removed, replaced or written to while it was read" in end.message
+    assert "was removed, replaced, moved or written to while it was read" in end.message
+
+
+@pytest.fixture
+def secret(bench):
+    """A folder of another proposal, with a file of the same name as ours."""
+    folder = bench.folder / "raw/another/scan1"
+    folder.mkdir(parents=True, exist_ok=True)
+    with h5py.File(folder / "swapped.nxs", "w") as file:
+        file["counts"] = [666]
+    return folder
+
+
+@pytest.mark.promise("bad input")
+def test_a_folder_that_is_another_ones_for_a_moment_while_it_is_read_is_noticed(bench, child, secret):
+    raw = bench.raw("folder/swapped.nxs")
+    end = child.run(bench.task("has_another_folder_for_a_moment", raw=raw, by=str(secret)))
+    assert (end.kind, "moved" in end.message) == ("data", True)
+    assert raw.is_file()
+
+
+@pytest.mark.promise("bad input")
+def test_of_a_folder_that_is_swapped_all_the_time_nothing_but_what_was_checked_is_published(bench, child, secret):
+    raw = bench.raw("racing/swapped.nxs")
+    ours, away, done = raw.read_bytes(), raw.parents[1] / "swapping", threading.Event()
+
+    def swap():
+        while not done.wait(0.001):
+            raw.parent.rename(away)
+            raw.parent.symlink_to(secret)
+            raw.parent.unlink()
+            away.rename(raw.parent)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        tasks = [bench.task("copies_its_input", raw=raw) for _ in range(30)]
+        ends = [child.run(task) for task in tasks]
+    finally:
+        done.set()
+        thread.join()
+    assert {end.kind for end in ends if isinstance(end, Failure)} <= {"data"}
+    for task, end in zip(tasks, ends, strict=True):
+        if not isinstance(end, Failure):
+            with h5py.File(task.folder / end.output) as file, h5py.File(io.BytesIO(ours)) as checked:
+                assert list(file["counts"]) == list(checked["counts"])
 
 
 def test_external_data_is_read_from_beside_the_raw_file_never_from_the_results(bench, child):

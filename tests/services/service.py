@@ -145,7 +145,7 @@ class Running:
         url = f"http://127.0.0.1:{self.port}/services/beamhub/api/v1/{path}"
         try:
             headers = {"Authorization": f"token {who}"} | more.pop("headers", {})
-            return httpx.request(method, url, headers=headers, timeout=10, **more)
+            return httpx.request(method, url, headers=headers, timeout=30, **more)
         except httpx.TransportError:
             return httpx.Response(599)
 
