@@ -14,7 +14,7 @@ from jupyterhub.app import JupyterHub
 from beamhub.config.mistakes import Mistakes
 from beamhub.spawner import accesslog, announce, pages, reconcile, stops
 from beamhub.spawner.compute import Compute
-from beamhub.spawner.hublines import application
+from beamhub.spawner.hublines import application, wait_for_services
 from beamhub.spawner.hybrid import HybridSpawner
 from beamhub.spawner.scopes import set_scopes
 
@@ -45,6 +45,7 @@ def configure(c: Any, catalogue: str | os.PathLike[str] = "compute.yaml", hub: s
         c.JupyterHub.init_spawners_timeout = 1
     set_scopes(c)
     set_handlers()
+    wait_for_services()
     accesslog.hide_tokens()
     with contextlib.suppress(RuntimeError):  # no loop: the configuration is only read, no Hub is started
         asyncio.get_running_loop()

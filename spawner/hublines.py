@@ -1,9 +1,11 @@
 """What differs between the lines of JupyterHub that BeamHub runs in (5.5 and 6), and what of a running Hub is asked."""
 
+from functools import partialmethod
 from typing import Any
 
 import jupyterhub
 from jupyterhub.app import JupyterHub
+from jupyterhub.objects import Server
 from tornado import web
 
 LINE = int(jupyterhub.__version__.split(".")[0])
@@ -50,6 +52,16 @@ def grant_to_users(c: Any, scopes: list[str]) -> None:
         c.JupyterHub.extra_user_scopes.update(scopes)
     else:
         c.JupyterHub.load_roles.append({"name": "user", "scopes": ["self", *scopes]})
+
+
+def wait_for_services() -> None:
+    """Give the Hub's own services 30 s to answer, as JupyterHub 6 does; 5.5 looks ten times for 1 s, and ends then."""
+    if LINE < 6:
+        Server.wait_up = partialmethod(_wait_up, Server.wait_up)
+
+
+def _wait_up(server: Server, real: Any, timeout: float = 10, **how: Any) -> Any:
+    return real(server, timeout=3 if timeout == 1 else timeout, **how)
 
 
 def application() -> JupyterHub | None:

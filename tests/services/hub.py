@@ -88,13 +88,6 @@ c.JupyterHub.load_roles = [{{"name": "tests", "services": ["tests"], "scopes": [
     "read:services", "access:servers", "proxy"]}}]
 c.Spawner.cmd = {command!r}
 configure(c, catalogue="{folder}/compute.yaml", hub="{mark}")
-
-import jupyterhub
-from jupyterhub.objects import Server
-if jupyterhub.version_info < (6,):  # it looks 10 times for 1 s whether its service answers; a busy machine takes longer
-    def wait_up(self, timeout=10, real=Server.wait_up, **kwargs):
-        return real(self, 10 if timeout == 1 else timeout, **kwargs)
-    Server.wait_up = wait_up
 """
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from services.hub import RunningHub, free_port
+from services.hub import RunningHub, free_port, wait_for
 
 from beamhub.spawner.announce import Announcement, Unwanted, first_right, is_own, parse
 from beamhub.spawner.bootstrap import Listener
@@ -84,7 +84,7 @@ async def test_an_answer_passed_on_from_another_port_is_wrong(listener):
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory) -> Iterator[RunningHub]:
-    extra = 'c.Spawner.environment = {"STUB_SLEEP": lambda spawner: "60" if spawner.name == "slow" else "0"}\n'
+    extra = 'c.Spawner.environment = {"STUB_SLEEP": lambda spawner: "600" if spawner.name == "slow" else "0"}\n'
     extra += 'c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 1}\n'
     with RunningHub(tmp_path_factory.mktemp("hub"), extra=extra) as hub:
         yield hub
@@ -96,6 +96,7 @@ class Job:
     def __init__(self, hub: RunningHub, user: str) -> None:
         self.hub = hub
         hub.ask_server(user, "slow", {"profile": "small"})
+        wait_for(lambda: hub.server(user, "slow")["state"]["start"]["phase"] == "announced")
         folders = (hub.folder / f"home/{user}/.beamhub").glob("bh-*")
         self.folder: Path = max(folders, key=lambda folder: folder.stat().st_mtime)
         self.token = (self.folder / "token").read_text()
