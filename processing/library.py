@@ -88,11 +88,16 @@ class Library:
         self.mistakes: dict[str, str] = {}
 
     def refresh(self) -> bool:
-        """Look at every place, and take what changed; true if anything did. Takes seconds when it did."""
-        changed = [place for place in self._places if self._signatures.get(place, "") != _signature(place)]
-        for place in changed:
-            self._signatures[place] = _signature(place)
+        """Look at every place, and take what changed; true if anything did. Takes seconds when it did.
+
+        Raises:
+            OSError: it cannot be copied, as on a full disk; the next look takes it.
+        """
+        found = {place: _signature(place) for place in self._places}
+        changed = {place: now for place, now in found.items() if self._signatures.get(place, "") != now}
+        for place, signature in changed.items():
             self._take(place)
+            self._signatures[place] = signature
         return bool(changed)
 
     def functions(self) -> list[Function]:

@@ -142,6 +142,17 @@ def test_a_single_module_offers_its_own_functions_only_but_may_use_its_neighbour
 
 
 @pytest.mark.promise("power, disks, clocks")
+def test_functions_that_could_not_be_copied_are_taken_once_there_is_room(folder, tmp_path):
+    library = Library([folder], tmp_path / "copies")
+    (tmp_path / "copies").write_text("no folder can be made here")
+    with pytest.raises(OSError, match="copies"):
+        library.refresh()
+    (tmp_path / "copies").unlink()
+    assert library.refresh()
+    assert library.find("total")
+
+
+@pytest.mark.promise("power, disks, clocks")
 @pytest.mark.parametrize("torn", ["sums.py", "helper.py", "environment.lock"])
 def test_a_copy_of_the_functions_that_a_power_cut_left_torn_is_made_anew(library, folder, tmp_path, torn):
     copy = library.find("total").module_copy.parent
