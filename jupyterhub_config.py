@@ -10,6 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import bcrypt
+
 from beamhub.spawner import configure
 
 c = get_config()
@@ -39,7 +41,9 @@ c.ConfigurableHTTPProxy.pid_file = str(folder / "hub/proxy.pid")
 c.JupyterHub.proxy_class = "beamhub.spawner.proxy.KeptTraefik"
 c.TraefikProxy.traefik_api_url = f"http://127.0.0.1:{port + 3}"
 c.TraefikProxy.traefik_api_username = "hub"
-c.TraefikProxy.traefik_api_password = secrets.token_hex(16)
+proxy_password = secrets.token_hex(16)  # random and long: a slow hash adds nothing, and costs 0.3 s at each question
+c.TraefikProxy.traefik_api_password = proxy_password
+c.TraefikProxy.traefik_api_hashed_password = bcrypt.hashpw(proxy_password.encode(), bcrypt.gensalt(4)).decode()
 c.TraefikFileProviderProxy.static_config_file = str(folder / "proxy/traefik.toml")
 c.TraefikFileProviderProxy.dynamic_config_file = str(folder / "proxy/rules.toml")
 (folder / "proxy/rules.toml").unlink(missing_ok=True)  # one that was left holds the password of that run

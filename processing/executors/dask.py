@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dask
+from dask.utils import key_split
 from distributed import Client, Future, LocalCluster, scheduler, worker
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
@@ -119,6 +120,7 @@ class DaskExecutor:
             del self._futures[task.run]
             self._cancelled.discard(task.run)
             future.release()
+            key_split.cache_clear()  # it would remember the keys of the last 100,000 runs, and none comes again
 
     async def _scheduler_is_there(self, run: int) -> bool:
         """Wait for the scheduler; false if the run was cancelled meanwhile."""

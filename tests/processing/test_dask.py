@@ -13,6 +13,7 @@ import httpx
 import psutil
 import pytest
 import pytest_asyncio
+from dask.utils import key_split
 from services.workbench import Workbench, gone, wait_for
 
 from beamhub.catalog.records import Plot
@@ -77,6 +78,7 @@ async def test_of_runs_that_ended_dask_keeps_nothing(executor, bench):
     before = objects_of("distributed")
     await run_alone(executor, bench, 12)
     assert not {name: more for name, more in (objects_of("distributed") - before).items() if more >= 12}
+    assert key_split.cache_info().currsize < 12
 
 
 async def run_alone(executor, bench, number):
