@@ -7,7 +7,6 @@ import json
 import os
 import resource
 import socket
-import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -89,8 +88,8 @@ def run(task: Task) -> End:
 
 def _execute(task: Task, definition: Definition, call: Callable[..., object], runner: int) -> End:
     parameters = definition.parameters.model_validate(task.parameters)
-    with raw_way.watched(task.raw) as moved:
-        before = check_raw(task)
+    with raw_way.watched() as ways:
+        check_raw(task, ways)
         task.folder.mkdir(parents=True)
         os.chdir(task.folder)
         out = task.folder / outputs.output_name(task)
@@ -99,8 +98,9 @@ def _execute(task: Task, definition: Definition, call: Callable[..., object], ru
             summary = call(task.raw, out, **{name: getattr(parameters, name) for name in type(parameters).model_fields})
         if os.getpid() != runner:  # the function forked, and this is the copy of us that nobody waits for
             os._exit(0)
-        if identity(task.raw) != before or moved():
-            raise DataError(f"{task.raw.name} was removed, replaced, moved or written to while it was read.")
+        if name := ways.changed():
+            which = "it" if name == task.raw.name else task.raw.name
+            raise DataError(f"{name} was removed, replaced, moved or written to while {which} was read.")
     return _finish(task, definition, parameters, summary, out, started)
 
 
@@ -116,34 +116,21 @@ def _finish(
     return outputs.finish(task, record, summary, out)
 
 
-def check_raw(task: Task) -> tuple[int, ...]:
-    """Look at the raw file before the function does.
-
-    Returns:
-        Its :func:`identity`.
+def check_raw(task: Task, ways: raw_way.Ways) -> None:
+    """Look at the raw file before the function does; whatever is looked at is watched from then on.
 
     Raises:
         DataError: it is empty, is gone, is reached through a symbolic link, or refers to files outside of its proposal.
     """
     raw = task.raw
+    ways.add(raw)
     if not raw.is_file():
         raise DataError(f"{raw.name} is no longer there.")
     if os.path.realpath(raw) != str(raw):
         raise DataError(f"{raw.name} is reached through a symbolic link.")
     if raw.stat().st_size == 0:
         raise DataError(f"{raw.name} is empty.")
-    found = identity(raw)
-    check_links(raw, task.within or raw.parent, task.folder)
-    return found
-
-
-def identity(raw: Path) -> tuple[int, ...]:
-    """What tells a file from another one at its path, and from itself once it was written to; empty if it is gone."""
-    try:
-        found = raw.lstat()
-    except FileNotFoundError:
-        return ()
-    return found.st_dev, found.st_ino, stat.S_IFMT(found.st_mode), found.st_size, found.st_mtime_ns
+    check_links(raw, task.within or raw.parent, task.folder, ways.add)
 
 
 @contextmanager

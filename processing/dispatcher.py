@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,13 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 IDLE_S = 1.0  # longest time between two looks at the store: retries become due without a commit
 CANCELLED_S = 0.25  # time between two questions for cancelled runs, of the 2 s that a cancel may take
+FOUND_WITHIN_S = 5.0  # a raw file, by its storage; a run that waits for it keeps a place from others
+LOOKING = 2  # threads for each storage
 STORE_WAITS_S = (0.1, 0.5, 2.0, 10.0)  # while the store does not answer; the last one again and again
+
+
+class StorageHangs(Exception):
+    """A storage does not answer."""
 
 
 class Runs(Protocol):
@@ -76,6 +83,7 @@ class Dispatcher:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._free = {name: asyncio.Semaphore(executor.slots) for name, executor in executors.items()}
         self._wake = asyncio.Event()
+        self._looking: dict[str, ThreadPoolExecutor] = {}
         self._asked_cancelled = 0.0
 
     async def run(self) -> None:
@@ -133,7 +141,7 @@ class Dispatcher:
         """Run a claim; an outcome's folder is published, but no row names it yet."""
         raw = Path()
         try:
-            task = await asyncio.to_thread(self._task, claim, folder)
+            task = await self._found(claim, folder)
             raw = task.raw
             end = await executor.submit(task)
             if isinstance(end, Outcome):
@@ -142,6 +150,8 @@ class Dispatcher:
             return Failure("code", "UnknownFunction", str(exc), exc.mistakes)
         except OutsideStorage as exc:
             return Failure("data", "OutsideStorage", str(exc))
+        except StorageHangs as exc:
+            return Failure("transient", "StorageHangs", str(exc))
         except FileNotFoundError as exc:
             return Failure("data", "FileNotFoundError", f"{exc.filename} is not there.")
         except OSError as exc:
@@ -166,6 +176,20 @@ class Dispatcher:
         storage = self._places.storages.get(claim.storage)
         settle_s = storage.settle_s if storage is not None else 0.0
         return retry_after(failure.kind, history, settle_s, datetime.now(UTC))
+
+    async def _found(self, claim: Claim, folder: str) -> Task:
+        """As :meth:`_task`, in threads of the storage's own: those of one that hangs are nobody else's.
+
+        Raises:
+            StorageHangs: it did not answer in time.
+        """
+        threads = self._looking.setdefault(claim.storage, ThreadPoolExecutor(LOOKING, f"storage {claim.storage}"))
+        try:
+            async with asyncio.timeout(FOUND_WITHIN_S):
+                return await asyncio.get_running_loop().run_in_executor(threads, self._task, claim, folder)
+        except TimeoutError as error:
+            told = f"the storage {claim.storage} did not answer within {FOUND_WITHIN_S:g} s."
+            raise StorageHangs(told) from error
 
     def _task(self, claim: Claim, folder: str) -> Task:
         """Find the file and the function of a claim.
@@ -223,5 +247,7 @@ class Dispatcher:
         for task in left.values():
             task.cancel()
         await asyncio.gather(*left.values(), return_exceptions=True)
+        for threads in self._looking.values():
+            threads.shutdown(wait=False, cancel_futures=True)
         if left:
             await self._store.call(self._store.lost, list(left))

@@ -173,13 +173,15 @@ def claim(transaction: "Transaction", limit: int) -> list[Claim]:
 
 
 def _next(connection: Connection, limit: int) -> list[Any]:
-    """Which runs are handed out now; one that is tried alone while nothing else runs, and nothing else beside it."""
+    """Which runs are handed out now; for one that is tried alone what runs is waited for, and then for its end."""
     running = queries.running_losses(connection)
     if any(tried_alone(losses) for losses in running):
         return []
     ready = queries.due(connection, limit)
     alone = [row for row in ready if tried_alone(row.losses)]
-    return alone[:1] if alone and not running else [row for row in ready if row not in alone]
+    if alone:
+        return [] if running else alone[:1]
+    return list(ready)
 
 
 def set_back(transaction: "Transaction", by: int) -> None:

@@ -1,8 +1,9 @@
 """Which other files an HDF5 file refers to, and whether it may: external links, virtual and external data."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -12,7 +13,9 @@ MOST_LINKS = 1_000_000  # in one file
 MOST_FILES = 10_000  # a scan's master file names one file a frame block; more is taken for a bomb
 
 
-def check_links(raw: Path, within: Path, working: Path | None = None) -> None:
+def check_links(
+    raw: Path, within: Path, working: Path | None = None, watch: Callable[[Path], object] = lambda _: None
+) -> None:
     """Refuse a file that refers to anything outside of its proposal's folder.
 
     Files that are referred to are checked in the same way. A file that is not HDF5 is not looked at, and a target
@@ -28,6 +31,7 @@ def check_links(raw: Path, within: Path, working: Path | None = None) -> None:
         within: the folder of its proposal.
         working: the attempt's folder, ``…/<proposal>/<run>/<attempt>``, in which the file is going to be read; what
             lies in the same proposal's results may be referred to from there.
+        watch: is told of each file before it is looked at, also of those that are referred to and not there.
 
     Raises:
         DataError: an HDF5 file cannot be read, or refers to a file elsewhere; names both.
@@ -36,11 +40,14 @@ def check_links(raw: Path, within: Path, working: Path | None = None) -> None:
     waiting, seen = [Path(os.path.realpath(raw))], set[Path]()
     while waiting:
         path = waiting.pop()
-        if path in seen or not h5py.is_hdf5(path):
+        if path in seen:
             continue
         seen.add(path)
+        watch(path)
         if len(seen) > MOST_FILES:
             raise DataError(f"{raw.name} refers to more than {MOST_FILES} files.")
+        if not h5py.is_hdf5(path):
+            continue
         for name in _targets_of(path):
             target = Path(os.path.realpath(path.parent / name))
             if not target.is_relative_to(allowed):
@@ -76,8 +83,9 @@ class _Walk:
     """
 
     def __init__(self, file: h5py.File) -> None:
-        self._file, self._name, root = file.id, Path(file.filename).name, h5py.h5g.open(file.id, b"/")
-        self._waiting, self._seen = [root], {h5py.h5o.get_info(root).addr}
+        self._file, self._name = file.id, Path(file.filename).name
+        self._waiting: list[Any] = [h5py.h5g.open(file.id, b"/")]
+        self._seen: set[int] = set()  # addresses of what was opened; what a link says of its target may be a lie
         self._links, self._found = 0, set[str]()
 
     def targets(self) -> set[str]:
@@ -86,6 +94,9 @@ class _Walk:
             item = self._waiting.pop()
             if isinstance(item, h5py.h5r.Reference):
                 item = h5py.h5r.dereference(item, self._file)
+            if (address := h5py.h5o.get_info(item).addr) in self._seen:
+                continue
+            self._seen.add(address)
             if isinstance(item, h5py.h5g.GroupID):
                 self._look_into(item)
             elif isinstance(item, h5py.h5d.DatasetID):
@@ -95,19 +106,23 @@ class _Walk:
     def _look_into(self, group: h5py.h5g.GroupID) -> None:
         external: list[bytes] = []
         inner: list[bytes] = []
+        odd: list[bytes] = []
 
         def see(name: bytes, link: h5py.h5l.LinkInfo) -> bool | None:  # an exception in here would be a SystemError
             self._links += 1
+            if name in (b"", b".") or b"/" in name:
+                odd.append(name)
             if link.type == h5py.h5l.TYPE_EXTERNAL:
                 external.append(name)
             elif link.type == h5py.h5l.TYPE_HARD and link.u not in self._seen:
-                self._seen.add(link.u)
                 inner.append(name)
-            return self._links > MOST_LINKS or None  # not None ends it
+            return self._links > MOST_LINKS or bool(odd) or None  # not None ends it
 
         group.links.iterate(see, info=True)
         if self._links > MOST_LINKS:
             raise DataError(f"{self._name} has more than {MOST_LINKS} groups, datasets and links.")
+        if odd:  # HDF5 writes none: what is opened by it is not what it seems to lead to
+            raise DataError(f"{self._name} has a link with the name {os.fsdecode(odd[0])!r}, which leads elsewhere.")
         self._found.update(os.fsdecode(group.links.get_val(name)[0]) for name in external)
         self._waiting += [h5py.h5r.create(group, name, h5py.h5r.OBJECT) for name in inner]
 

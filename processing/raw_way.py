@@ -1,4 +1,4 @@
-"""Whether the way to a raw file stayed the same while it was read, so that what was checked is what was opened.
+"""Whether the ways to raw files stayed the same while they were read, so that what was checked is what was opened.
 
 A function opens its file by its path. Who may write in a storage could put another proposal's folder into this path
 after the check, and the right one back before the file's identity is looked at again: the kernel tells of that.
@@ -6,55 +6,76 @@ after the check, and the right one back before the file's identity is looked at 
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator
+import stat
+import struct
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-DELETED, MOVED = 0x400, 0x800  # of the watched file or folder itself: linux/inotify.h
+MODIFIED, DELETED, MOVED, OVERFLOW = 0x2, 0x400, 0x800, 0x4000  # of what is watched itself: linux/inotify.h
+NO_LINK = 0x02000000  # a symbolic link is not followed
+EVENT = struct.Struct("iIII")  # which watch, what happened, and the length of a name that follows
+
+
+class Ways:
+    """The ways to the files that a function may read, as they were when they were checked."""
+
+    def __init__(self, libc: ctypes.CDLL, news: int) -> None:
+        self._libc, self._news = libc, news
+        self._before: dict[Path, tuple[int, ...]] = {}
+        self._watches: dict[int, Path] = {}
+
+    def add(self, file: Path) -> None:
+        """Watch a file and the folders above it from now on."""
+        for path in (file, *file.parents):
+            if path not in self._before:
+                self._before[path] = self._watch(path)
+
+    def changed(self) -> str:
+        """The name of a file that was written to, or of what was moved, removed or replaced until now; "" for none.
+
+        Also if all is as it was again. Where the kernel has no watch left, or another computer did it, only what is
+        not as it was is seen.
+        """
+        told = self._told()
+        return told or next((path.name for path, before in self._before.items() if _look(path) != before), "")
+
+    def _watch(self, path: Path) -> tuple[int, ...]:
+        """Watch what is at a path now, and say what it is; one that may not be watched is only looked at."""
+        before = _look(path)
+        mask = NO_LINK | DELETED | MOVED | (MODIFIED if before and stat.S_ISREG(before[2]) else 0)
+        self._watches[self._libc.inotify_add_watch(self._news, os.fsencode(path), mask)] = path
+        return before
+
+    def _told(self) -> str:
+        while self._news >= 0:
+            try:
+                said = os.read(self._news, 65536)
+            except BlockingIOError:
+                return ""
+            for watch, mask, _, _ in EVENT.iter_unpack(said):  # no names follow: none is of what lies in a folder
+                if mask & (MODIFIED | DELETED | MOVED | OVERFLOW):  # not that it was unmounted, for one
+                    return self._watches[watch].name if watch in self._watches else "a file"
+        return ""
 
 
 @contextmanager
-def watched(raw: Path) -> Iterator[Callable[[], bool]]:
-    """Watch a file and the folders above it.
-
-    Yields:
-        Whether one of them was moved, removed or replaced until now, also if all is as it was again. Where the kernel
-        has no watch left, or another computer moved them, only what is not as it was is seen.
-    """
+def watched() -> Iterator[Ways]:
+    """Nothing is watched yet; the watches end with this."""
     libc = ctypes.CDLL(None, use_errno=True)
     news = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        before = {path: _watch(libc, news, path) for path in (raw, *raw.parents)}
-        yield lambda: _told(news) or any(_inode(path) != inode for path, inode in before.items())
+        yield Ways(libc, news)
     finally:
         if news >= 0:
             os.close(news)
 
 
-def _watch(libc: ctypes.CDLL, news: int, path: Path) -> tuple[int, int]:
-    """Watch what is at a path now, and say what it is; one that may not be watched is only looked at."""
-    try:
-        handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return 0, 0
-    try:
-        libc.inotify_add_watch(news, f"/proc/self/fd/{handle}".encode(), DELETED | MOVED)
-        found = os.fstat(handle)
-        return found.st_dev, found.st_ino
-    finally:
-        os.close(handle)
-
-
-def _inode(path: Path) -> tuple[int, int]:
+def _look(path: Path) -> tuple[int, ...]:
+    """What tells a file or folder from another one at its path, and a file from itself once it was written to."""
     try:
         found = path.lstat()
     except OSError:
-        return 0, 0
-    return found.st_dev, found.st_ino
-
-
-def _told(news: int) -> bool:
-    try:
-        return news >= 0 and bool(os.read(news, 4096))
-    except BlockingIOError:
-        return False
+        return ()
+    which = found.st_dev, found.st_ino, stat.S_IFMT(found.st_mode)
+    return which if stat.S_ISDIR(found.st_mode) else (*which, found.st_size, found.st_mtime_ns)

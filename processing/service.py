@@ -99,8 +99,7 @@ class Running:
             places = Places(self.storages, self.service.settings.results, self.config.parent.resolve())
             await Dispatcher(self.service.store, executors, self._choose, self.service.library, places).run()
         finally:
-            for executor in executors.values():
-                await executor.close()
+            await asyncio.gather(*(executor.close() for executor in executors.values()), return_exceptions=True)
 
     def _choose(self, claim: Claim) -> str:
         """Which executor a claim goes to: its rule's, else the first."""

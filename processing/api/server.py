@@ -76,5 +76,6 @@ class _Request(HTTPMessageDelegate):
         problem = TooLarge(f"more than {LARGEST} bytes were sent; send smaller batches").problem
         body = problem.model_dump_json().encode()
         headers = HTTPHeaders({"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body))})
-        self._connection.write_headers(ResponseStartLine("HTTP/1.1", 413, "Content Too Large"), headers, body)
+        start = ResponseStartLine("HTTP/1.1", 413, "Content Too Large")
+        self._connection.write_headers(start, headers, None if self._line.startswith("HEAD ") else body)
         self._connection.finish()

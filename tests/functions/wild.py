@@ -196,6 +196,22 @@ def has_another_folder_for_a_moment(raw: Path, out: Path, by: str = "") -> Summa
 
 
 @function(version="1")
+def finds_another_file_linked_for_a_moment(raw: Path, out: Path, linked: str = "", by: str = "") -> Summary:
+    subprocess.run(["mv", linked, f"{linked}.away"], check=True)
+    subprocess.run(["cp", by, linked], check=True)
+    out.write_bytes(raw.read_bytes())
+    subprocess.run(["mv", f"{linked}.away", linked], check=True)
+    return Summary()
+
+
+@function(version="1")
+def finds_what_is_written_for_a_moment(raw: Path, out: Path) -> Summary:
+    command = 'cp -p "$1" "$2.kept" && printf x >> "$1" && cp "$1" "$2" && cp -p "$2.kept" "$1"; rm "$2.kept"'
+    subprocess.run(["sh", "-c", command, "sh", raw, out], check=True)
+    return Summary()
+
+
+@function(version="1")
 def removes_its_input(raw: Path, out: Path) -> Summary:
     raw.unlink()
     return measure(raw.with_name("gone"), out)

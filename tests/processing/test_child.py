@@ -233,6 +233,26 @@ def test_a_folder_that_is_another_ones_for_a_moment_while_it_is_read_is_noticed(
 
 
 @pytest.mark.promise("bad input")
+def test_a_file_that_it_refers_to_and_that_is_another_one_for_a_moment_is_noticed(bench, child, secret):
+    raw, linked = bench.raw("linking/master.nxs"), bench.raw("linking/linked.nxs")
+    with h5py.File(raw, "w") as file:
+        file["link"] = h5py.ExternalLink("linked.nxs", "/counts")
+    by = str(secret / "swapped.nxs")
+    end = child.run(bench.task("finds_another_file_linked_for_a_moment", raw=raw, linked=str(linked), by=by))
+    told = "linked.nxs was removed, replaced, moved or written to while master.nxs was read."
+    assert (end.kind, end.message) == ("data", told)
+
+
+@pytest.mark.promise("bad input")
+def test_a_raw_file_that_was_written_to_for_a_moment_is_noticed_though_it_is_as_it_was(bench, child):
+    raw = bench.raw("scan1/written.nxs")
+    before = raw.read_bytes(), raw.stat().st_mtime_ns
+    end = child.run(bench.task("finds_what_is_written_for_a_moment", raw=raw))
+    assert (raw.read_bytes(), raw.stat().st_mtime_ns) == before
+    assert (end.kind, "written to while it was read" in end.message) == ("data", True)
+
+
+@pytest.mark.promise("bad input")
 def test_of_a_folder_that_is_swapped_all_the_time_nothing_but_what_was_checked_is_published(bench, child, secret):
     raw = bench.raw("racing/swapped.nxs")
     ours, away, done = raw.read_bytes(), raw.parents[1] / "swapping", threading.Event()

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -24,7 +25,8 @@ class MemoryStore:
 
     def add(self, function="measure", path="proposal/scan1/exposure.nxs", **more):
         run = len(self.claims) + 1
-        self.claims[run] = Claim(run, 0, "proposal", "beamline", path, function, "", {}, "rule", **more)
+        storage = more.pop("storage", "beamline")
+        self.claims[run] = Claim(run, 0, "proposal", storage, path, function, "", {}, "rule", **more)
         self.states[run] = "queued"
         self.committed()
         return run
@@ -148,6 +150,28 @@ async def test_a_task_says_where_everything_lies(store, bench, places):
     assert task.within == bench.folder / "raw/proposal"
     assert task.folder == places.results / f"proposal/{run}/1.part"
     assert task.digest == bench.library.find("measure").record.digest
+
+
+@pytest.mark.promise("power, disks, clocks")
+async def test_runs_of_a_storage_that_hangs_keep_no_other_storages_runs_from_theirs(store, bench, places, monkeypatch):
+    answers = threading.Event()
+
+    def resolve(root, path, real=module.resolve_raw):
+        return answers.wait(20) if path.startswith("far") else real(root, path)
+
+    monkeypatch.setattr(module, "resolve_raw", resolve)
+    monkeypatch.setattr(module, "FOUND_WITHIN_S", 0.1)
+    far = Places({**places.storages, "far": places.storages["beamline"]}, places.results, places.base)
+    hanging = [store.add(path=f"far/{number}.nxs", storage="far") for number in range(30)]
+    near = store.add()
+    try:
+        async with dispatching(store, bench, far, FakeExecutor(slots=2)):
+            await until(lambda: store.states[near] == "done", within_s=10)
+            await until(lambda: {store.states[run] for run in hanging} == {"failed"}, within_s=10)
+    finally:
+        answers.set()
+    failure, _ = store.ends[hanging[0]]
+    assert (failure.kind, failure.message) == ("transient", "the storage far did not answer within 0.1 s.")
 
 
 @pytest.mark.parametrize(

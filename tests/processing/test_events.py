@@ -221,6 +221,12 @@ def test_too_much_at_once_is_refused_as_all_is_and_the_next_event_taken(bench, w
     assert post(bench, event(1, "red/scan1/one.nxs")).status_code == 200
 
 
+@pytest.mark.parametrize("size", [5 * 2**20, 65 * 2**20])
+def test_too_much_with_a_question_for_the_head_only_is_refused_without_a_body(bench, size):
+    answer = bench.ask("ingester", "HEAD", "events", content=bytes(size))
+    assert (answer.status_code, answer.content) == (413, b"")
+
+
 @pytest.mark.promise("bad input")
 def test_a_body_of_just_the_size_that_is_taken_is_read(bench):
     body = json.dumps(event("filled", filler="")).encode()

@@ -189,6 +189,21 @@ def test_a_reference_is_found_in_groups_however_deep_and_wide_they_are_and_lead_
 
 
 @pytest.mark.promise("bad input")
+def test_a_link_with_a_name_that_hdf5_never_writes_hides_nothing(storage):
+    def hiding(file):
+        group = file.create_group("honest")
+        group["link"] = h5py.ExternalLink("../../theirs/scan/data.h5", "/counts")
+        file["-"] = group
+
+    raw = raw_file(storage, hiding)
+    raw.write_bytes(raw.read_bytes().replace(b"-" + bytes(7), b"." + bytes(7), 1))
+    with h5py.File(raw) as file:
+        assert "." in list(file)
+    with pytest.raises(DataError, match=r"theirs/scan/data\.h5, which lies outside|link with the name '\.'"):
+        check_links(raw, storage / "ours")
+
+
+@pytest.mark.promise("bad input")
 def test_more_objects_than_any_measurement_has_are_refused(storage, monkeypatch):
     monkeypatch.setattr(links, "MOST_LINKS", 1000)
     with pytest.raises(DataError, match=r"master\.h5 has more than 1000 groups, datasets and links"):

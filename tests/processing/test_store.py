@@ -449,6 +449,27 @@ def test_while_a_run_is_tried_alone_nothing_else_is_handed_out(store, monkeypatc
     assert {first.run, second.run} == {alone, other}
 
 
+def test_a_run_that_is_tried_alone_gets_its_turn_though_others_always_have_more(store, monkeypatch):
+    (alone,) = arrive(store, "red/a.nxs")
+    monkeypatch.setattr(retries, "LOSS_WAITS_S", (0.0,) * 2)
+    for _ in range(2):
+        claim(store)
+        store.recover()
+    (mine,) = store.claim(1)
+    assert mine.run == alone
+    arrive(store, *(f"blue/{number}.nxs" for number in range(9)))
+    fail(store, mine, replace(NO_OUTPUT, kind="transient"), at=datetime.now(UTC) + timedelta(seconds=0.5))
+    running, handed_out = store.claim(1), []
+    time.sleep(0.6)
+    for _ in range(6):
+        more = store.claim(2)  # before the one that runs came to its end, as under load
+        handed_out += [one.run for one in more]
+        for one in running:
+            publish(store, one)
+        running = more
+    assert alone in handed_out
+
+
 def test_what_was_given_up_in_good_order_was_not_lost(store):
     (number,) = arrive(store, "red/a.nxs")
     for _ in range(len(retries.LOSS_WAITS_S) + 2):
