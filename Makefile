@@ -62,7 +62,7 @@ $(VENV)/.%: $(VENV)/bin/python setup.cfg pyproject.toml setup.py server_extensio
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
 	@mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d
 	@cp server_extension/beamhub.json $(VENV)/etc/jupyter/jupyter_server_config.d/
-	@echo "import sys; sys.modules.setdefault('rfc3987_syntax')" > $$(echo $(VENV)/lib/python3.*/site-packages)/quick_start.pth
+	@echo "import sys; sys.modules.setdefault('rfc3987_syntax')" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/quick_start.pth"
 	@touch $@
 
 # A copy of .venv by hard links, its programs' paths made its own, then the older JupyterHub in the newer one's place:

@@ -38,7 +38,8 @@ RULE = """  size:
 def workplace() -> Iterator[tuple[Any, Any]]:
     """The running demo without its beamline, and a page of a server that was started in it."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from browser.test_main_job import CHROMIUM, kernel_idle
+    from browser.conftest import CHROMIUM
+    from browser.test_main_job import kernel_idle
     from playwright.sync_api import sync_playwright
     from services.demo import RunningDemo
 

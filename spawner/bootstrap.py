@@ -24,6 +24,11 @@ LONGEST_WAIT = 30.0  # seconds between two announcements while the Hub is away
 GIVE_UP = {403, 404}  # the Hub does not want this server, now or later
 
 
+def steady() -> float:
+    """Seconds by the clock that nobody sets and that goes on in the computer's sleep."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def answer(secret: str, job: str, port: int, question: str) -> str:
     """What proves to the Hub that this start listens at this port."""
     return hmac.new(secret.encode(), f"{job} {port} {question}".encode(), hashlib.sha256).hexdigest()
@@ -120,7 +125,7 @@ def announce(start: dict[str, Any], token: str, port: int) -> None:
     """Tell the Hub the port until it was here and asked; ends the job when the Hub does not want it."""
     addresses = start["addresses"] or own_addresses(urlsplit(start["announce"]).hostname)
     body = {"nonce": start["job"].rsplit("-", 1)[-1], "port": port, "addresses": addresses}
-    wait, over = 0.25, time.monotonic() + start["ends_at"] - time.time() if start["ends_at"] else float("inf")
+    wait, over = 0.25, steady() + start["ends_at"] - time.time() if start["ends_at"] else float("inf")
     while True:
         try:
             status, text = post(start["announce"], token, body)
@@ -131,7 +136,7 @@ def announce(start: dict[str, Any], token: str, port: int) -> None:
         say(f"announced port {port}: {status} {text}")
         if status in GIVE_UP:
             raise SystemExit("the Hub does not want this server (any more)")
-        if time.monotonic() > over:
+        if steady() > over:
             raise SystemExit("the time of this server is over, the Hub was never reached")
         time.sleep(wait * random.uniform(0.7, 1.3))  # noqa: S311 - no secret
         wait = min(wait * 2, LONGEST_WAIT)

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import signal
-import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+from beamhub.spawner import moments
 from beamhub.spawner.errors import StartFailed
 from beamhub.spawner.progress import Progress
 from beamhub.spawner.reachable import speaks_http
@@ -20,7 +20,7 @@ LOOK = 0.5  # seconds between two looks at the snapshot's truth; news from the s
 
 
 class Bringup:
-    """The wait for one start; ``give_up_at`` is a moment of ``time.monotonic``."""
+    """The wait for one start; ``give_up_at`` is a moment of ``moments.now``."""
 
     def __init__(self, child: SiteMixin, title: str, give_up_at: float) -> None:
         self.child, self.title, self.give_up_at = child, title, give_up_at
@@ -70,7 +70,7 @@ class Bringup:
         self._news.clear()
         if self.child.truth() is Truth.DEAD:
             raise StartFailed(await obituary(self.child, f"{self._taken}Your server ended while it was starting."))
-        if time.monotonic() > self.give_up_at:
+        if moments.now() > self.give_up_at:
             late = f"Your server did not come up in time at {self.title}. Try again, or choose another place."
             raise StartFailed(await obituary(self.child, self._taken + late))
 

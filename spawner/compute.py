@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -97,6 +98,21 @@ class Compute:
 
 
 def kind_of(kind: str) -> type[Site]:
-    """The class of a kind of sites, by its entry point."""
-    found: type[Site] = next(point for point in entry_points(group=GROUP) if point.name == kind).load()
-    return found
+    """The class of a kind of sites, by its entry point.
+
+    Raises:
+        LookupError: no such kind is installed.
+    """
+    for point in entry_points(group=GROUP, name=kind):
+        found: type[Site] = point.load()
+        return found
+    raise LookupError(f"no kind of sites {kind!r} is installed")
+
+
+def listens_of(kind: str) -> Callable[[dict[str, Any], str, int], Awaitable[bool | None]]:
+    """``Site.listens`` of a kind; of one that is not installed any more, or broken, that of all, which believes."""
+    try:
+        return kind_of(kind).listens
+    except Exception as error:
+        log.error("Whose server answers cannot be known, it is believed: sites of kind %r: %s", kind, error)
+        return Site.listens

@@ -15,15 +15,14 @@ from jupyterhub.spawner import Spawner
 from jupyterhub.utils import maybe_future
 from traitlets import Bunch, default, observe
 
-from beamhub.spawner import announce, form
+from beamhub.spawner import announce, form, moments
 from beamhub.spawner.announce import Announcement, Unwanted
 from beamhub.spawner.bootstrap import LONGEST_WAIT
 from beamhub.spawner.bringup import AGAIN, LOOK, Bringup, is_there, obituary
-from beamhub.spawner.compute import Compute, kind_of
+from beamhub.spawner.compute import Compute, listens_of
 from beamhub.spawner.errors import Refused, SpawnerError, StartFailed
 from beamhub.spawner.hublines import add_route, failed_start, spawn_exception
 from beamhub.spawner.launch import launch, secret_of
-from beamhub.spawner.moments import steady
 from beamhub.spawner.plan import SpawnPlan, decide
 from beamhub.spawner.progress import Progress
 from beamhub.spawner.scopes import SERVER_SCOPES, missing
@@ -308,7 +307,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         child = sites.child_class(begun.site)(parent=self, job=begun.job, **given, **{**own, **changed})
         child.site.listen(begun.job, self._news)
         self.child = child
-        self.bringup = Bringup(child, sites.title(begun.site), steady(begun.give_up_at))
+        self.bringup = Bringup(child, sites.title(begun.site), moments.steady(begun.give_up_at))
         return child
 
     async def _bring_up(self) -> str:
@@ -339,7 +338,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         """
         while not self._has_site():
             begun = self._started()
-            listens = partial(kind_of(begun.kind).listens, begun.child)
+            listens = partial(listens_of(begun.kind), begun.child)
             if begun.phase is Phase.RUNNING and await is_there(begun.url, self._path(), listens):
                 return
             await asyncio.sleep(LOOK)
@@ -376,23 +375,23 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
 
     async def _settled(self) -> None:
         if self._started().phase is Phase.RUNNING:
-            self._waiting().give_up_at = steady(self.ends_at) if self.ends_at else float("inf")
+            self._waiting().give_up_at = moments.steady(self.ends_at) if self.ends_at else float("inf")
             await self._waiting().answer(self._url, self._path(), AGAIN)
         else:  # the time that the Hub was away is not the start's
-            again = time.monotonic() + max(self._child().site.config.start_timeout, 2 * LONGEST_WAIT)
+            again = moments.now() + max(self._child().site.config.start_timeout, 2 * LONGEST_WAIT)
             self._waiting().give_up_at = max(self._waiting().give_up_at, again)
             await self._finish()
 
     async def _stopped(self) -> None:
         """Wait until a stop that is under way has come to its end."""
-        until = time.monotonic() + STOP_WITHIN
-        while self.begun is not None and time.monotonic() < until:  # noqa: ASYNC110 - the Hub tells nobody
+        until = moments.now() + STOP_WITHIN
+        while self.begun is not None and moments.now() < until:  # noqa: ASYNC110 - the Hub tells nobody
             await asyncio.sleep(0.1)
 
     async def _say_end(self, child: SiteMixin) -> None:
         """Keep for the person, and say in the log, how a server ended by itself."""
-        over = self.ends_at is not None and time.time() >= self.ends_at
-        message = "Your server's time was over." if over else await obituary(child, "Your server ended by itself.")
+        over, said = child.time_was_over(), "Your server ended by itself."
+        message = "Your server's time was over." if over else await obituary(child, said)
         self.log.warning("%s: %s", self._log_name, message)
         self.kept = replace(self.kept, ended=message)
 

@@ -1,12 +1,17 @@
-"""Moments that must come in time although the computer's clock is set meanwhile."""
+"""Moments that must come in time although the computer's clock is set, or the computer sleeps, meanwhile."""
 
 import time
 
 
+def now() -> float:
+    """Seconds by the clock that nobody sets and that goes on in the computer's sleep, unlike ``time.monotonic``."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def steady(moment: float) -> float:
-    """When a moment comes by the clock that nobody sets, ``time.monotonic``.
+    """When a moment comes by the clock of ``now``.
 
     Args:
         moment: seconds since 1970, by the computer's clock as it is now.
     """
-    return time.monotonic() + moment - time.time()
+    return now() + moment - time.time()

@@ -28,7 +28,7 @@ class Start:
     phase: Phase = Phase.INTENDED
     url: str = ""
     child: dict[str, Any] = field(default_factory=dict)
-    kind: str = "local"  # of the site; the one that there was when none was written down
+    kind: str = "local"  # of the site; when none was written down there was no other, so it is no guess
 
     @property
     def nonce(self) -> str:

@@ -9,6 +9,8 @@ from tornado import web
 
 from beamhub.spawner.hublines import choices
 
+UNDER_WAY = {None: "was started meanwhile", "spawn": "is starting", "stop": "is stopping"}
+
 
 class ServerHandler(UserServerAPIHandler):  # type: ignore[misc]
     """Starts and stops one server."""
@@ -32,6 +34,8 @@ class UserHandler(UserAPIHandler):  # type: ignore[misc]
         user = self.find_user(user_name)
         if user is not None and user.name != self.current_user.name:
             await self._stop_all([user.spawners[name] for name in user.orm_user.orm_spawners])
+            for name in user.orm_user.orm_spawners:  # started meanwhile; until the Hub goes on nothing more can be
+                _check_settled(user.spawners[name], ended=True)
         await super().delete(user_name)
 
     async def _stop_all(self, spawners: list[Any]) -> None:
@@ -44,10 +48,15 @@ class UserHandler(UserAPIHandler):  # type: ignore[misc]
                 _check_settled(spawner)
 
 
-def _check_settled(spawner: Any) -> None:
-    """See that nothing is under way with a server, of which the Hub would forget the user and keep the job."""
-    if spawner.pending:
-        what = {"spawn": "is starting", "stop": "is stopping"}.get(spawner.pending, "is being looked for")
+def _check_settled(spawner: Any, ended: bool = False) -> None:
+    """See that nothing is under way with a server, of which the Hub would forget the user and keep the job.
+
+    Args:
+        spawner: the server's.
+        ended: it should have ended, too.
+    """
+    if spawner.pending or (ended and spawner.ready):
+        what = UNDER_WAY.get(spawner.pending, "is being looked for")
         which = f"the server {spawner.name} of {spawner.user.name}" if spawner.name else f"{spawner.user.name}'s server"
         raise web.HTTPError(409, f"{which} {what}. Wait until that is over, or stop it, then try again.")
 

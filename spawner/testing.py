@@ -66,6 +66,10 @@ class FakeServer(SiteMixin):
         """Always the same."""
         return 3
 
+    def time_was_over(self) -> bool:
+        """It has no end."""
+        return False
+
     async def end(self, *, now: bool = False) -> None:
         """It is dead now."""
         self.site.truths[self.job] = Truth.DEAD

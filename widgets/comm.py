@@ -6,7 +6,7 @@ kernel answers with one of the same ``view`` and ``id``:
 * page: ``{"view": "a", "id": 7, "method": "GET", "path": "v1/runs", "query": [["limit", "100"]], "body": null, …}``
 * kernel: ``{"view": "a", "id": 7, "status": 200, "type": "application/json"}``, the body's bytes as the one buffer.
 
-A thread asks the service, so that a cell does not wait for one that hangs; answers may come in another order than
+Threads ask the service, so that a cell does not wait for one that hangs; answers may come in another order than
 their questions. ``path`` is named as the extension names it: ``v1/…`` goes to the service, ``chunk/NAME`` is a part of
 the bundle. With ``{"view": "a", "listen": ["proposal", …], "last": 12}`` a view asks for changes since ``last``, the
 ``seq`` of what it shows, or null; from then on a thread sends ``{"view": "a", "event": "change" | "reset" |
@@ -16,6 +16,7 @@ holds a token.
 
 import contextlib
 import json
+import queue
 import re
 import ssl
 import threading
@@ -34,6 +35,7 @@ PASSED = re.compile(
     r"|rules/[^/]+/pause|proposals|results/\d+/(plot|preview\.png)"
 )
 TIMEOUT_S = 30.0
+THREADS = 16  # that ask at once; further questions wait for one of them
 VIEWS = 16  # that listen at once; a page that was closed says no good-bye, so the oldest ends then
 Send = Callable[[dict[str, Any], list[bytes]], None]
 
@@ -52,6 +54,8 @@ class Relay:
         trusted = ssl.create_default_context() if secure else False
         # the token is for the service, not for a proxy of the environment
         self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False, verify=trusted)
+        self._questions: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []  # not a ThreadPoolExecutor's: the kernel's end would wait for those
         self._followers: dict[str, _Follower] = {}  # by view, the oldest first
 
     def receive(self, message: Any) -> None:
@@ -62,10 +66,20 @@ class Relay:
         if "listen" in message:
             self._listen(view, message["listen"], message.get("last"))
         elif isinstance(message.get("id"), int) and isinstance(message.get("path"), str):
-            threading.Thread(target=self._reply, args=(view, message), name="beamhub relay", daemon=True).start()
+            self._questions.put((view, message))
+            if len(self._threads) < THREADS:
+                self._threads.append(threading.Thread(target=self._reply_all, name="beamhub relay", daemon=True))
+                self._threads[-1].start()
+
+    def _reply_all(self) -> None:
+        while (question := self._questions.get()) is not None:
+            self._reply(*question)
 
     def _reply(self, view: str, message: dict[str, Any]) -> None:
-        status, kind, body = self._answer(message)
+        try:
+            status, kind, body = self._answer(message)
+        except Exception as error:
+            status, kind, body = _problem(503, f"the kernel cannot answer this ({type(error).__name__}: {error})")
         with contextlib.suppress(Exception):  # the page may be gone; nobody is left to tell
             self._send({"view": view, "id": message["id"], "status": status, "type": kind}, [body])
 
@@ -73,6 +87,9 @@ class Relay:
         """End the threads."""
         for view in list(self._followers):
             self._unfollow(view)
+        for _ in self._threads:
+            self._questions.put(None)
+        self._threads.clear()
         self._http.close()
 
     def _unfollow(self, view: str) -> None:

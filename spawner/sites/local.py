@@ -18,10 +18,9 @@ from jupyterhub.app import JupyterHub
 from jupyterhub.spawner import LocalProcessSpawner
 from traitlets.config import Config
 
-from beamhub.spawner import bootstrap
+from beamhub.spawner import bootstrap, moments
 from beamhub.spawner.catalogue import SiteConfig
 from beamhub.spawner.errors import CannotLaunch
-from beamhub.spawner.moments import steady
 from beamhub.spawner.sites import courier, listeners, processes
 from beamhub.spawner.sites.accounts import Account, shared_account, unix_account, why_shared
 from beamhub.spawner.sites.processes import Process
@@ -44,12 +43,13 @@ class LocalConfig(SiteConfig):
 
 @dataclass
 class Watched:
-    """A job's process, and its handle as long as this Hub started it; ``ends_at`` is a moment of ``time.monotonic``."""
+    """A job's process, and its handle as long as this Hub started it; ``ends_at`` is a moment of ``moments.now``."""
 
     process: Process | None = None
     uid: int | None = None
     popen: subprocess.Popen[bytes] | None = None
     ends_at: float | None = None
+    over: bool = False  # it was ended, since its time was over
     truth: Truth = Truth.UNKNOWN
     code: int = 1
     since: float = field(default_factory=time.monotonic)
@@ -88,7 +88,7 @@ class LocalSite(Site):
             before = one.truth
             if one.look() is not before:
                 self._tell(job)
-            if one.truth is Truth.ALIVE and one.ends_at and time.monotonic() > one.ends_at:
+            if one.truth is Truth.ALIVE and one.ends_at and moments.now() > one.ends_at:
                 self._end_in_background(job)
 
     async def _find(self) -> None:
@@ -113,7 +113,7 @@ class LocalSite(Site):
 
     def _end_in_background(self, job: str) -> None:
         log.info("%s: its time is over", job)
-        self.watched[job].ends_at = None
+        self.watched[job].ends_at, self.watched[job].over = None, True
         task = asyncio.ensure_future(self.end(job))
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
@@ -258,7 +258,7 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         self.programs = launch.programs
         folder, python = self.folder(account), self.python()
         await self._errand("deliver", folder, self._files(launch, python))
-        one = Watched(uid=account.uid, ends_at=launch.ends_at and steady(launch.ends_at))
+        one = Watched(uid=account.uid, ends_at=launch.ends_at and moments.steady(launch.ends_at))
         self.site.watched[self.job] = one
         command = [python, "-I", "-S", os.path.join(folder, "bootstrap.py"), folder]
         try:
@@ -340,6 +340,11 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
         one = self.site.watched.get(self.job)
         return one.code if one else 1
 
+    def time_was_over(self) -> bool:
+        """Whether the site ended it in its time."""
+        one = self.site.watched.get(self.job)
+        return one is not None and one.over
+
     async def end(self, *, now: bool = False) -> None:
         """End the process and what it started."""
         await self.site.end(self.job, now=now)
@@ -381,6 +386,6 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
             with contextlib.suppress(CannotLaunch):  # the account is gone: then no process of it is found either
                 uid = self.site.account(self.user.name).uid
         ends_at = self.parent.ends_at  # type: ignore[union-attr]
-        one = Watched(Process(**known) if known else None, uid, ends_at=ends_at and steady(ends_at))
+        one = Watched(Process(**known) if known else None, uid, ends_at=ends_at and moments.steady(ends_at))
         one.look()
         self.site.watch(self.job, one)

@@ -162,6 +162,10 @@ class SiteMixin(LoggingConfigurable):
         """The code of a dead job, 1 where it is not known."""
         raise NotImplementedError
 
+    def time_was_over(self) -> bool:
+        """Whether the site ended the job because its time was over; whoever ends it knows, no clock tells."""
+        raise NotImplementedError
+
     async def end(self, *, now: bool = False) -> None:
         """End the job and everything it started; nothing happens when there is none."""
         raise NotImplementedError

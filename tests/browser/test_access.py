@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from browser.test_main_job import CHROMIUM, READY, kernel_idle, run_cell
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from browser.test_main_job import READY, kernel_idle, run_cell
+from playwright.sync_api import Locator, Page, expect
 from services.facility import PROCESSING, Facility
 from services.hub import LOCAL, PASSWORD, wait_for
 from services.service import FUNCTION
@@ -34,7 +34,7 @@ def here(tmp_path_factory) -> Iterator[Facility]:
     """A facility in which ada, in the groups red and green, has a server with a notebook; bob may open it too."""
     folder = tmp_path_factory.mktemp("facility")
     made = Facility(folder, command=["jupyterhub-singleuser"], extra=EXTRA)
-    (folder / "compute.yaml").write_text(LOCAL.replace("start_timeout: 20s", "start_timeout: 60s"))
+    (folder / "compute.yaml").write_text(LOCAL)
     (folder / "processing.yaml").write_text(PROCESSING + RULES)
     (folder / "functions").mkdir(mode=0o700)
     (folder / "functions/sizes.py").write_text(FUNCTION)
@@ -49,14 +49,6 @@ def here(tmp_path_factory) -> Iterator[Facility]:
         made.start_server("ada")
         wait_for(lambda: made.files("ada") == {"a.raw", "b.raw", "c.raw"})
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

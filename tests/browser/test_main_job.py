@@ -10,15 +10,11 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from services.demo import RunningDemo
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 expect.set_options(timeout=40_000)
-CHROMIUM = [
-    "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 FIRST = "demo-2026/scan_0001_sans2d_33837/sans2d_33837_00001.nxs"
 READY = ".bh-root[data-ready='1']"
 
@@ -28,14 +24,6 @@ def demo(tmp_path_factory) -> Iterator[RunningDemo]:
     running = RunningDemo(tmp_path_factory.mktemp("demo")).wait_ready()
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

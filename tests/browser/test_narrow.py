@@ -4,7 +4,7 @@ import re
 
 import pytest
 from browser.test_main_job import READY, kernel_idle, run_cell, search
-from browser.test_restarts import browser, demo, start  # noqa: F401 - fixtures
+from browser.test_restarts import demo, start  # noqa: F401 - fixtures
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]

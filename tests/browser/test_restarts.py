@@ -1,7 +1,6 @@
 """Restarts of the kernel and of the notebook server while files arrive: no row is missing, and none is there twice."""
 
 import re
-import shutil
 import subprocess
 import time
 from collections import Counter
@@ -10,8 +9,8 @@ from urllib.parse import quote, unquote
 
 import psutil
 import pytest
-from browser.test_main_job import CHROMIUM, READY, kernel_idle, run_cell, search, write_file
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from browser.test_main_job import READY, kernel_idle, run_cell, search, write_file
+from playwright.sync_api import Page, expect
 from services.demo import RunningDemo
 from services.workbench import gone
 
@@ -28,14 +27,6 @@ def demo(tmp_path_factory) -> Iterator[RunningDemo]:
     running = RunningDemo(tmp_path_factory.mktemp("demo")).wait_ready()
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from beamhub.spawner import moments
 from beamhub.spawner.bringup import Bringup, obituary
 from beamhub.spawner.errors import StartFailed
 from beamhub.spawner.sites.site import Truth
@@ -17,7 +18,7 @@ def server() -> FakeServer:
 
 
 def waiting(server: FakeServer, seconds: float = 60) -> Bringup:
-    return Bringup(server, "the cluster", time.monotonic() + seconds)
+    return Bringup(server, "the cluster", moments.now() + seconds)
 
 
 async def speaking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -329,6 +329,26 @@ def test_a_user_is_deleted_with_all_servers_or_not_at_all(hub):
     assert hub.api("GET", "users/joe").status_code == 404
 
 
+def test_a_user_is_not_deleted_while_a_server_starts_that_ended_for_it(hub):
+    hub.api("POST", "users/jim").raise_for_status()
+    gate = hub.folder / "gate-gated4"
+    gate.touch()
+    for name in ("gated4", "last"):
+        hub.start_server("jim", name, {"profile": "small"})
+    gate.unlink()
+    slow = process_of(hub, "jim", "last")
+    slow.suspend()
+    with ThreadPoolExecutor() as pool:
+        deleted = pool.submit(hub.api, "DELETE", "users/jim")
+        wait_for(lambda: hub.server("jim", "last")["pending"] == "stop")
+        assert hub.ask_server("jim", "gated4", {"profile": "small"}).status_code == 202
+        slow.resume()
+        answer = deleted.result()
+    assert (answer.status_code, "the server gated4 of jim is starting" in answer.json()["message"]) == (409, True)
+    hub.stop_server("jim", "gated4")
+    assert hub.api("DELETE", "users/jim").status_code == 204
+
+
 def test_the_token_of_a_server_may_do_five_things_and_lies_nowhere_but_with_it(hub):
     hub.start_server("ada", options={"profile": "small"})
     process = process_of(hub, "ada")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO
 from urllib.parse import urlsplit
 
 import psutil
@@ -19,6 +20,7 @@ import pytest
 from services.hub import LOCAL, STUB, RunningHub, free_port, wait_for
 from traitlets.config import Config
 
+from beamhub.spawner import moments
 from beamhub.spawner.errors import CannotLaunch
 from beamhub.spawner.sites import courier, listeners, processes
 from beamhub.spawner.sites.accounts import shared_account, unix_account
@@ -36,6 +38,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
+        print(flush=True)
 with Taker((sys.argv[1], int(sys.argv[2])), Answer) as taker:
     print(flush=True)
     taker.serve_forever()
@@ -44,13 +47,13 @@ needs_root = pytest.mark.root
 
 
 @contextlib.contextmanager
-def taken(port: int, address: str = "127.0.0.1", uid: int = STRANGER) -> Iterator[None]:
-    """An account speaks HTTP at a port, which it asks for with SO_REUSEADDR."""
+def taken(port: int, address: str = "127.0.0.1", uid: int = STRANGER) -> Iterator[IO[bytes]]:
+    """An account speaks HTTP at a port, which it asks for with SO_REUSEADDR; each time it was asked gives a line."""
     command = ["/usr/bin/python3", "-c", TAKES, address, str(port)]
     with subprocess.Popen(command, user=uid, cwd="/", stdout=-1, stderr=subprocess.DEVNULL) as taker:
         try:
             assert taker.stdout.readline() == b"\n"
-            yield
+            yield taker.stdout
         finally:
             taker.kill()
 
@@ -232,6 +235,23 @@ async def test_an_ended_process_is_noticed_at_once_and_said(tmp_path):
     assert here.watched["job"].code == 5
 
 
+@pytest.mark.parametrize("over", [True, False], ids=["by its time", "from outside"])
+async def test_who_ended_a_server_in_its_time_says_so_whatever_the_clock_says(tmp_path, over):
+    here, heard = site(tmp_path), []
+    job = f"{here.prefix}1-0123456789"
+    popen = subprocess.Popen(SLEEP, env={"BEAMHUB_JOB": job})
+    server = here.child_class()(job=job)
+    ends_at = moments.now() - 1 if over else None
+    here.listen(job, lambda: heard.append((server.truth(), server.time_was_over())))
+    here.watch(job, Watched(processes.identify(popen.pid), popen=popen, ends_at=ends_at, truth=Truth.ALIVE))
+    await here.snapshot()
+    if not over:
+        popen.terminate()
+    while not heard:  # noqa: ASYNC110 - the test's own limit ends it
+        await asyncio.sleep(0.02)
+    assert heard == [(Truth.DEAD, over)]
+
+
 async def test_a_job_is_dead_only_after_a_whole_look_did_not_show_it(tmp_path):
     here = site(tmp_path)
     here.watch("bh-x-1-0", Watched())
@@ -332,9 +352,10 @@ def test_a_program_of_another_account_is_not_taken_for_a_server_whose_site_is_no
         running.kill()
         psutil.Process(start["child"]["process"]["pid"]).kill()
         (tmp_path / "compute.yaml").write_text(LOCAL.replace("here", "elsewhere"))
-        with taken(urlsplit(start["url"]).port):
+        with taken(urlsplit(start["url"]).port) as looks:
             running.start()
-            time.sleep(2)  # in which it would be looked at four times
+            for _ in range(4):  # of one that is believed there are two: ours, and the Hub's own
+                looks.readline()
             assert not running.server("ada")["ready"]
             (tmp_path / "compute.yaml").write_text(LOCAL)
             running.wait_gone("ada")

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -130,6 +132,31 @@ def test_a_service_that_hangs_holds_up_neither_the_kernel_nor_other_answers():
         wait_for(lambda: sent)
         relay.close()
     assert [answer["id"] for answer in sent] == [2]
+
+
+HANGS = """
+import socket, threading
+from beamhub.catalog import Service
+from beamhub.widgets.comm import Relay
+stopped = socket.create_server(("127.0.0.1", 0))
+relay = Relay(Service(f"http://127.0.0.1:{stopped.getsockname()[1]}/", "t"), print)
+for number in range(100):
+    relay.receive({"view": "v", "id": number, "method": "GET", "path": "v1/runs"})
+stopped.accept()
+print(sum(thread.name == "beamhub relay" for thread in threading.enumerate()))
+"""
+
+
+def test_a_hundred_questions_that_hang_take_few_threads_and_do_not_keep_the_kernel_from_ending():
+    done = subprocess.run([sys.executable, "-c", HANGS], capture_output=True, timeout=module.TIMEOUT_S / 2, check=True)
+    assert int(done.stdout) == module.THREADS
+
+
+def test_what_cannot_be_answered_is_said(relay):
+    status, body = ask(relay, "v1/runs", headers=["no", "mapping"])
+    assert status == 503
+    assert "AttributeError" in json.loads(body)["message"]
+    assert ask(relay, "v1/proposals")[0] == 200
 
 
 def test_without_a_service_every_answer_says_so():

@@ -78,7 +78,8 @@ class View {
     const filter = this.state.filter, saw = this.proposals.some((one) => one.name === filter.proposal);
     try {
       this.proposals = (await json<{ items: Proposal[] }>(this.transport, "GET", "v1/proposals")).items;
-    } catch (error) { this.rows.error = (error as Error).message; }
+      this.unanswered = "";
+    } catch (error) { this.unanswered = (error as Error).message; }
     const known = this.proposals.map((one) => one.name);
     if (saw && !known.includes(filter.proposal)) this.lose(filter.proposal);
     else if (known.includes(this.lost)) this.lost = "";
@@ -89,6 +90,8 @@ class View {
     this.chooser.replaceChildren(...known.map((name) => h("option", { value: name, selected: name === filter.proposal }, name)));
     this.chooser.hidden = known.length === 0;
   }
+
+  private unanswered = ""; // why the proposals could not be had when they were last asked for
 
   /** Its group was taken from this person: nothing of it stays in sight. */
   private lose(proposal: string): void {
@@ -124,7 +127,7 @@ class View {
 
   /** What could not be asked while the service or the notebook server was away. */
   private back(): void {
-    if (!this.proposals.length && !this.rows.loaded) void this.again();
+    if (this.unanswered || (!this.proposals.length && !this.rows.loaded)) void this.again();
     else this.rows.back();
   }
 
@@ -142,7 +145,7 @@ class View {
 
   /** After sleep or a look elsewhere: one small question whether anything was missed. */
   private async catchUp(): Promise<void> {
-    if (!this.state.filter.proposal) return this.again();
+    if (!this.state.filter.proposal || this.unanswered) return this.again();
     const before = this.rows.total;
     try {
       const query = new URLSearchParams({ proposal: this.state.filter.proposal, limit: "1" });
@@ -172,7 +175,9 @@ class View {
     this.queue.textContent = outlook(queue);
     this.fresh.hidden = moved === 0;
     this.fresh.textContent = `${moved} new or moved: show them`;
-    const problem = this.lost ? `You cannot see the proposal ${this.lost} any more, since you are in no group that sees it. If you should be, ask those who run the beamline.` : error;
+    const lost = this.lost && `You cannot see the proposal ${this.lost} any more, since you are in no group that sees it. If you should be, ask those who run the beamline.`;
+    const other = this.lost === this.state.filter.proposal ? "" : error || this.unanswered;
+    const problem = [lost, other].filter(Boolean).join(" ");
     this.note.hidden = !problem && loaded && total > 0;
     this.note.textContent = problem || (loaded ? this.emptiness() : "waiting for the processing service …");
     this.note.classList.toggle("bh-error", Boolean(problem));
@@ -208,9 +213,17 @@ class View {
     }
     if (!ids.length) return;
     if (!this.below.childElementCount) this.below.append(h("div", { class: "bh-empty" }, this.transport.name === "comm" ? "shown when the kernel is free" : "loading …"));
-    this.panel ??= this.loadPanel();
-    try { (await this.panel).show(ids, this.state.selection.focus); }
-    catch (error) { this.panel = null; this.below.replaceChildren(h("div", { class: "bh-note bh-error" }, (error as Error).message)); }
+    const loading = this.panel ??= this.loadPanel();
+    try {
+      const panel = await loading;
+      if (loading !== this.panel) return; // what was selected was lost meanwhile
+      if (panel.element.parentNode !== this.below) this.below.replaceChildren(panel.element);
+      panel.show(ids, this.state.selection.focus);
+    } catch (error) {
+      if (loading !== this.panel) return;
+      this.panel = null;
+      this.below.replaceChildren(h("div", { class: "bh-note bh-error" }, (error as Error).message));
+    }
   }
 
   private async loadPanel(): Promise<Panel> {
@@ -219,9 +232,7 @@ class View {
     const address = URL.createObjectURL(new Blob([text(answer)], { type: "text/javascript" }));
     try {
       const chunk: typeof import("./view.js") = await import(/* @vite-ignore */ address);
-      const panel = new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), proposal: () => this.state.filter.proposal, tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
-      this.below.replaceChildren(panel.element);
-      return panel;
+      return new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), proposal: () => this.state.filter.proposal, tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
     } finally { URL.revokeObjectURL(address); }
   }
 }
