@@ -90,15 +90,23 @@ class Library:
     def refresh(self) -> bool:
         """Look at every place, and take what changed; true if anything did. Takes seconds when it did.
 
-        Raises:
-            OSError: it cannot be copied, as on a full disk; the next look takes it.
+        What cannot be copied, as on a full disk, is among the mistakes, and tried again at the next look.
         """
-        found = {place: _signature(place) for place in self._places}
-        changed = {place: now for place, now in found.items() if self._signatures.get(place, "") != now}
-        for place, signature in changed.items():
-            self._take(place)
-            self._signatures[place] = signature
-        return bool(changed)
+        before, taken = self.mistakes, False
+        for place in self._places:
+            signature = _signature(place)
+            if self._signatures.get(place, "") == signature:
+                continue
+            try:
+                self._take(place)
+            except OSError as exc:
+                self._refused(
+                    place,
+                    f"{place} cannot be copied to {self._copies}: {exc}; make room there, or remove what is in the way",
+                )
+            else:
+                self._signatures[place], taken = signature, True
+        return taken or self.mistakes != before
 
     def functions(self) -> list[Function]:
         """Every function in force, by name; ``mistake`` says why a newer version of it is not."""

@@ -93,7 +93,8 @@ def own(results: Path, store: str, named: Callable[[], Set[str]]) -> None:
         sync(new)
         new.rename(mark)
         sync(results)
-        sync(results.parent)
+        with contextlib.suppress(PermissionError):  # another account's folder that this one may pass, but not read
+            sync(results.parent)
 
 
 def nameless(results: Path, named: Set[str]) -> dict[Path, tuple[int, int]]:

@@ -6,6 +6,7 @@ file version alike, so a file that both find is taken in once.
 """
 
 import asyncio
+import contextlib
 import fnmatch
 import logging
 import os
@@ -14,12 +15,12 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 from beamhub.processing.event import LONGEST_PATH, FileEvent, Kind, identity
 from beamhub.processing.sources.kernel import KernelNews, News
-from beamhub.processing.sources.mounts import TELLING, file_system_of
+from beamhub.processing.sources.mounts import untold
 from beamhub.processing.sources.source import Sink
 from beamhub.processing.spelling import spelled
 
@@ -27,10 +28,11 @@ log = logging.getLogger(__name__)
 BATCH = 500  # events of one transaction
 QUIET_S = 0.02  # how long a batch waits for more events
 RESCAN_S = 60.0  # between two scans for what the kernel did not tell
-BUSY = 20  # scans take at most one part in so many of the time
+BUSY = 20  # scans are that many times their own duration apart
+ALONE = 2  # the same where nothing but scans finds files
+ANEW_S = 5.0  # between two times that lost news has the folder watched anew, at first
 CHECK_S = 5.0  # between two looks whether the kernel is listened to
 RETRY_S = 2.0  # after the store or the storage refused
-SETTLING = ""  # stands for the files that were seen once, where a folder to scan is named
 
 
 class FilesystemSource:
@@ -42,7 +44,7 @@ class FilesystemSource:
         root: the storage's folder.
         settle: seconds without change after which a scanned file is complete.
         ignore: patterns of file and folder names that are not looked at.
-        rescan: seconds between two scans; by default 60, and ``settle`` where the file system cannot tell of all.
+        rescan: seconds between two scans; by default 60, or ``settle`` if less where the kernel cannot tell of all.
     """
 
     def __init__(
@@ -58,13 +60,16 @@ class FilesystemSource:
         self.name = name
         self._storage, self._instance, self._root = storage, instance, root
         self._settle, self._ignore = settle, ignore
-        self._given, self._rescan = rescan, rescan or RESCAN_S
+        self._given = rescan
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._told: set[int] = set()  # hashes of file ids: a million of them must fit
-        self._settling: dict[str, tuple[int, float]] = {}
+        self._settling: dict[str, tuple[int, float]] = {}  # since when; the earliest first
         self._scans: dict[str, float] = {}
-        self._links: set[str] = set()  # that were told of
-        self._watched = self._lost = False
+        self._said: set[str] = set()  # paths that the log told of
+        self._said_s = 0.0  # the time between scans that the log told of
+        self._untold: dict[Path, str] = {}
+        self._watched = self._lacking = self._lost = False
+        self._anew_at, self._patience_s = 0.0, ANEW_S
 
     async def run(self, sink: Sink) -> None:
         """Watch, scan and tell until cancelled; an outage of the store is waited for.
@@ -74,14 +79,13 @@ class FilesystemSource:
         """
         woken = asyncio.Event()
         root = await asyncio.to_thread(_which, self._root)
-        await asyncio.to_thread(self._ask_how_often)
         kernel = self._listener(woken)
         try:
             await self._listen(kernel)
             while True:
                 woken.clear()
                 await self._drain(sink)
-                if self._lost:  # perhaps also of new folders, which nobody watches then
+                if self._gives_up():  # perhaps also of new folders, which nobody watches then
                     await asyncio.to_thread(kernel.stop)
                     kernel = self._listener(woken)
                     await self._listen(kernel)
@@ -100,28 +104,41 @@ class FilesystemSource:
 
     async def _listen(self, kernel: KernelNews) -> None:
         """Listen from now on, and find what came before."""
-        self._lost = False
         self._watched = await asyncio.to_thread(kernel.start)
         if self._watched:
             log.info("%s is watched", self._root)
-        else:
-            self._rescan = min(self._rescan, self._settle)
+        if self._lost:
+            self._lost = False
+            self._anew_at, self._patience_s = time.monotonic() + self._patience_s, 2 * self._patience_s
         self._plan(str(self._root), 0.0)
 
-    def _ask_how_often(self) -> None:
-        """What other computers write on a network file system is found by scans alone."""
-        kind = file_system_of(self._root)
-        if kind not in TELLING:
-            self._rescan = self._given or self._settle
+    def _gives_up(self) -> bool:
+        """News was lost, so that all begins anew; in a flood ever more seldom, until a scan comes to its end."""
+        return self._lost and time.monotonic() >= self._anew_at
+
+    @property
+    def _alone(self) -> bool:
+        """Whether there are files that nothing but scans finds."""
+        return bool(self._untold) or self._lacking or not self._watched
+
+    @property
+    def _rescan(self) -> float:
+        return self._given or (min(RESCAN_S, self._settle) if self._alone else RESCAN_S)
+
+    def _look_at_mounts(self) -> None:
+        """What other computers write on a network file system is found by scans alone; it is mounted at any time."""
+        before, self._untold = self._untold, untold(self._root)
+        for place in self._untold.keys() - before.keys():
             log.warning(
-                "nothing tells of what other computers write to %s (%s): it is scanned every %g s, and files are found "
-                "so late; services that know when a file is complete can post events",
-                self._root, kind, self._rescan,
+                "nothing tells of what other computers write to %s (%s): %s is scanned %g s after each scan, and files "
+                "are found so late; services that know when a file is complete can post events",
+                place, self._untold[place], self._root, self._rescan,
             )  # fmt: skip
 
     async def _rest(self, woken: asyncio.Event) -> None:
         """Wait for news or the next scan."""
-        wait = min(self._scans.values(), default=self._rescan + time.monotonic()) - time.monotonic()
+        times = [*self._scans.values(), *(since + self._settle for _, since in islice(self._settling.values(), 1))]
+        wait = min([*times, *([self._anew_at] if self._lost else [])]) - time.monotonic()
         try:
             async with asyncio.timeout(min(max(QUIET_S, wait), CHECK_S)):
                 await woken.wait()
@@ -143,7 +160,8 @@ class FilesystemSource:
         found: list[FileEvent] = []
         for kind, path in batch:
             if kind == "overflow":
-                log.warning("the kernel lost news of %s; it is scanned", self._root)
+                if not self._lost:
+                    log.warning("the kernel lost news of %s; it is scanned", self._root)
                 self._lost = True
             elif kind == "unwatched":
                 self._scan_often(path)
@@ -158,13 +176,13 @@ class FilesystemSource:
 
     def _scan_often(self, folder: str) -> None:
         """A folder is not watched: from now on scans find what is new, as where the kernel watches nothing."""
-        if self._rescan > self._settle:
+        if not self._lacking:
             told = (
                 "the kernel has no watch left for %s; %s is scanned, which is slower; raise fs.inotify.max_user_watches"
             )
             log.warning(told, folder, self._root)
-        self._rescan = self._settle
-        self._plan(str(self._root), self._settle)
+        self._lacking = True
+        self._plan(str(self._root), self._rescan)
 
     def _plan(self, folder: str, after_s: float) -> None:
         """Scan a folder by then at the latest."""
@@ -172,42 +190,74 @@ class FilesystemSource:
 
     async def _scan(self, sink: Sink) -> None:
         """Look through the folders that it is time for, and tell of what is complete and was not told of."""
+        await self._look_again(sink)
         for folder in [folder for folder, when in self._scans.items() if when <= time.monotonic()]:
-            del self._scans[folder]
-            paths = self._walk(folder) if folder != SETTLING else iter(tuple(self._settling))
-            looked_s = await self._look_through(paths, sink)
-            if self._settling:
-                self._plan(SETTLING, self._settle)
             if folder == str(self._root):
-                self._plan(folder, max(self._rescan, BUSY * looked_s))
+                await asyncio.to_thread(self._look_at_mounts)
+            del self._scans[folder]
+            looked_s = await self._look_through(folder, sink)
+            if folder == str(self._root):
+                self._plan(folder, self._pause(looked_s))
+                if not self._gives_up():
+                    self._patience_s = max(ANEW_S, looked_s)
 
-    async def _look_through(self, paths: Iterator[str], sink: Sink) -> float:
-        """Look at files a few at a time, so that the kernel's news does not wait for all; how long it took, seconds."""
-        looked_s = 0.0
-        while True:
-            start = time.monotonic()
-            some = await asyncio.to_thread(lambda: tuple(islice(paths, BATCH)))
-            complete = await asyncio.to_thread(self._look, some)
-            looked_s += time.monotonic() - start
-            await self._tell(sink, complete)
-            await self._drain(sink)
-            if not some:
-                return looked_s
+    def _pause(self, looked_s: float) -> float:
+        """How long to wait after a scan, seconds; the log says it where that is more than was wanted."""
+        pause = max(self._rescan, (ALONE if self._alone else BUSY) * looked_s)
+        if pause == self._rescan:
+            self._said_s = 0.0
+        elif not self._said_s / 2 < pause < self._said_s * 2:
+            self._said_s = pause
+            log.warning(
+                "a scan of %s takes %.3g s, so that the next one begins %.3g s later and not %g s",
+                self._root, looked_s, pause, self._rescan,
+            )  # fmt: skip
+        return pause
+
+    async def _look_through(self, folder: str, sink: Sink) -> float:
+        """Look at a folder's files, and meanwhile again at those whose time has come; how long it took, seconds."""
+        paths, looked_s, count = self._walk(folder), 0.0, 1
+        while count and not self._gives_up():
+            count, some_s = await self._look_at(paths, sink)
+            looked_s += some_s
+            await self._look_again(sink)
+        return looked_s
+
+    async def _look_again(self, sink: Sink) -> None:
+        """Look at the files that were seen ``settle`` ago."""
+        until = time.monotonic() - self._settle
+        due = [path for path, _ in takewhile(lambda seen: seen[1][1] <= until, self._settling.items())]
+        paths = iter(due)
+        for _ in range(0, len(due), BATCH):
+            await self._look_at(paths, sink)
+
+    async def _look_at(self, paths: Iterator[str], sink: Sink) -> tuple[int, float]:
+        """Look at a few, so that the kernel's news does not wait for all; how many, and how long it took, seconds."""
+        start = time.monotonic()
+        some = await asyncio.to_thread(lambda: tuple(islice(paths, BATCH)))
+        complete = await asyncio.to_thread(self._look, some)
+        looked_s = time.monotonic() - start
+        await self._tell(sink, complete)
+        await self._drain(sink)
+        return len(some), looked_s
 
     def _look(self, paths: Iterable[str]) -> list[FileEvent]:
         """Those of these files that did not change since an earlier look; others have to be seen again."""
-        complete, now = [], time.monotonic()
+        complete, seen, now = [], {}, time.monotonic()
         for path in paths:
-            event = self._closed(path)
+            version, since = self._settling.get(path, (None, now))
+            due = version is not None and now - since >= self._settle
+            event = self._closed(path, asked=due and bool(self._untold))
             if event is None or hash(event.file_id) in self._told:
                 self._settling.pop(path, None)
-                continue
-            version, since = self._settling.get(path, (None, now))
-            if version != hash(event.file_id):
-                self._settling[path] = hash(event.file_id), now
-            elif now - since >= self._settle:
+            elif version != hash(event.file_id):
+                self._settling.pop(path, None)
+                seen[path] = hash(event.file_id)
+            elif due:
                 del self._settling[path]
                 complete.append(event)
+        now = time.monotonic()
+        self._settling.update((path, (version, now)) for path, version in seen.items())
         return complete
 
     def _walk(self, folder: str) -> Iterator[str]:
@@ -215,8 +265,9 @@ class FilesystemSource:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            log.warning("%s cannot be looked at: %s", folder, error)
+            self._say(folder, "%s cannot be looked at: %s", folder, error)
             return
+        self._said.discard(folder)
         for entry in entries:
             if self._ignored(entry.name):
                 continue
@@ -224,17 +275,23 @@ class FilesystemSource:
                 yield from self._walk(entry.path)
             elif entry.is_file(follow_symlinks=False):
                 yield entry.path
-            elif entry.is_symlink() and entry.path not in self._links:
-                self._links.add(entry.path)
-                log.warning("%s is a symbolic link and is not looked at; move the file itself into place", entry.path)
+            elif entry.is_symlink():
+                told = "%s is a symbolic link and is not looked at; move the file itself into place"
+                self._say(entry.path, told, entry.path)
 
-    def _closed(self, path: str) -> FileEvent | None:
-        """What to tell of a path now; None for what is no file, or is not looked at."""
+    def _say(self, path: str, told: str, *values: object) -> None:
+        """Say something of a path in the log, once."""
+        if path not in self._said:
+            self._said.add(path)
+            log.warning(told, *values)
+
+    def _closed(self, path: str, asked: bool = False) -> FileEvent | None:
+        """What to tell of a path now, the file server asked or not; None for what is no file, or is not looked at."""
         relative = self._relative(path)
         if relative is None:
             return None
         try:
-            found = os.stat(path, follow_symlinks=False)
+            found = _asked(path) if asked else os.stat(path, follow_symlinks=False)
         except OSError:
             return None
         if not stat.S_ISREG(found.st_mode):
@@ -267,9 +324,8 @@ class FilesystemSource:
             return None
         relative = spelled(relative)
         if len(relative.encode()) > LONGEST_PATH:
-            log.warning(
-                "a path in %s is longer than %d bytes and is not looked at: %s…", self._root, LONGEST_PATH, path[:99]
-            )
+            told = "a path in %s is longer than %d bytes and is not looked at: %s…"
+            self._say(path, told, self._root, LONGEST_PATH, path[:99])
             return None
         return relative
 
@@ -295,3 +351,14 @@ def _which(folder: Path) -> tuple[int, int]:
     """Tells a folder from another one that was mounted or moved to its place; what the kernel told was of that one."""
     found = os.stat(folder)
     return found.st_dev, found.st_ino
+
+
+def _asked(path: str) -> os.stat_result:
+    """What a file server says of a file now: NFS clients ask it when a file is opened, and else answer from memory."""
+    with contextlib.suppress(OSError):  # it may not be read
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            return os.fstat(handle)
+        finally:
+            os.close(handle)
+    return os.stat(path, follow_symlinks=False)

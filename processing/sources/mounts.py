@@ -1,4 +1,4 @@
-"""On what a folder lies: whether its file system can tell of all that is written there."""
+"""On what a folder lies: whether its file systems can tell of all that is written there."""
 
 import re
 from pathlib import Path
@@ -13,26 +13,40 @@ TELLING = frozenset(
 MOUNTS = Path("/proc/self/mountinfo")
 
 
-def file_system_of(folder: Path) -> str:
-    """The kind of file system that a folder lies on, such as ``ext4``, ``nfs4`` or ``fuse.sshfs``.
+def untold(folder: Path) -> dict[Path, str]:
+    """The folder itself and what is mounted below it, where the file system cannot tell of all; each with its kind.
+
+    Kinds are such as ``nfs4`` or ``fuse.sshfs``.
 
     Raises:
         OSError: the folder is not there.
     """
-    return kind_at(folder.resolve(strict=True), MOUNTS.read_text())
+    mounts = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")  # names of mounts are any bytes
+    return untold_among(folder.resolve(strict=True), mounts)
 
 
-def kind_at(folder: Path, mounts: str) -> str:
-    r"""The kind of the innermost mount that a folder lies in; of two at one place the later one hides the other.
+def untold_among(folder: Path, mounts: str) -> dict[Path, str]:
+    r"""The same of given mounts; a folder is of the innermost one, and of two at one place the later hides the other.
 
-    >>> mounts = ["1 0 8:1 / / rw - ext4 /dev/sda rw", r"2 1 0:9 / /a\040b rw - nfs4 server:/ rw"]
-    >>> kind_at(Path("/a b/raw"), chr(10).join(mounts))
-    'nfs4'
+    >>> lines = [
+    ...     "1 0 8:1 / / rw - ext4 /dev/sda rw",
+    ...     r"2 1 0:9 / /a\040b rw - nfs4 server:/ rw",
+    ...     "3 1 0:8 / /c rw - xfs /dev/sdb rw",
+    ... ]
+    >>> mounts = chr(10).join(lines)
+    >>> {str(place): kind for place, kind in untold_among(Path("/a b/raw"), mounts).items()}
+    {'/a b/raw': 'nfs4'}
+    >>> {str(place): kind for place, kind in untold_among(Path("/"), mounts).items()}
+    {'/a b': 'nfs4'}
+    >>> untold_among(Path("/c"), mounts)
+    {}
     """
-    found, at = "", Path()
-    for line in mounts.splitlines():
+    kinds, at = {folder: ""}, Path()
+    for line in mounts.rstrip("\n").split("\n"):
         place, _, kind = line.partition(" - ")
-        mounted = Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), place.split(" ")[4]))
+        mounted = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), place.split(" ")[4]))
         if folder.is_relative_to(mounted) and len(mounted.parts) >= len(at.parts):
-            found, at = kind.split(" ")[0], mounted
-    return found
+            kinds[folder], at = kind.split(" ")[0], mounted
+        elif mounted.is_relative_to(folder):
+            kinds[mounted] = kind.split(" ")[0]
+    return {place: kind for place, kind in kinds.items() if kind not in TELLING}

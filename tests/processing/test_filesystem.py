@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 import shutil
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -172,7 +173,10 @@ async def test_a_path_too_long_for_the_store_is_said_in_the_log(root, caplog):
     deep = root.joinpath(*["d" * 200] * 10)
     async with watching(root) as told:
         write(deep / "a.nxs")
+        write(deep / "a.nxs", "again")
         await told.until(lambda: "longer than 2000 bytes" in caplog.text)
+        await asyncio.sleep(2 * SETTLE_S)
+        assert caplog.text.count("longer than 2000 bytes") == 1
         assert told.events == []
 
 
@@ -360,7 +364,7 @@ async def test_where_the_kernel_cannot_watch_scans_do_and_the_log_says_what_to_r
         raise OSError(28, "inotify watch limit reached")
 
     monkeypatch.setattr("watchdog.observers.inotify.InotifyObserver.start", no_space_left)
-    async with watching(root) as told:
+    async with watching(root, rescan=None) as told:
         write(root / "red/a.nxs")
         await told.until(told.paths)
     assert "fs.inotify.max_user_watches" in caplog.text
@@ -381,6 +385,103 @@ async def test_after_an_overflow_of_the_kernels_queue_the_folder_is_scanned(root
         made[0]._observer._inotify_fd.handle_event(lost)
         await told.until(lambda: told.paths() == ["red/lost.nxs"])
     assert f"the kernel lost news of {root}" in caplog.text
+
+
+@pytest.mark.promise("power, disks, clocks")
+async def test_in_a_flood_of_overflows_the_folder_is_watched_anew_once_and_said_to_be_scanned_once(
+    root, monkeypatch, caplog
+):
+    made: list[KernelNews] = []
+    start = KernelNews.start
+    monkeypatch.setattr(KernelNews, "start", lambda self: made.append(self) or start(self))
+    async with watching(root) as told:
+        for _ in range(20):
+            made[-1]._put(("overflow", str(root)))
+            await asyncio.sleep(0.03)
+        write(root / "red/a.nxs")
+        await told.until(lambda: "red/a.nxs" in told.paths())
+    assert len(made) == 2
+    assert caplog.text.count("the kernel lost news") <= 2
+
+
+async def test_lost_news_ends_a_long_scan(root, monkeypatch):
+    monkeypatch.setattr(filesystem, "BATCH", 1)
+    for number in range(9):
+        write(root / f"red/{number}.nxs")
+    source = FilesystemSource("watched", "beamline", "demo", root, 60)
+    source._news.put(("overflow", str(root)))
+    await source._look_through(str(root), Told())
+    assert len(source._settling) == 1
+
+
+async def test_files_that_were_seen_early_in_a_long_scan_are_told_of_before_it_ends(root, monkeypatch):
+    monkeypatch.setattr(filesystem, "BATCH", 1)
+    for number in range(4):
+        write(root / f"red/{number}.nxs")
+    source, told, before = FilesystemSource("watched", "beamline", "demo", root, SETTLE_S), Told(), []
+    look = source._look
+
+    def slow(paths):
+        before.append(told.paths())
+        asyncio.run(asyncio.sleep(1.5 * SETTLE_S))
+        return look(paths)
+
+    monkeypatch.setattr(source, "_look", slow)
+    await source._look_through(str(root), told)
+    assert before[-1][:2] == ["red/0.nxs", "red/1.nxs"]
+
+
+@pytest.mark.parametrize(("given", "apart"), [(600.0, 600.0), (None, SETTLE_S)], ids=["given", "not given"])
+def test_the_time_between_scans_is_the_operators_also_where_a_watch_is_lacking(root, given, apart):
+    source = FilesystemSource("watched", "beamline", "demo", root, SETTLE_S, rescan=given)
+    source._heard((("unwatched", str(root / "red")),))
+    assert source._rescan == apart
+
+
+def test_scans_that_take_long_are_further_apart_and_the_log_says_so_once(root, caplog):
+    source = FilesystemSource("watched", "beamline", "demo", root, SETTLE_S, rescan=10.0)
+    assert [source._pause(looked_s) for looked_s in (1.0, 60.0, 61.0)] == [10.0, 120.0, 122.0]
+    assert caplog.text.count(f"a scan of {root} takes 60 s, so that the next one begins 120 s later and not 10 s") == 1
+    assert "61 s" not in caplog.text
+    source._watched = True
+    assert source._pause(60.0) == 1200.0
+
+
+def test_a_folder_that_cannot_be_looked_at_is_said_once_and_again_after_it_was_fine(root, caplog):
+    source, folder = FilesystemSource("watched", "beamline", "demo", root, SETTLE_S), root / "late"
+    for _ in range(2):
+        for _ in range(3):
+            assert list(source._walk(str(folder))) == []
+        folder.mkdir()
+        assert list(source._walk(str(folder))) == []
+        folder.rmdir()
+    assert caplog.text.count("cannot be looked at") == 2
+
+
+@pytest.fixture
+def elsewhere(root, tmp_path):
+    """A server's folder, which is mounted below the root; what is written to it is written by another computer."""
+    (tmp_path / "server").mkdir()
+    subprocess.run(["bindfs", "-o", "attr_timeout=0", tmp_path / "server", root / "red"], check=True)
+    yield tmp_path / "server"
+    subprocess.run(["umount", "--lazy", root / "red"], check=True)
+
+
+@pytest.mark.promise("power, disks, clocks")
+@pytest.mark.root
+@pytest.mark.fuse
+async def test_a_file_that_another_computer_writes_is_told_of_in_its_last_version_once_its_server_was_asked(
+    root, elsewhere, monkeypatch
+):
+    opened, open_ = [], os.open
+    monkeypatch.setattr(os, "open", lambda path, *rest, **more: opened.append(path) or open_(path, *rest, **more))
+    async with watching(root, rescan=0.05) as told:
+        for size in range(1, 11):
+            write(elsewhere / "a.nxs", "x" * size)
+            await asyncio.sleep(SETTLE_S / 3)
+        await told.until(told.paths)
+    assert told.events[-1].size == 10
+    assert str(root / "red/a.nxs") in opened
 
 
 # The sink

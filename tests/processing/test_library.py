@@ -145,11 +145,29 @@ def test_a_single_module_offers_its_own_functions_only_but_may_use_its_neighbour
 def test_functions_that_could_not_be_copied_are_taken_once_there_is_room(folder, tmp_path):
     library = Library([folder], tmp_path / "copies")
     (tmp_path / "copies").write_text("no folder can be made here")
-    with pytest.raises(OSError, match="copies"):
-        library.refresh()
+    assert library.refresh()
+    with pytest.raises(UnknownFunction, match=r"functions cannot be copied to .*copies: "):
+        library.find("total")
+    assert not library.refresh()  # so that the log says it once
     (tmp_path / "copies").unlink()
     assert library.refresh()
     assert library.find("total")
+    assert library.mistakes == {}
+
+
+@pytest.mark.promise("power, disks, clocks")
+def test_while_functions_of_one_folder_cannot_be_copied_those_of_another_are_in_force(folder, tmp_path):
+    (tmp_path / "more").mkdir()
+    write(tmp_path / "more/other.py", GOOD.replace("def total", "def other").replace("from helper", "FACTOR = 1 #"))
+    known = Library([folder], tmp_path / "elsewhere")
+    known.refresh()
+    stuck = tmp_path / "copies" / known.find("total").record.digest
+    stuck.parent.mkdir()
+    stuck.write_text("cannot be replaced by a folder")
+    library = Library([folder, tmp_path / "more"], tmp_path / "copies")
+    library.refresh()
+    assert [function.name for function in library.functions()] == ["other"]
+    assert list(library.mistakes) == [str(folder)]
 
 
 @pytest.mark.promise("power, disks, clocks")

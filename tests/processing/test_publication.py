@@ -132,6 +132,15 @@ def test_an_empty_folder_becomes_the_stores_own_and_stays_so(tmp_path):
         own(results, "another", lambda: {"p1/7/2"})
 
 
+@pytest.mark.root
+def test_results_may_lie_in_a_folder_that_their_account_may_pass_but_not_read(results):
+    results.chmod(0o711)
+    (results / "own").mkdir()
+    as_nobody(results / "own", own, results / "own", "mine", set)
+    own(results / "own", "mine", set)
+    assert (results / "own/.beamhub").read_text() == "mine\n"
+
+
 def test_results_without_a_mark_are_the_stores_that_names_one_of_them(tmp_path):
     for path in ("p1/7/2", "p1/8/1"):
         written(tmp_path / path)
