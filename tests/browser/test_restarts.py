@@ -170,7 +170,7 @@ def leave_behind(page: Page, server: psutil.Process) -> list[psutil.Process]:
     """Start a kernel, a shell, and a program that only the server's mark tells of; all that the server has then."""
     for kind in ("kernels", "terminals"):
         page.evaluate(ASK, ["POST", f"/user/demo/api/{kind}"])
-    forgotten = ["sh", "-c", "sleep 600 > /dev/null & echo $!"]
+    forgotten = ["sh", "-c", "sleep 600 > /dev/null 2>&1 & echo $!"]
     left = subprocess.run(forgotten, env=server.environ(), start_new_session=True, capture_output=True, check=True)
     every = [server, *server.children(recursive=True), psutil.Process(int(left.stdout))]
     assert len(every) >= 4
