@@ -30,9 +30,9 @@ CONFIG = (
         'storages: {far: {root: far, layout: "{proposal}/{scan}"}, deaf: {root: deaf, layout: "{proposal}/{scan}"}, ',
     )
     .replace(
-        "sources: {",
-        "sources: {far: {kind: filesystem, storage: far, settle: 0.3s}, "
-        "deaf: {kind: filesystem, storage: deaf, settle: 0.3s, rescan: 1h}, ",
+        "sources:\n",
+        "sources:\n  far: {kind: filesystem, storage: far, settle: 0.3s}\n"
+        "  deaf: {kind: filesystem, storage: deaf, settle: 0.3s, rescan: 1h}\n",
     )
 )
 
