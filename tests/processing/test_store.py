@@ -184,7 +184,7 @@ def test_text_that_no_database_holds_keeps_nothing_from_being_stored(store):
     told = replace(NO_OUTPUT, message="no \0 in \udcff", traceback=("\0",), log_tail="\ud800")
     assert fail(store, mine, told)
     run = store.run(number)
-    assert (run.file.path, run.error.message, run.log_tail) == ("red/a?\ufffd.nxs", "no \ufffd in ?", "?")
+    assert (run.file.path, run.error.message, run.log_tail) == ("red/a\\xff\ufffd.nxs", "no \ufffd in \\xff", "?")
 
 
 def test_text_in_any_script_comes_back_as_it_was_and_is_found(store):

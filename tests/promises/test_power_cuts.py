@@ -36,7 +36,8 @@ EVERY = '  told: {when: {storage: told, path: "*/*/*.raw"}, function: copy}\n'
 
 def settings() -> str:
     """As for the kills, and a storage whose files are told of by CloudEvents."""
-    kept = [line for line in CONFIG.splitlines() if not line.startswith(("storages:", "sources:"))]
+    other = ("storages:", "sources:", "  watched:", "  posted:")
+    kept = [line for line in CONFIG.splitlines() if not line.startswith(other)]
     return "\n".join(kept) + "\n" + EVERY + POSTED
 
 
@@ -164,6 +165,8 @@ class Outage:
             self.off(life)
         elif point == ANSWERED:
             wait_for(self.post, 10)
+            self.drop(8)
+            wait_for(self.busy, 10)
             self.off(life)
         else:
             wait_for(
