@@ -183,7 +183,9 @@ class Dispatcher:
         Raises:
             StorageHangs: it did not answer in time.
         """
-        threads = self._looking.setdefault(claim.storage, ThreadPoolExecutor(LOOKING, f"storage {claim.storage}"))
+        if claim.storage not in self._looking:
+            self._looking[claim.storage] = ThreadPoolExecutor(LOOKING, f"storage {claim.storage}")
+        threads = self._looking[claim.storage]
         try:
             async with asyncio.timeout(FOUND_WITHIN_S):
                 return await asyncio.get_running_loop().run_in_executor(threads, self._task, claim, folder)

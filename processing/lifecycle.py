@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
 from beamhub.catalog.records import Run
-from beamhub.processing import queries
+from beamhub.processing import queries, waits
 from beamhub.processing.clock import now, to_micros
 from beamhub.processing.event import Position
-from beamhub.processing.retries import LONGEST_WAIT_S, retry_after_loss, tried_alone
+from beamhub.processing.retries import retry_after_loss, tried_alone
 from beamhub.processing.schema import (
     file,
     position,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 AUTOMATIC, REQUESTED = "automatic", "requested"
 FORGOTTEN = {"transient_failures": 0, "data_failures": 0, "losses": 0}  # when a run is released
-LONGEST_WAIT = int(LONGEST_WAIT_S * 1e6)
 MAX_LOG = 64 * 1024  # characters kept of a log's end
 MAX_ID = 600  # characters, of up to 4 bytes
 MAX_NAME = 200  # characters of a scalar's name, which is in an index
@@ -184,18 +183,6 @@ def _next(connection: Connection, limit: int) -> list[Any]:
     return list(ready)
 
 
-def set_back(transaction: "Transaction", by: int) -> None:
-    """The clock was set back by so many microseconds: what waits for a moment, or for its turn, waits no longer.
-
-    Nothing was written since, so that moments to come are of before.
-    """
-    moment = now()
-    began = (run.c.state == "running") & (run.c.started > moment)
-    transaction.execute(update(run).where(began).values(started=run.c.started - by))
-    transaction.execute(update(run).where(run.c.due > moment).values(due=run.c.due - by))
-    transaction.execute(update(proposal).where(proposal.c.served > moment).values(served=proposal.c.served - by))
-
-
 def _claim(transaction: "Transaction", row: Any) -> Claim:
     of_file = transaction.execute(select(file.c.storage, file.c.path).where(file.c.id == row.file)).one()
     exhausted = transaction.execute(select(run.c.resource_failures).where(run.c.file == row.file)).scalars()
@@ -271,7 +258,7 @@ def fail(transaction: "Transaction", number: int, attempt: int, failure: Failure
 def give_up(transaction: "Transaction", runs: Collection[int]) -> None:
     """These running runs go back into the queue; those that were being cancelled are cancelled."""
     for row in _running(transaction, run.c.id.in_(runs)):
-        _requeue(transaction, row, _old_place(row))
+        _requeue(transaction, row, waits.old_place(row))
 
 
 def recover(transaction: "Transaction", moment: datetime) -> None:
@@ -279,31 +266,18 @@ def recover(transaction: "Transaction", moment: datetime) -> None:
 
     Whatever the clock did meanwhile, no run waits longer than its wait, and no proposal for its turn.
     """
-    _let_go_what_waits_too_long(transaction, to_micros(moment))
+    waits.let_go_what_waits_too_long(transaction, to_micros(moment))
     for row in _running(transaction, true()):
         retry = retry_after_loss(row.losses, moment)
         if retry.at is None and not row.cancelling:
             _move(transaction, row, "failed", finished=now(), quarantined=True, **LOST)
         else:
-            _requeue(transaction, row, to_micros(retry.at) if retry.at and retry.at > moment else _old_place(row))
+            _requeue(transaction, row, to_micros(retry.at) if retry.at and retry.at > moment else waits.old_place(row))
         transaction.execute(update(run).where(run.c.id == row.id).values(losses=row.losses + 1))
-
-
-def _let_go_what_waits_too_long(transaction: "Transaction", moment: int) -> None:
-    no_wait = run.c.due == run.c.queued
-    transaction.execute(
-        update(run).where((run.c.due > moment) & (no_wait | (run.c.due > moment + LONGEST_WAIT))).values(due=moment)
-    )
-    transaction.execute(update(proposal).where(proposal.c.served > moment).values(served=moment))
 
 
 def _running(transaction: "Transaction", matches: ColumnElement[bool]) -> Sequence[Any]:
     return transaction.execute(select(run).where((run.c.state == "running") & matches)).all()
-
-
-def _old_place(row: Any) -> int:
-    """When a run that waits for nothing is due, also where the clock was set back since it was queued."""
-    return int(min(row.queued, now()))
 
 
 def _requeue(transaction: "Transaction", row: Any, due: int) -> None:
@@ -366,7 +340,7 @@ def release(transaction: "Transaction", number: int) -> None:
         raise NotPossible(f"run {number} is {row.state} and not in quarantine", row.state)
     transaction.execute(update(run).where(run.c.file == row.file).values(resource_failures=0))
     told = {"error_kind": None, "error_type": None, "error_message": None}
-    _move(transaction, row, "queued", quarantined=False, finished=None, due=_old_place(row), **FORGOTTEN, **told)
+    _move(transaction, row, "queued", quarantined=False, finished=None, due=waits.old_place(row), **FORGOTTEN, **told)
 
 
 def pause(transaction: "Transaction", rule: str, paused: bool) -> None:

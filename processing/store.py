@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
 from beamhub.catalog.records import Change, CountByState, File, Page, Proposal, Run
-from beamhub.processing import lifecycle, queries
+from beamhub.processing import lifecycle, queries, waits
 from beamhub.processing.clock import SetBack
 from beamhub.processing.event import Position
 from beamhub.processing.query import RunQuery
@@ -162,7 +162,7 @@ class Store:
             transaction = Transaction(connection)
             if back := self._clock.by():
                 log.warning("the clock was set back by %g s; what waits does so no longer for that", back / 1e6)
-                lifecycle.set_back(transaction, back)
+                waits.set_back(transaction, back)
             yield transaction
             head = transaction.finish()
         self._clock.allowed_for(back)

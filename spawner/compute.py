@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -109,6 +110,7 @@ def kind_of(kind: str) -> type[Site]:
     raise LookupError(f"no kind of sites {kind!r} is installed")
 
 
+@cache
 def listens_of(kind: str) -> Callable[[dict[str, Any], str, int], Awaitable[bool | None]]:
     """``Site.listens`` of a kind; of one that is not installed any more, or broken, that of all, which believes."""
     try:

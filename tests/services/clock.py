@@ -9,7 +9,8 @@ SOURCE = Path(__file__).with_name("clock.c")
 class Clock:
     """A clock that is right at first; what is started with its ``environment`` goes by it.
 
-    Clocks that only ever go on (monotonic ones) are left alone, as they are when a computer's clock is set.
+    Clocks that only ever go on (monotonic ones) are left alone, as they are when a computer's clock is set. libfaketime
+    is not used: ``time.sleep`` of Python 3.11 fails under it (EINVAL).
     """
 
     def __init__(self, folder: Path) -> None:
