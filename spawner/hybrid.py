@@ -390,7 +390,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
 
     async def _say_end(self, child: SiteMixin) -> None:
         """Keep for the person, and say in the log, how a server ended by itself."""
-        over, said = child.time_was_over(), "Your server ended by itself."
+        over, said = child.time_was_over(), "Your server ended without having been stopped."
         message = "Your server's time was over." if over else await obituary(child, said)
         self.log.warning("%s: %s", self._log_name, message)
         self.kept = replace(self.kept, ended=message)

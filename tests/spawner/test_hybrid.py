@@ -243,7 +243,7 @@ def test_a_server_that_dies_by_itself_is_noticed_at_once_and_said(hub):
         hub.as_user("ada").get("user/ada/die")
     hub.wait_gone("ada", within_s=3)
     kept = hub.server("ada")["state"]["kept"]
-    assert kept["ended"].startswith("Your server ended by itself. It ended with code 7.")
+    assert kept["ended"].startswith("Your server ended without having been stopped. It ended with code 7.")
     assert "the stub was told to die" in kept["ended"]
     assert "the stub was told to die" in hub.log()
 
