@@ -141,6 +141,14 @@ class Rule(Record):
     mistake: str = ""
 
 
+class Heading(Record):
+    """What runs have, and can be shown, sorted by and searched for: ``kind`` says where it comes from."""
+
+    name: str
+    kind: Literal["column", "scalar", "parameter"]
+    unit: str = ""
+
+
 class Proposal(Record):
     """A proposal that the asker may see, with how much of it there is."""
 

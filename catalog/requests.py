@@ -12,6 +12,7 @@ from beamhub.catalog.records import (
     Extent,
     File,
     Function,
+    Heading,
     Page,
     Plot,
     Proposal,
@@ -35,8 +36,8 @@ class Request(Generic[Answer]):
 
 
 def runs(**query: Any) -> Request[Page[Run]]:
-    """A page of runs; ``query`` as in the API: proposal (one or several), function, rule, state, text, since, until,
-    ids, file, sort, limit, and one of after, before, at.
+    """A page of runs; ``query`` as in the API: proposal (one or several), function, rule, state, text, search with
+    zone, since, until, ids, file, sort, limit, and one of after, before, at.
     """
     return Request("GET", "runs", Page[Run].model_validate_json, _query(query))
 
@@ -127,6 +128,11 @@ def pause(rule: str, paused: bool = True) -> Request[Rule]:
 def proposals() -> Request[list[Proposal]]:
     """The proposals that can be seen."""
     return Request("GET", "proposals", _items(Proposal))
+
+
+def headings(**query: Any) -> Request[list[Heading]]:
+    """What the runs of some proposals have: columns of the file, parameters, scalars."""
+    return Request("GET", "headings", _items(Heading), _query(query))
 
 
 def plot(number: int) -> Request[Plot]:

@@ -11,10 +11,13 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, 
 
 from beamhub.catalog.records import Run
 from beamhub.processing import queries, waits
+from beamhub.processing.cells import keys
 from beamhub.processing.clock import now, to_micros
+from beamhub.processing.columns import Cell
 from beamhub.processing.event import Position
 from beamhub.processing.retries import retry_after_loss, tried_alone
 from beamhub.processing.schema import (
+    cell,
     file,
     position,
     proposal,
@@ -93,10 +96,20 @@ def _take_in(transaction: "Transaction", arrival: Arrival) -> int | None:
     transaction.count_file(arrival.proposal, arrived)
     for planned in arrival.runs:
         name = event.path.rpartition("/")[2]
-        _queue(
-            transaction, number, name, arrival.proposal, planned, _words(arrival, planned), automatic_rule=planned.rule
-        )
+        words = _words(arrival, planned)
+        made = _queue(transaction, number, name, arrival.proposal, planned, words, automatic_rule=planned.rule)
+        _set_cells(transaction, made, arrival.proposal, arrival.columns)
     return number
+
+
+def _set_cells(transaction: "Transaction", number: int | None, of: str, columns: dict[str, Cell]) -> None:
+    """What the file's columns say can be sorted by and searched for."""
+    if number is None or not columns:
+        return
+    found = [{"run": number, "name": name, "proposal": of, "value": key} for name, key in keys(columns)]
+    if found:
+        transaction.execute(insert(cell), found)
+    transaction.head(of, "column", dict.fromkeys(columns, ""))
 
 
 def _again(transaction: "Transaction", arrival: Arrival) -> None:
@@ -155,6 +168,7 @@ def _queue(
     if number is not None:
         transaction.touch_run(number)
         transaction.count(name_of_proposal, planned.function, "queued", 1)
+        transaction.head(name_of_proposal, "parameter", dict.fromkeys(planned.parameters, ""))
     return number
 
 
@@ -227,6 +241,7 @@ def publish(transaction: "Transaction", number: int, attempt: int, outcome: Outc
             for name, value in scalars.items()
         ]
         transaction.execute(insert(scalar), rows)
+        transaction.head(row.proposal, "scalar", {name: value.unit for name, value in scalars.items()})
     _detail(transaction, number, "[]", outcome.log_tail)
     return True
 
@@ -309,6 +324,7 @@ def request(
             transaction, before.file.id, before.file.name, before.proposal, planned, words,
             cause=REQUESTED, request=f"{key}|{planned.rule}|{planned.function}", requested_by=user,
         )  # fmt: skip
+        _set_cells(transaction, made, before.proposal, before.columns)
         new += [made] if made is not None else []
     transaction.execute(update(request_table).where(request_table.c.id == key).values(runs=to_json(new)))
     return new

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from heapq import merge
 from itertools import islice
+from math import isqrt
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -21,8 +22,9 @@ from sqlalchemy import (
 )
 
 from beamhub.processing.clock import to_micros
-from beamhub.processing.query import RunQuery
-from beamhub.processing.schema import Storable, counter, run, scalar
+from beamhub.processing.conditions import gathered, holds, narrowest
+from beamhub.processing.query import Condition, RunQuery
+from beamhub.processing.schema import Storable, cell, counter, run, scalar
 
 COLUMNS: dict[str, Any] = {
     "queued": run.c.queued,
@@ -36,6 +38,7 @@ COLUMNS: dict[str, Any] = {
 NULLABLE = ("started", "finished", "rule")
 FEWEST = 8  # keys that are read of a proposal at a time
 GROUPS = ("function", "state", "rule")  # a few different values: equal ones follow each other as they were queued
+Gather = str | Condition  # the column or condition by which rows are found before they are sorted; "": by the order
 
 
 class Key(NamedTuple):
@@ -58,9 +61,10 @@ class Order:
         self._query = query
         self._backward = backward
         self._falling = query.descending != backward
-        self._value: ColumnElement[Any] = scalar.c.value if query.scalar else COLUMNS[query.column]
-        self._id: ColumnElement[int] = scalar.c.run if query.scalar else run.c.id
-        nullable = bool(query.scalar) or query.column in NULLABLE
+        self._side = scalar if query.scalar else cell if query.of_file else None  # the table of what is sorted by
+        self._value: ColumnElement[Any] = COLUMNS[query.column] if self._side is None else self._side.c.value
+        self._id: ColumnElement[int] = run.c.id if self._side is None else self._side.c.run
+        nullable = self._side is not None or query.column in NULLABLE
         self._parts = [True, False][:: -1 if backward else 1] if nullable else [True]
         if query.scalar and query.state not in (None, "done"):
             self._parts = [False]  # only what is done has scalars
@@ -68,7 +72,7 @@ class Order:
         # the filter leaves one value only: a database would not see that the rest of the key can be searched for
         self._constant = query.column in GROUPS and getattr(query, query.column) is not None
         self._groups: Sequence[str | None] = [None] if few else query.proposals
-        self._made: dict[tuple[Key | None, bool, str], Select[Any]] = {}
+        self._made: dict[tuple[Key | None, bool, Gather], Select[Any]] = {}
 
     def keys(self, connection: Connection, cursor: tuple[Any, int] | None) -> list[Key]:
         """The keys beyond a cursor, one more than the page holds: found for each proposal, and merged."""
@@ -103,7 +107,7 @@ class Order:
         return Key(value, tie or 0, number)
 
     def _of_one(
-        self, connection: Connection, proposal: str | None, start: Key | None, chunk: int, gather: str
+        self, connection: Connection, proposal: str | None, start: Key | None, chunk: int, gather: Gather
     ) -> Iterator[Key]:
         """A proposal's keys from there on, read in chunks as they are taken."""
         for valued in self._parts:
@@ -114,7 +118,7 @@ class Order:
                     break
                 start, chunk = keys[-1], 2 * chunk
 
-    def _from(self, start: Key | None, valued: bool, gather: str) -> Select[Any]:
+    def _from(self, start: Key | None, valued: bool, gather: Gather) -> Select[Any]:
         """The keys of one part beyond a place, of the proposal that is given with the query."""
         made = (start, valued, gather)
         if made not in self._made:
@@ -123,25 +127,41 @@ class Order:
             self._made[made] = part.where(self._further(start, gather)) if start is not None and here else part
         return self._made[made]
 
-    def _rare(self, connection: Connection, chunk: int) -> dict[str | None, str]:
-        """Of which proposals the rows of a state or function are gathered and sorted, and by which of the two.
+    def _rare(self, connection: Connection, chunk: int) -> dict[str | None, Gather]:
+        """Of which proposals the rows of a state, function or condition are gathered and sorted, and by which of them.
 
         Walking the order's index finds ``chunk`` rows among ``n`` of ``whole`` after ``chunk * whole / n`` looks,
         gathering takes ``n``: that is less where ``n * n`` is below ``chunk * whole``.
         """
+        if self._groups == [None]:
+            return {}
+        return self._rare_groups(connection, chunk) | self._rare_conditions(connection, chunk)
+
+    def _rare_conditions(self, connection: Connection, chunk: int) -> dict[str | None, Gather]:
+        if not self._query.conditions:
+            return {}
+        asked = select(counter.c.proposal, func.sum(counter.c.n)).group_by(counter.c.proposal)
+        found: dict[str | None, Gather] = {}
+        for name, whole in connection.execute(asked.where(counter.c.proposal.in_(self._query.proposals))).all():
+            by = narrowest(connection, self._query.conditions, name, isqrt(int(chunk * whole)))
+            if by is not None:
+                found[name] = by
+        return found
+
+    def _rare_groups(self, connection: Connection, chunk: int) -> dict[str | None, Gather]:
         given = {name: value for name in ("state", "function") if (value := getattr(self._query, name)) is not None}
-        if not given or self._query.column in ("queued", *given) or self._groups == [None]:
+        if not given or self._query.column in ("queued", *given):
             return {}
         sums = [func.sum(case((counter.c[name] == value, counter.c.n), else_=0)) for name, value in given.items()]
         asked = select(counter.c.proposal, func.sum(counter.c.n), *sums).group_by(counter.c.proposal)
-        found = {}
+        found: dict[str | None, Gather] = {}
         for name, whole, *parts in connection.execute(asked.where(counter.c.proposal.in_(self._query.proposals))):
             n, by = min(zip(parts, given, strict=True))
             if n * n <= chunk * whole:
                 found[name] = by
         return found
 
-    def _of_all(self, valued: bool, rare: dict[str | None, str]) -> Any:
+    def _of_all(self, valued: bool, rare: dict[str | None, Gather]) -> Any:
         """The keys of all proposals in order: the database merges what each index gives in order already."""
         parts = [self._part(name, valued, rare.get(name, "")) for name in self._groups]
         if len(parts) < 2:
@@ -154,7 +174,7 @@ class Order:
         """Whether all rows of a part lie on the wrong side of a cursor of the other part."""
         return (start.value is not None) != valued and valued != self._backward
 
-    def _key(self, valued: bool, gather: str) -> list[ColumnElement[Any]]:
+    def _key(self, valued: bool, gather: Gather) -> list[ColumnElement[Any]]:
         """What a part is ordered by."""
         value = _hidden(self._value) if gather else self._value
         varies = valued and not self._constant
@@ -162,10 +182,10 @@ class Order:
 
     def _ties(self, valued: bool) -> list[ColumnElement[int]]:
         """What decides between equal values before the id does: what the indexes hold."""
-        as_queued = self._query.column in GROUPS or (self._query.scalar and not valued)
+        as_queued = self._query.column in GROUPS or (self._side is not None and not valued)
         return [run.c.queued] if as_queued else []
 
-    def _further(self, start: Key, gather: str = "") -> ColumnElement[bool]:
+    def _further(self, start: Key, gather: Gather = "") -> ColumnElement[bool]:
         valued = start.value is not None
         here = self._key(valued, gather)
         there = [
@@ -177,41 +197,48 @@ class Order:
             return tuple_(*here) < tuple_(*there)
         return tuple_(*here) > tuple_(*there)
 
-    def _part(self, proposal: Any, valued: bool, gather: str = "") -> Select[Any]:
+    def _part(self, proposal: Any, valued: bool, gather: Gather = "") -> Select[Any]:
         """The keys of a proposal's rows with a value, or without, in order."""
         query = self._valued(proposal, gather) if valued else self._empty(proposal, gather)
+        if isinstance(gather, Condition):
+            query = query.where(run.c.id.in_(gathered(gather, proposal)))
         key = self._key(valued, gather)
         return query.where(*matches(self._query, gather)).order_by(*(self._direction(part) for part in key))
 
-    def _valued(self, proposal: Any, gather: str) -> Select[Any]:
-        query = select(self._value.label("value"), self._tie(True), self._id.label("id"))
-        if self._query.scalar:
+    def _valued(self, proposal: Any, gather: Gather) -> Select[Any]:
+        query, side = select(self._value.label("value"), self._tie(True), self._id.label("id")), self._side
+        if side is not None:
+            of_run = gather or matches(self._query)
             named = (
-                self._of(run.c.proposal if gather else scalar.c.proposal, proposal),
-                scalar.c.name == self._query.scalar,
-                scalar.c.value.is_not(None),
+                self._of(run.c.proposal if gather else side.c.proposal, proposal, gather),
+                side.c.name == (self._query.scalar or self._query.of_file),
+                side.c.value.is_not(None),
             )
-            return (query.join(run, run.c.id == scalar.c.run) if matches(self._query) else query).where(*named)
+            return (query.join(run, run.c.id == side.c.run) if of_run else query).where(*named)
         value = _hidden(self._value) if gather else self._value
-        return query.where(self._of(run.c.proposal, proposal), *([value.is_not(None)] if len(self._parts) > 1 else []))
+        there = [value.is_not(None)] if len(self._parts) > 1 else []
+        return query.where(self._of(run.c.proposal, proposal, gather), *there)
 
-    def _empty(self, proposal: Any, gather: str) -> Select[Any]:
-        query = select(null().label("value"), self._tie(False), run.c.id.label("id")).where(
-            self._of(run.c.proposal, proposal)
-        )
-        if self._query.scalar and self._query.state in (None, "done"):
-            has = and_(scalar.c.run == run.c.id, scalar.c.name == self._query.scalar, scalar.c.value.is_not(None))
-            return query.where(~select(scalar.c.run).where(has).exists())
-        value = _hidden(self._value) if gather else self._value
-        return query if self._query.scalar else query.where(value.is_(None))
+    def _empty(self, proposal: Any, gather: Gather) -> Select[Any]:
+        query, side = select(null().label("value"), self._tie(False), run.c.id.label("id")), self._side
+        query = query.where(self._of(run.c.proposal, proposal, gather))
+        if side is None:
+            return query.where((_hidden(self._value) if gather else self._value).is_(None))
+        if self._query.scalar and self._query.state not in (None, "done"):
+            return query
+        name = self._query.scalar or self._query.of_file
+        has = and_(side.c.run == run.c.id, side.c.name == name, side.c.value.is_not(None))
+        return query.where(~select(side.c.run).where(has).exists())
 
     def _tie(self, valued: bool) -> ColumnElement[int]:
         return next(iter(self._ties(valued)), literal_column("0")).label("tie")
 
-    def _of(self, column: Any, proposal: Any) -> ColumnElement[bool]:
+    def _of(self, column: Any, proposal: Any, gather: Gather = "") -> ColumnElement[bool]:
         """The proposal's rows; where a few rows are named, those of all proposals, and no index of these is walked."""
-        one: ColumnElement[bool] = column == proposal
-        return column.concat("").in_(self._query.proposals) if self._groups == [None] else one
+        if self._groups == [None]:
+            return column.concat("").in_(self._query.proposals)  # type: ignore[no-any-return]
+        one: ColumnElement[bool] = (_hidden(column) if isinstance(gather, Condition) else column) == proposal
+        return one
 
     def _direction(self, part: ColumnElement[Any]) -> ColumnElement[Any]:
         return part.desc() if self._falling else part.asc()
@@ -248,12 +275,12 @@ class _Falling:
     __hash__ = None  # type: ignore[assignment]
 
 
-def matches(query: RunQuery, by: str = "") -> list[ColumnElement[bool]]:
-    """What a filter asks of a row; ``by`` names the column whose index alone is to be used."""
+def matches(query: RunQuery, by: Gather = "") -> list[ColumnElement[bool]]:
+    """What a filter asks of a row; ``by`` is the column or condition whose index alone is to be used."""
     found: list[ColumnElement[bool]] = []
     for column, value in ((run.c.function, query.function), (run.c.rule, query.rule), (run.c.state, query.state)):
         if value is not None:
-            found.append((_hidden(column) if by and column.name != by else column) == value)
+            found.append((_hidden(column) if by and by != column.name else column) == value)
     if query.file is not None:
         found.append(run.c.file == query.file)
     if query.ids is not None:
@@ -262,5 +289,6 @@ def matches(query: RunQuery, by: str = "") -> list[ColumnElement[bool]]:
         found.append(run.c.queued >= to_micros(query.since))
     if query.until is not None:
         found.append(run.c.queued < to_micros(query.until))
+    found += [holds(condition) for condition in query.conditions if condition is not by]
     found += [run.c.words.contains(word, autoescape=True) for word in query.words]
     return found

@@ -6,14 +6,16 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, func, or_, select
 
-from beamhub.catalog.records import Change, CountByState, File, FileRef, Page, Proposal, Run, RunError, Scalar
+from beamhub.catalog.records import Change, CountByState, File, FileRef, Heading, Page, Proposal, Run, RunError, Scalar
 from beamhub.processing import outlook, schema
 from beamhub.processing.clock import from_micros, now
+from beamhub.processing.conditions import gathered, narrowest
 from beamhub.processing.order import Order, matches
 from beamhub.processing.query import RunQuery
-from beamhub.processing.schema import counter, file, proposal, rule_state, run, run_detail, sequence
+from beamhub.processing.schema import counter, file, heading, proposal, rule_state, run, run_detail, sequence
 
 COUNTED_TO = 10_000
+GATHERED = 20_000  # runs that fulfil a condition are gathered where there are so few, and else each run is looked at
 NEWEST = 50  # runs that a mean duration is taken over,
 RECENT = 20_000  # of so many of all functions
 SHOWN = select(
@@ -134,10 +136,22 @@ def count(connection: Connection, query: RunQuery) -> CountByState:
         counted = counted.where(counter.c.function == query.function)
     states = {state: int(n) for state, n in connection.execute(counted.group_by(counter.c.state)) if n}
     expected = _outlook(connection, query, states.get("queued", 0))
-    if not (query.words or query.since or query.until or query.ids is not None or query.file or query.rule):
+    if not (
+        query.words
+        or query.conditions
+        or query.since
+        or query.until
+        or query.ids is not None
+        or query.file
+        or query.rule
+    ):
         total = states.get(query.state, 0) if query.state else sum(states.values())
         return CountByState(count=total, states=states, **expected)
-    some = select(run.c.id).where(run.c.proposal.in_(query.proposals), *matches(query)).limit(COUNTED_TO + 1)
+    by = narrowest(connection, query.conditions, query.proposals, GATHERED)
+    matching = matches(query, by or "")
+    some = select(run.c.id).where(run.c.proposal.in_(query.proposals), *matching).limit(COUNTED_TO + 1)
+    if by is not None:
+        some = some.where(run.c.id.in_(gathered(by, query.proposals)))
     found = int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())
     return CountByState(count=min(found, COUNTED_TO), exact=found <= COUNTED_TO, states=states, **expected)
 
@@ -205,6 +219,14 @@ def proposals(connection: Connection) -> list[Proposal]:
         Proposal(name=row.name, files=row.files, runs=numbers.get(row.name, 0), last=from_micros(row.last))
         for row in connection.execute(select(proposal).order_by(proposal.c.name))
     ]
+
+
+def headings(connection: Connection, proposals: Sequence[str]) -> list[Heading]:
+    """What the runs of some proposals have, each once."""
+    columns = (heading.c.kind, heading.c.name, func.max(heading.c.unit).label("unit"))
+    query = select(*columns).where(heading.c.proposal.in_(proposals)).group_by(heading.c.kind, heading.c.name)
+    rows = connection.execute(query.order_by(heading.c.kind, heading.c.name))
+    return [Heading(name=row.name, kind=row.kind, unit=row.unit) for row in rows]
 
 
 def places(connection: Connection, after: int) -> list[tuple[str, str, str, int]]:

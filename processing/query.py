@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 
 from pydantic_core import from_json
 
+Kind = Literal["column", "scalar", "parameter"]
 SORTS = ("queued", "started", "finished", "file", "function", "state", "rule")
 LARGEST_PAGE = 500
 LARGEST_ID = 2**63 - 1
@@ -21,12 +22,35 @@ class BadQuery(ValueError):
 
 
 @dataclass(frozen=True)
+class Range:
+    """Numbers from ``low`` to ``high``, None where there is no bound; both belong to it where it is ``closed``."""
+
+    low: float | None
+    high: float | None
+    closed: bool
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a run's number, column or parameter of some name has to be: in a range, or beginning with a text.
+
+    ``kinds`` says which of the three have this name; one that fits is enough.
+    """
+
+    name: str
+    kinds: frozenset[Kind]
+    numbers: Range | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
 class RunQuery:
     """A filter, an order, and which part of it.
 
     ``proposals`` are those to look in: the caller has decided that the asker may see them. ``sort`` is one of
-    :data:`SORTS` or ``scalar:NAME``, with ``-`` in front for descending. At most one of ``after``, ``before`` (cursors
-    of an earlier page) and ``at`` (a row number) is given.
+    :data:`SORTS`, ``scalar:NAME`` or ``column:NAME``, with ``-`` in front for descending. At most one of ``after``,
+    ``before`` (cursors of an earlier page) and ``at`` (a row number) is given. ``phrases`` are words that may have
+    blanks in them.
     """
 
     proposals: tuple[str, ...]
@@ -43,6 +67,8 @@ class RunQuery:
     after: str | None = None
     before: str | None = None
     at: int | None = None
+    phrases: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     words: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,18 +77,17 @@ class RunQuery:
         Raises:
             BadQuery: an unknown sort, a limit or cursors that do not fit.
         """
-        if self.column not in SORTS and not self.scalar:
-            raise BadQuery(
-                f"sort {self.sort!r} is unknown; possible: {', '.join(SORTS)}, scalar:NAME, each with - before it"
-            )
+        if self.column not in SORTS and not self.scalar and not self.of_file:
+            possible = f"{', '.join(SORTS)}, scalar:NAME, column:NAME, each with - before it"
+            raise BadQuery(f"sort {self.sort!r} is unknown; possible: {possible}")
         if not 1 <= self.limit <= LARGEST_PAGE:
             raise BadQuery(f"limit {self.limit} is not between 1 and {LARGEST_PAGE}")
         if sum(part is not None for part in (self.after, self.before, self.at)) > 1:
             raise BadQuery("after, before and at exclude each other; give one of them")
         if self.at is not None and not 0 <= self.at <= LARGEST_ID:
             raise BadQuery(f"at {self.at} is no row number")
-        object.__setattr__(self, "words", tuple(self.text.lower().split()))
-        if len(self.words) > MOST_WORDS or len(self.text) > LONGEST_TEXT:
+        object.__setattr__(self, "words", (*self.text.lower().split(), *self.phrases))
+        if len(self.words) + len(self.conditions) > MOST_WORDS or len(self.text) > LONGEST_TEXT:
             raise BadQuery(f"text is longer than {MOST_WORDS} words or {LONGEST_TEXT} characters; look for less")
 
     @property
@@ -79,6 +104,11 @@ class RunQuery:
     def scalar(self) -> str:
         """The scalar that is sorted by, or nothing."""
         return self.column.partition("scalar:")[2]
+
+    @property
+    def of_file(self) -> str:
+        """The column of the file that is sorted by, or nothing."""
+        return self.column.partition("column:")[2]
 
     def cursor(self, value: Any, number: int) -> str:
         """A cursor for the row with this value and id; it holds for the same filter and order only."""
@@ -117,6 +147,6 @@ class RunQuery:
         """Names the filter and order, so that a cursor of another one is noticed."""
         parts = (
             sorted(self.proposals), self.function, self.rule, self.state, self.words, str(self.since), str(self.until),
-            self.ids, self.file, self.sort,
+            self.ids, self.file, self.sort, [(*vars(one).values(),) for one in self.conditions],
         )  # fmt: skip
         return sha256(repr(parts).encode()).hexdigest()[:16]

@@ -169,6 +169,24 @@ scalar = Table(
     Column("value", Double),
     Index("scalar_by_value", "proposal", "name", "value", "run"),
 )
+cell = Table(
+    "cell",
+    metadata,
+    Column("run", Id, ForeignKey("run.id"), primary_key=True),
+    Column("name", Words, primary_key=True),
+    Column("proposal", Words, nullable=False),
+    Column("value", Words, nullable=False, comment="what its file's column says, as a key that sorts"),
+    Index("cell_by_value", "proposal", "name", "value", "run"),
+)
+heading = Table(
+    "heading",
+    metadata,
+    Column("proposal", Words, primary_key=True),
+    Column("kind", Words, primary_key=True, comment="column, scalar or parameter"),
+    Column("name", Words, primary_key=True),
+    Column("unit", Words, nullable=False),
+    comment="what the runs of a proposal have",
+)
 counter = Table(
     "counter",
     metadata,

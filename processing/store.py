@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,12 +18,12 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, s
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
-from beamhub.catalog.records import Change, CountByState, File, Page, Proposal, Run
+from beamhub.catalog.records import Change, CountByState, File, Heading, Page, Proposal, Run
 from beamhub.processing import lifecycle, queries, waits
 from beamhub.processing.clock import SetBack
 from beamhub.processing.event import Position
-from beamhub.processing.query import RunQuery
-from beamhub.processing.schema import counter, file, identity, proposal, run, sequence
+from beamhub.processing.query import Kind, RunQuery
+from beamhub.processing.schema import counter, file, heading, identity, proposal, run, sequence
 from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun, Retry
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Transaction:
         self._changed: dict[str, set[int]] = {"run": set(), "file": set()}
         self._counts: dict[tuple[str, str, str], int] = {}
         self._files: dict[str, tuple[int, int]] = {}
+        self._headings: dict[tuple[str, Kind, str], str] = {}
 
     def touch_run(self, number: int) -> None:
         """This run changed."""
@@ -68,6 +69,11 @@ class Transaction:
         files, _ = self._files.get(proposal, (0, 0))
         self._files[proposal] = (files + 1, arrived)
 
+    def head(self, proposal: str, kind: Kind, units: Mapping[str, str]) -> None:
+        """Runs of this proposal have these, in these units."""
+        for name, unit in units.items():
+            self._headings.setdefault((proposal, kind, name), unit)
+
     def insert_new(self, table: Any, values: dict[str, Any]) -> int | None:
         """Insert a row unless one with its key is there; its id, or None."""
         statement = self._dialect_insert(table).values(values).on_conflict_do_nothing()
@@ -82,7 +88,7 @@ class Transaction:
     def finish(self) -> int | None:
         """Move counters, take the next number, and give it to what changed; None if nothing did.
 
-        All transactions take their locks in the same order: rows, proposals, counters, sequence.
+        All transactions take their locks in the same order: rows, proposals, counters, headings, sequence.
         """
         for name, (more, arrived) in sorted(self._files.items()):
             row = {"name": name, "files": more, "last": arrived, "served": 0}
@@ -91,6 +97,12 @@ class Transaction:
             if change:
                 row = {"proposal": name, "function": function, "state": state, "n": change}
                 self.put(counter, row, n=counter.c.n + change)
+        if self._headings:
+            rows = [
+                {"proposal": name, "kind": kind, "name": of, "unit": unit}
+                for (name, kind, of), unit in sorted(self._headings.items())
+            ]
+            self.execute(self._dialect_insert(heading).on_conflict_do_nothing(), rows)
         if not any(self._changed.values()):
             return None
         number = self.execute(
@@ -344,6 +356,11 @@ class Store:
         """Every proposal with its numbers."""
         with self.reading() as connection:
             return queries.proposals(connection)
+
+    def headings(self, proposals: Sequence[str]) -> list[Heading]:
+        """What the runs of some proposals have: columns of the file, parameters, scalars."""
+        with self.reading() as connection:
+            return queries.headings(connection, proposals)
 
     def changes(self, proposals: Collection[str] | None, after: int, limit: int = 1000) -> list[Change]:
         """What changed after a number, in commit order; all of a transaction's changes or none of them."""

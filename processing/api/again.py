@@ -27,6 +27,8 @@ class RunFilter(BaseModel):
     rule: str | None = None
     state: RunState | None = None
     text: str = ""
+    search: str = ""
+    zone: str | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     ids: list[Number] | None = Field(default=None, max_length=MOST_IDS)

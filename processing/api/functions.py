@@ -1,4 +1,4 @@
-"""Functions, rules, proposals: what can be asked for."""
+"""Functions, rules, proposals, and what their runs have: what can be asked for."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -89,3 +89,15 @@ class Proposals(ApiHandler):
         seen = await self.visible()
         every = await self.service.store.call(self.service.store.proposals)
         self.answer({"items": [one.model_dump(mode="json") for one in every if one.name in seen]})
+
+
+class Headings(ApiHandler):
+    """``headings``."""
+
+    known = ("proposal",)
+
+    async def get(self) -> None:
+        """Columns of files, parameters and scalars that the runs have; they can be shown and searched for by name."""
+        proposals = await self.asked_proposals()
+        found = await self.service.store.call(self.service.store.headings, proposals)
+        self.answer({"items": [one.model_dump(mode="json") for one in found]})

@@ -9,12 +9,13 @@ from beamhub.catalog.records import Page, Run, RunState
 from beamhub.processing.access import WRITE
 from beamhub.processing.api.again import MOST_AGAIN, MOST_IDS, Again, Change
 from beamhub.processing.api.handler import ApiHandler, whole
+from beamhub.processing.api.searching import narrowed
 from beamhub.processing.errors import BadRequest, NotFound, NotNow
 from beamhub.processing.lifecycle import NotPossible, OtherRequest
 from beamhub.processing.query import BadQuery, RunQuery
 
 LONGEST_KEY = 200  # characters of an Idempotency-Key
-FILTER = ("proposal", "function", "rule", "state", "text", "since", "until", "ids", "file")
+FILTER = ("proposal", "function", "rule", "state", "text", "search", "zone", "since", "until", "ids", "file")
 STATES = RunState.__args__  # type: ignore[attr-defined]
 
 
@@ -39,10 +40,11 @@ class RunHandler(ApiHandler):
         if numbers is not None and len(numbers) > MOST_IDS:
             raise BadRequest(f"{len(numbers)} ids are too many; ask for up to {MOST_IDS} at a time")
         try:
-            return RunQuery(
+            query = RunQuery(
                 await self.asked_proposals(), self.text("function"), self.text("rule"), state, self.text("text") or "",
                 self.moment("since"), self.moment("until"), numbers, self.number("file"), **more,
             )  # fmt: skip
+            return await narrowed(self.service, query, self.text("search"), self.text("zone"))
         except BadQuery as error:
             raise BadRequest(str(error)) from None
 
@@ -139,6 +141,7 @@ class Runs(RunHandler):
                 raise NotFound(f"there is no proposal {name[:100]!r} that you may see", "proposal")
         try:
             query = asked.filter.query(asked.filter.proposals() or seen)
+            query = await narrowed(self.service, query, asked.filter.search, asked.filter.zone)
         except BadQuery as error:
             raise BadRequest(f"filter: {error}") from None
         ids = await self.service.store.call(self.service.store.run_ids, query, MOST_AGAIN + 1)

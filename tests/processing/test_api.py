@@ -118,6 +118,37 @@ def test_runs_are_filtered_and_sorted(bench):
     assert ids(since="2126-01-01T00:00:00Z") == []
 
 
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("total<6 state:done", ["done"]),
+        ("total>=5.5", []),
+        ("TOTAL:5", ["done"]),
+        ("SCAN2 c.nxs", ["queued"]),
+        ("state:waiting", ["queued"]),
+        ("function:sum rule:sum b.nxs", ["failed"]),
+        ("before:yesterday", []),
+        ("after:yesterday scan1", ["failed", "done"]),
+    ],
+)
+def test_runs_are_searched_for_in_the_words_of_the_table(bench, search, found):
+    params = {"search": search, "zone": "Europe/Berlin"}
+    page = told(bench.ask("alice", "GET", "runs", params=params))
+    assert [run["id"] for run in page["items"]] == [getattr(bench, name) for name in found]
+    assert told(bench.ask("alice", "GET", "runs/count", params=params))["count"] == len(found)
+    asked = {"filter": params | {"proposal": "red"}, "dry_run": True}
+    assert told(bench.ask("alice", "POST", "runs", json=asked))["count"] == len(found)
+
+
+def test_what_can_be_shown_and_searched_for_is_listed_of_what_one_may_see(bench):
+    with bench.store.writing() as transaction:
+        transaction.head("blue", "column", {"secret": ""})
+    items = told(bench.ask("alice", "GET", "headings", params={"proposal": "red"}))["items"]
+    assert [(one["kind"], one["name"]) for one in items] == [("parameter", "bins"), ("scalar", "total")]
+    every = told(bench.ask("alice", "GET", "headings"))["items"]
+    assert "secret" not in [one["name"] for one in every]
+
+
 def test_runs_are_counted_by_state(bench):
     assert told(bench.ask("alice", "GET", "runs/count")) == {
         "count": 3,
@@ -150,6 +181,19 @@ def test_runs_are_counted_by_state(bench):
         ("runs?at=" + "9" * 30, "at="),
         ("runs?file=1e3", "file='1e3'"),
         ("runs?text=" + "+".join("w" * 150), "text"),
+        ("runs?search=state:sleeping", "there is no state 'sleeping'; possible: queued, waiting"),
+        ("runs?search=totla<5", "nothing here is called 'totla'; did you mean total?"),
+        (
+            "runs?search=secret:x",
+            "nothing here is called 'secret'; possible: state, function, rule, after, before, bins, total.",
+        ),
+        ("runs?search=state:done&state=failed", "state is asked for twice, as failed and as done"),
+        ("runs?search=a&zone=Mars/Base", "there is no time zone 'Mars/Base'"),
+        ("runs?search=a&zone=../../etc/passwd", "there is no time zone"),
+        ("runs?search=" + "w" * 1001, "search is longer than 1000 characters"),
+        ("runs?search=" + "+".join("w" * 21), "look for less"),
+        ("runs/count?search=rule:nothing", "there is no rule 'nothing'; possible: "),
+        ("headings?limit=3", "unknown query parameter 'limit'"),
         ("runs/count?limit=3", "unknown query parameter 'limit'"),
         ("files?limit=0", "limit"),
         ("files?after=x", "after='x'"),

@@ -11,12 +11,16 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects import sqlite
 
 from beamhub.processing import schema
+from beamhub.processing.cells import key_of
 from beamhub.processing.clock import from_micros, to_micros
+from beamhub.processing.lifecycle import to_json
 from beamhub.processing.order import Key, Order
-from beamhub.processing.query import LARGEST_PAGE, SORTS, BadQuery, RunQuery
+from beamhub.processing.query import LARGEST_PAGE, SORTS, BadQuery, Condition, Range, RunQuery
 from beamhub.processing.store import Store
+from beamhub.processing.work import PlannedRun
 
-EVERY_SORT = [direction + sort for sort in (*SORTS, "scalar:Rg", "scalar:nobody has it") for direction in ("", "-")]
+OF_VALUES = ("scalar:Rg", "scalar:nobody has it", "column:sample")
+EVERY_SORT = [direction + sort for sort in (*SORTS, *OF_VALUES) for direction in ("", "-")]
 RED, ALL = ("red",), ("red", "blue", "green")
 FEW = 40
 
@@ -41,6 +45,9 @@ def fill(store: Store) -> None:
             if row["state"] == "done" and (value := chance.choice([None, 0.0, -1.5, 2.5, 1e300])) is not None:
                 rg = {"run": row["id"], "name": "Rg", "proposal": row["proposal"], "value": value}
                 transaction.execute(insert(schema.scalar).values(rg))
+            if (sample := chance.choice([None, "LaB6", "lab6 dry", "AgBh", "ä", 20.0, -3.0, 100.0])) is not None:
+                of_file = {"run": row["id"], "name": "sample", "proposal": row["proposal"], "value": key_of(sample)}
+                transaction.execute(insert(schema.cell).values(of_file))
             transaction.count(row["proposal"], row["function"], row["state"], 1)
 
 
@@ -61,7 +68,7 @@ def make_row(number: int, chance: random.Random) -> dict:
         "function": chance.choice(["average", "Powder"]),
         "version": "",
         "digest": "",
-        "parameters": "{}",
+        "parameters": to_json({"bins": chance.choice([20, 200]), "unit": chance.choice(["q", "q_nm"])}),
         "queued": some_time(),
         "started": chance.choice([None, some_time()]),
         "finished": chance.choice([None, some_time()]),
@@ -73,11 +80,12 @@ def expected(store: Store, query: RunQuery) -> list[int]:
     """As one would write it down: values first, then those without; equal ones by id, or first by when queued."""
     with store.reading() as connection:
         rows = connection.execute(select(schema.run).where(schema.run.c.proposal.in_(query.proposals))).all()
-        scalars = {row.run: row.value for row in connection.execute(select(schema.scalar)) if row.name == query.scalar}
+        side, name = (schema.cell, query.of_file) if query.of_file else (schema.scalar, query.scalar)
+        values = {row.run: row.value for row in connection.execute(select(side)) if row.name == name}
     column = "file_name" if query.column == "file" else query.column
     tie = lambda row: row.queued if column in ("function", "state", "rule") else 0  # noqa: E731
-    keys = [(scalars.get(row.id) if query.scalar else getattr(row, column), tie(row), row.id) for row in rows]
-    if query.scalar:
+    keys = [(values.get(row.id) if name else getattr(row, column), tie(row), row.id) for row in rows]
+    if name:
         keys = [key if key[0] is not None else (None, row.queued, row.id) for key, row in zip(keys, rows, strict=True)]
     valued = sorted((key for key in keys if key[0] is not None), reverse=query.descending)
     return [key[-1] for key in (*valued, *sorted((k for k in keys if k[0] is None), reverse=query.descending))]
@@ -195,6 +203,78 @@ def test_a_filter_keeps_what_it_says_and_counts_it(filled, given, holds, sort):
     assert sorted(filled.run_ids(RunQuery(ALL, **given), 1000)) == sorted(kept)
     if len(kept) > 3:
         assert ids(filled.runs(RunQuery(ALL, sort=sort, at=2, limit=500, **given))) == kept[2:]
+
+
+def condition(name: str, kind: str, numbers: Range | None = None, text: str | None = None) -> dict:
+    return {"conditions": (Condition(name, frozenset([kind]), numbers, text),)}
+
+
+def cells_of(store: Store, side, name: str) -> dict:
+    with store.reading() as connection:
+        return {row.run: row.value for row in connection.execute(select(side)) if row.name == name}
+
+
+@pytest.mark.parametrize(
+    ("given", "side", "holds"),
+    [
+        (condition("Rg", "scalar", Range(None, 2.5, False)), schema.scalar, lambda value: value < 2.5),
+        (condition("Rg", "scalar", Range(None, 2.5, True)), schema.scalar, lambda value: value <= 2.5),
+        (condition("Rg", "scalar", Range(0.0, None, False)), schema.scalar, lambda value: value > 0),
+        (condition("Rg", "scalar", Range(-2.0, 0.0, True), "x"), schema.scalar, lambda value: -2 <= value <= 0),
+        (condition("sample", "column", None, "lab6"), schema.cell, lambda key: key.startswith("1lab6")),
+        (condition("sample", "column", None, "LAB6 D"), schema.cell, lambda key: key == "1lab6 dry"),
+        (condition("sample", "column", Range(None, 50.0, False)), schema.cell, lambda key: key in FEW_KEYS),
+        (condition("sample", "column", Range(20.0, 20.0, True), "20"), schema.cell, lambda key: key == key_of(20.0)),
+    ],
+    ids=lambda part: repr(part) if isinstance(part, dict) else "",
+)
+@pytest.mark.parametrize("sort", ["-queued", "started", "-scalar:Rg", "column:sample", "state"])
+@pytest.mark.parametrize("most", [0, 1000], ids=["walked", "gathered"])
+def test_a_condition_keeps_what_it_says_and_counts_it(filled, monkeypatch, given, side, holds, sort, most):
+    monkeypatch.setattr("beamhub.processing.order.isqrt", lambda _: most)
+    monkeypatch.setattr("beamhub.processing.queries.GATHERED", most)
+    everything = ids(filled.runs(RunQuery(ALL, sort=sort, limit=500)))
+    values = cells_of(filled, side, given["conditions"][0].name)
+    kept = [number for number in everything if number in values and holds(values[number])]
+    assert len(kept) > 1
+    assert ids(filled.runs(RunQuery(ALL, sort=sort, limit=500, **given))) == kept
+    assert ids(filled.runs(RunQuery(ALL, sort=sort, at=1, limit=500, **given))) == kept[1:]
+    first = filled.runs(RunQuery(ALL, sort=sort, limit=1, **given))
+    assert ids(filled.runs(RunQuery(ALL, sort=sort, after=first.after, **given))) == kept[1:]
+    assert filled.count(RunQuery(ALL, **given)).count == len(kept)
+    assert sorted(filled.run_ids(RunQuery(ALL, **given), 1000)) == sorted(kept)
+
+
+FEW_KEYS = {key_of(20.0), key_of(-3.0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "numbers", "holds"),
+    [
+        ("bins", "20", Range(20.0, 20.0, True), lambda found: found["bins"] == 20),
+        ("unit", "q", None, lambda found: found["unit"].startswith("q")),
+        ("unit", "q_n", None, lambda found: found["unit"] == "q_nm"),
+        ("unit", 'q"', None, lambda found: False),
+    ],
+)
+def test_a_parameter_is_searched_for_as_it_is_or_as_it_begins(filled, name, text, numbers, holds):
+    kept = [run.id for run in filled.runs(RunQuery(ALL, limit=500)).items if holds(run.parameters or {name: ""})]
+    assert ids(filled.runs(RunQuery(ALL, limit=500, **condition(name, "parameter", numbers, text)))) == kept
+
+
+def test_what_runs_have_is_known_by_proposal_with_units_and_stays_when_columns_are_sorted_by(store):
+    arrive(store, "red/a.nxs", columns={"sample": "LaB6"})
+    arrive(store, "red/b.nxs", columns={"sample": None, "energy": 18.0})
+    arrive(store, "blue/c.nxs")
+    for mine in claim(store):
+        publish(store, mine, Rg=2.0)
+    found = [(one.kind, one.name) for one in store.headings(RED)]
+    assert found == [("column", "energy"), ("column", "sample"), ("parameter", "bins"), ("scalar", "Rg")]
+    assert [one.name for one in store.headings(("blue",))] == ["bins", "Rg"]
+    assert [run.file.name for run in store.runs(RunQuery(RED, sort="column:sample")).items] == ["a.nxs", "b.nxs"]
+    again = store.request("key", "body", "ada", [1], lambda run: PlannedRun("radial", "radial_function", {"mask": 5}))
+    assert ids(store.runs(RunQuery(RED, **condition("sample", "column", None, "LaB6"))))[0] == again[0]
+    assert ("parameter", "mask") in [(one.kind, one.name) for one in store.headings(RED)]
 
 
 def test_text_finds_names_columns_rules_and_the_names_of_scalars(store):

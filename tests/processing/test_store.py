@@ -58,10 +58,15 @@ def test_a_store_of_a_version_that_is_not_known_is_refused_with_a_sentence(store
 
 
 def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_runs(store, store_url):
-    (number,) = arrive(store, "red/a.nxs")
+    (number,) = arrive(store, "red/a.nxs", columns={"sample": "LaB6"})
+    publish(store, claim(store)[0], Rg=2.0)
+    (number,) = arrive(store, "red/b.nxs", columns={"sample": None})
+    before = store.headings(("red",))
     with store.writing() as transaction:
         for statement in (
             "DROP TABLE identity",
+            "DROP TABLE cell",
+            "DROP TABLE heading",
             "ALTER TABLE run DROP COLUMN losses",
             "ALTER TABLE run DROP COLUMN transient_failures",
             "UPDATE alembic_version SET version_num = '1'",
@@ -73,6 +78,8 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_runs(store,
     opened.recover()
     assert opened.run(number).state == "queued"
     assert opened.identity()
+    assert [run.file.name for run in opened.runs(RunQuery(("red",), sort="column:sample")).items] == ["a.nxs", "b.nxs"]
+    assert opened.headings(("red",)) == before
     opened.close()
 
 

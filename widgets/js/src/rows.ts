@@ -7,23 +7,19 @@ const COALESCE_MS = 100; // at most ten paints a second
 const QUIET_MS = 30;
 const COUNT_MS = 1000; // between two questions how many run and wait, where only that can have changed
 const RETRY_MS = 5000; // after a question about changed rows that was not answered
-const WORDS = ["state", "function", "rule"];
 
 /** How many runs of the proposal are in each state, and what those that wait can expect (null: not known). */
 export interface Queue { states: Record<string, number>; held: number; seconds: number | null }
 
 export interface Filter { proposal: string; search: string; sort: string }
 
-/** The query of a filter: `state:failed` and the like, the other words are text. */
+/** The query of a filter; what was typed is understood by the service, times in the zone of whoever looks. */
 export function query(filter: Filter): URLSearchParams {
   const found = new URLSearchParams({ proposal: filter.proposal, sort: filter.sort });
-  const words: string[] = [];
-  for (const word of filter.search.split(/\s+/).filter(Boolean)) {
-    const [name, ...rest] = word.split(":");
-    if (rest.length && WORDS.includes(name!)) found.set(name!, rest.join(":"));
-    else words.push(word);
+  if (filter.search.trim()) {
+    found.set("search", filter.search);
+    found.set("zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
   }
-  if (words.length) found.set("text", words.join(" "));
   return found;
 }
 

@@ -1,0 +1,88 @@
+"""Conditions on a run's numbers, columns and parameters, for the database."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select, union_all
+
+from beamhub.processing.cells import LAST, NUMBER, beginning, number_key
+from beamhub.processing.query import Condition, Range
+from beamhub.processing.schema import cell, run, scalar
+
+SIDES = {"scalar": scalar, "column": cell}
+
+
+def holds(condition: Condition) -> ColumnElement[bool]:
+    """Whether a run fulfils a condition; looked up for each run."""
+    parts: list[ColumnElement[bool]] = []
+    for kind in condition.kinds & SIDES.keys():
+        side = SIDES[kind].alias()  # the same may be sorted by
+        here = and_(side.c.run == run.c.id, side.c.name == condition.name, _fits(kind, side.c.value, condition))
+        parts.append(select(side.c.run).where(here).exists())
+    if "parameter" in condition.kinds:
+        parts.append(_parameter(condition))
+    return or_(*parts)
+
+
+def gathered(condition: Condition, proposals: Any) -> Select[Any]:
+    """The ids of the runs that fulfil a condition, found by the condition's own index."""
+    parts = []
+    for kind in sorted(condition.kinds):
+        side = SIDES[kind]
+        named = (_of(side.c.proposal, proposals), side.c.name == condition.name)
+        parts.append(select(side.c.run).where(*named, _fits(kind, side.c.value, condition)))
+    return parts[0] if len(parts) == 1 else select(union_all(*parts).subquery().c.run)
+
+
+def narrowest(connection: Connection, conditions: Sequence[Condition], proposals: Any, most: int) -> Condition | None:
+    """The condition that the fewest runs fulfil; None where each has more than ``most``, or no index."""
+    best, fewest = None, most + 1
+    for condition in conditions:
+        if "parameter" not in condition.kinds:
+            some = gathered(condition, proposals).limit(fewest).subquery()
+            found = int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+            if found < fewest:
+                best, fewest = condition, found
+    return best
+
+
+def _of(column: ColumnElement[str], proposals: Any) -> ColumnElement[bool]:
+    return column.in_(proposals) if isinstance(proposals, tuple) else column == proposals
+
+
+def _fits(kind: str, value: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
+    numbers = condition.numbers
+    if kind == "scalar":
+        return _between(value, numbers) if numbers else false()
+    parts = []
+    if numbers:
+        low = NUMBER if numbers.low is None else number_key(numbers.low)
+        high = NUMBER + LAST if numbers.high is None else number_key(numbers.high)
+        parts.append(_between(value, Range(low, high, numbers.closed)))  # type: ignore[arg-type]
+    if condition.text is not None:
+        first, last = beginning(condition.text)
+        parts.append((value >= first) & (value <= last))
+    return or_(*parts)
+
+
+def _between(column: ColumnElement[Any], numbers: Range) -> ColumnElement[bool]:
+    parts = []
+    if numbers.low is not None:
+        parts.append(column >= numbers.low if numbers.closed else column > numbers.low)
+    if numbers.high is not None:
+        parts.append(column <= numbers.high if numbers.closed else column < numbers.high)
+    return and_(*parts)
+
+
+def _parameter(condition: Condition) -> ColumnElement[bool]:
+    """Parameters stand as JSON beside the run: what is looked for is their spelling in there."""
+    text = condition.text or ""
+    spellings = {json.dumps(text, ensure_ascii=False)[:-1], *([text] if condition.numbers else [])}
+    name = json.dumps(condition.name, ensure_ascii=False)
+    tails = {False: ("",), True: (",", "}")}
+    return or_(*(
+        run.c.parameters.contains(f"{name}:{spelling}{tail}", autoescape=True)
+        for spelling in sorted(spellings)
+        for tail in tails[spelling == text]
+    ))  # fmt: skip
