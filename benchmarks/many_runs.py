@@ -36,6 +36,8 @@ def fill(store: Store, runs: int, proposals: int) -> None:
     for words in (WORDS, {"RUNS": str(runs), "PROPOSALS": str(proposals)}):
         text = re.sub(rf"\b({'|'.join(words)})\b", lambda found, words=words: words[found[0]], text)
     with store.writing() as transaction:
+        if transaction.connection.dialect.name == "sqlite":
+            _do(transaction.connection, "PRAGMA cache_size = -3000000")  # KiB; the indexes are filled in no order
         for statement in text.split(";\n"):
             _do(transaction.connection, statement)
         if transaction.connection.dialect.name == "postgresql":

@@ -185,6 +185,19 @@ def test_the_broken_files_say_why(page):
     search(page, "")
 
 
+def test_a_search_is_understood_as_it_is_typed_or_says_what_was_meant(page):
+    note = page.locator(".bh-note").first
+    search(page, "state:failed no_centre after:yesterday")
+    expect(widget(page).locator(".bh-row")).to_have_count(1)
+    search(page, "state:faild no_centre")
+    expect(note).to_contain_text("there is no state 'faild'; possible: queued, waiting, running, done, failed, cancelled")
+    expect(note).to_contain_text("Shown is what was found before.")
+    expect(widget(page).locator(".bh-row")).to_have_count(1)
+    search(page, "state:done no_centre")
+    expect(note).to_contain_text(re.compile(r"has all of these; each alone: state:done \(\d+\), no_centre \(1\)\."))
+    search(page, "")
+
+
 @pytest.mark.promise("load")
 def test_the_header_of_the_table_says_how_many_run_and_wait_and_for_how_long(page, demo):
     for number in range(40):

@@ -3,6 +3,7 @@ import { Comm, type Model } from "./comm.js";
 import { direct } from "./direct.js";
 import { clock, duration, h, keep } from "./dom.js";
 import type { Proposal, Run } from "./records.js";
+import { whyNothing } from "./reason.js";
 import { Rows, type Filter, type Queue } from "./rows.js";
 import { Table, type Selection } from "./table.js";
 import { json, text, type Transport } from "./transport.js";
@@ -51,7 +52,7 @@ class View {
     this.table.rows = this.rows;
     this.chooser = h("select", { "aria-label": "proposal", onchange: () => this.change({ proposal: this.chooser.value }) });
     this.search = h("input", {
-      type: "search", class: "bh-search", placeholder: "search: a name, state:failed …", "aria-label": "search", value: this.state.filter.search,
+      type: "search", class: "bh-search", placeholder: "search: scan_0007 state:failed after:10:00 chi2<1.2 …", "aria-label": "search", value: this.state.filter.search,
       oninput: debounce(() => this.change({ search: this.search.value }), 200), onkeydown: keep,
     });
   }
@@ -176,7 +177,8 @@ class View {
     this.fresh.hidden = moved === 0;
     this.fresh.textContent = `${moved} new or moved: show them`;
     const lost = this.lost && `You cannot see the proposal ${this.lost} any more, since you are in no group that sees it. If you should be, ask those who run the beamline.`;
-    const other = this.lost === this.state.filter.proposal ? "" : error || this.unanswered;
+    const still = this.rows.misunderstood && total ? " Shown is what was found before." : "";
+    const other = this.lost === this.state.filter.proposal ? "" : error ? error + still : this.unanswered;
     const problem = [lost, other].filter(Boolean).join(" ");
     this.note.hidden = !problem && loaded && total > 0;
     this.note.textContent = problem || (loaded ? this.emptiness() : "waiting for the processing service …");
@@ -200,9 +202,20 @@ class View {
 
   private emptiness(): string {
     if (!this.proposals.length) return "You are in no proposal that has files yet. As soon as a file arrives, it appears here.";
-    if (this.state.filter.search) return `Nothing in ${this.state.filter.proposal} matches “${this.state.filter.search}”. Words: part of a name, state:failed, function:NAME.`;
+    const { search } = this.rows.filter;
+    if (search) {
+      if (this.asked !== search) {
+        this.asked = search;
+        this.reason = `Nothing in ${this.rows.filter.proposal} matches ${search}.`;
+        void whyNothing(this.rows, this.rows.filter).then((reason) => { this.reason = reason; this.paint(); }, () => undefined);
+      }
+      return `${this.reason} Words are parts of names; more: state:failed, after:10:00, and the columns' names, as sample:LaB6 or chi2<1.2.`;
+    }
     return `No rule has taken a file of ${this.state.filter.proposal} yet. As soon as one arrives, it appears here.`;
   }
+
+  private asked = ""; // why this finds nothing
+  private reason = "";
 
   private async selected(tell = true): Promise<void> {
     const { ids } = this.state.selection;

@@ -1,6 +1,6 @@
 // The rows that the table shows: pages fetched as they are looked at, changed rows fetched again by their ids.
 import type { Page, Run } from "./records.js";
-import { json, type Transport } from "./transport.js";
+import { json, Refused, type Transport } from "./transport.js";
 
 export const PAGE = 100;
 const COALESCE_MS = 100; // at most ten paints a second
@@ -24,7 +24,8 @@ export function query(filter: Filter): URLSearchParams {
 }
 
 export class Rows {
-  filter: Filter;
+  filter: Filter; // of what is shown
+  misunderstood = false; // what was searched for last cannot be meant; the rows shown are still those of before
   total = 0;
   exact = true;
   queue: Queue = { states: {}, held: 0, seconds: null };
@@ -42,10 +43,12 @@ export class Rows {
   private loading = 0;
   private ended = false;
   private knownUntil = 0;
+  private wanted: Filter;
 
   /** `atTop` tells whether new rows may be put in above; `paint` is called after each change. */
   constructor(private readonly transport: Transport, filter: Filter, private readonly atTop: () => boolean, private readonly paint: () => void) {
-    this.filter = filter;
+    this.wanted = filter;
+    this.filter = { ...filter };
   }
 
   row(index: number): Run | undefined {
@@ -81,20 +84,22 @@ export class Rows {
   }
 
   /** Ask for everything again, for another filter or the same. */
-  async reload(filter = this.filter): Promise<void> {
-    this.filter = filter;
-    const generation = ++this.generation;
+  async reload(filter = this.wanted): Promise<void> {
+    this.wanted = filter;
+    const generation = ++this.generation, wanted = { ...filter };
     this.asked.clear();
     this.loading++;
     try {
-      const [first, total] = await Promise.all([this.page(0), this.count()]);
+      const [first, total] = await Promise.all([this.page(0, wanted), this.count(wanted)]);
       if (generation !== this.generation) return;
+      this.filter = wanted;
       this.pages = new Map([[0, first.items]]);
       this.knownUntil = this.loaded ? Math.max(this.knownUntil, first.seq) : first.seq;
-      Object.assign(this, { ...total, moved: 0, error: "", loaded: true });
+      Object.assign(this, { ...total, moved: 0, error: "", misunderstood: false, loaded: true });
     } catch (error) {
       if (generation !== this.generation) return;
       this.error = (error as Error).message;
+      this.misunderstood = error instanceof Refused && error.status === 400;
     } finally {
       this.loading--;
       this.flushSoon(); // what changed since the question was sent may not be in its answer
@@ -214,15 +219,16 @@ export class Rows {
     this.paint();
   }
 
-  private page(number: number): Promise<Page<Run>> {
-    const asked = query(this.filter);
+  private page(number: number, filter = this.filter): Promise<Page<Run>> {
+    const asked = query(filter);
     asked.set("limit", String(PAGE));
     if (number) asked.set("at", String(number * PAGE));
     return json<Page<Run>>(this.transport, "GET", "v1/runs", asked);
   }
 
-  private async count(): Promise<{ total: number; exact: boolean; queue: Queue }> {
-    const asked = query(this.filter);
+  /** How many match a filter, and what waits. */
+  async count(filter = this.filter): Promise<{ total: number; exact: boolean; queue: Queue }> {
+    const asked = query(filter);
     asked.delete("sort");
     const { count, exact, ...queue } = await json<Queue & { count: number; exact: boolean }>(this.transport, "GET", "v1/runs/count", asked);
     return { total: count, exact, queue };
