@@ -1,15 +1,16 @@
 """Reading the store: pages of runs, counts, single records, changes. Every index begins with the proposal."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, func, or_, select
 
-from beamhub.catalog.records import Change, CountByState, File, FileRef, Heading, Page, Proposal, Run, RunError, Scalar
+from beamhub.catalog.records import Change, CountByState, File, Heading, Page, Proposal, Run
 from beamhub.processing import outlook, schema
 from beamhub.processing.clock import from_micros, now
 from beamhub.processing.conditions import gathered, narrowest
+from beamhub.processing.listing import as_json
 from beamhub.processing.order import Order, matches
 from beamhub.processing.query import RunQuery
 from beamhub.processing.schema import counter, file, heading, proposal, rule_state, run, run_detail, sequence
@@ -103,8 +104,11 @@ def attempts(connection: Connection, numbers: Collection[int]) -> dict[int, int]
     return {row.id: row.attempts for row in connection.execute(asked)}
 
 
-def runs(connection: Connection, query: RunQuery) -> Page[Run]:
-    """One page: from each proposal the keys of as many rows as the page holds, merged; then those rows."""
+def runs(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    """One page as JSON: from each proposal the keys of as many rows as it holds, merged; then those rows.
+
+    ``told`` is what is to be said of each function's runs besides.
+    """
     backward = query.before is not None
     start = query.before if backward else query.after
     cursor = query.read_cursor(start) if start is not None else None
@@ -115,12 +119,11 @@ def runs(connection: Connection, query: RunQuery) -> Page[Run]:
         keys.reverse()
     first, last = (more, True) if backward else (bool(cursor or query.at), more)
     rows = {row.id: row for row in connection.execute(SHOWN.where(run.c.id.in_([key.id for key in keys])))}
-    return Page[Run](
-        items=[_run(rows[key.id]) for key in keys],
-        before=query.cursor(keys[0].value, keys[0].id) if keys and first else None,
-        after=query.cursor(keys[-1].value, keys[-1].id) if keys and last else None,
-        seq=head(connection),
-    )
+    items = (as_json(row, (told or {}).get(row.function)) for row in (rows[key.id] for key in keys))
+    before = query.cursor(keys[0].value, keys[0].id) if keys and first else None
+    after = query.cursor(keys[-1].value, keys[-1].id) if keys and last else None
+    beside = {"before": before, "after": after, "seq": head(connection)}
+    return f'{{"items":[{",".join(items)}],{json.dumps(beside)[1:]}'
 
 
 def run_ids(connection: Connection, query: RunQuery, limit: int) -> list[int]:
@@ -267,48 +270,7 @@ def mean_seconds(connection: Connection, function: str) -> float | None:
 
 def _run(row: Any) -> Run:
     """A row as the API sends it; digest, traceback and log are added where a single run is asked for."""
-    has = [name for name, there in (("file", row.output), ("preview", row.preview), ("plot", row.plot)) if there]
-    error = None
-    if row.error_kind is not None and row.state in ("failed", "queued"):
-        error = RunError(kind=row.error_kind, type=row.error_type, message=row.error_message)
-    return Run.model_construct(
-        id=row.id,
-        seq=row.seq,
-        proposal=row.proposal,
-        state=row.state,
-        cause=row.cause,
-        file=FileRef.model_construct(
-            id=row.file,
-            name=row.file_name,
-            path=row.path,
-            storage=row.storage,
-            size=row.size,
-            time=from_micros(row.time),
-        ),
-        rule=row.rule,
-        function=row.function,
-        title="",
-        version=row.version,
-        digest=row.digest,
-        parameters=json.loads(row.parameters),
-        attempts=row.attempts,
-        quarantined=row.quarantined,
-        queued=from_micros(row.queued),
-        started=_time(row.started),
-        finished=_time(row.finished),
-        next_try=_time(row.due) if row.due is not None and row.due > row.queued else None,
-        executor=row.executor,
-        where=row.where,
-        requested_by=row.requested_by,
-        error=error,
-        columns=json.loads(row.file_columns),
-        scalars={name: Scalar.model_construct(**value) for name, value in json.loads(row.scalars).items()},
-        sparkline=json.loads(row.sparkline) if row.sparkline else None,
-        has=has,
-        output="",
-        log_tail="",
-        provenance={},
-    )
+    return Run.model_validate_json(as_json(row))
 
 
 def _file(row: Any) -> File:
@@ -326,7 +288,3 @@ def _file(row: Any) -> File:
         kind=row.kind,
         columns=json.loads(row.columns),
     )
-
-
-def _time(micros: int | None) -> Any:
-    return None if micros is None else from_micros(micros)

@@ -141,7 +141,6 @@ run = Table(
     UniqueConstraint("file", "automatic_rule", name="one_automatic_run"),
     UniqueConstraint("file", "request", name="one_requested_run"),
     Index("run_changes", "proposal", "seq"),
-    Index("run_by_queued", "proposal", "queued", "id"),
     Index("run_by_started", "proposal", "started", "id"),
     Index("run_by_finished", "proposal", "finished", "id"),
     Index("run_by_name", "proposal", "file_name", "id"),
@@ -149,6 +148,9 @@ run = Table(
     Index("run_by_function", "proposal", "function", "queued", "id"),
     Index("run_by_rule", "proposal", "rule", "queued", "id"),
 )
+Index("run_by_queued", run.c.proposal, run.c.queued, run.c.id).ddl_if(dialect="postgresql")
+# Text is looked for in the index alone, five times as fast; PostgreSQL's indexes cannot hold texts of any length.
+Index("run_by_words", run.c.proposal, run.c.queued, run.c.id, run.c.words).ddl_if(dialect="sqlite")
 Index(
     "run_due", run.c.proposal, run.c.due, run.c.id,
     sqlite_where=run.c.due.is_not(None), postgresql_where=run.c.due.is_not(None),

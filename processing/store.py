@@ -319,8 +319,12 @@ class Store:
 
     def runs(self, query: RunQuery) -> Page[Run]:
         """One page of runs."""
+        return Page[Run].model_validate_json(self.listing(query))
+
+    def listing(self, query: RunQuery, told: Mapping[str, Mapping[str, str]] | None = None) -> str:
+        """The same as JSON; ``told`` is what is to be said of each function's runs besides."""
         with self.reading() as connection:
-            return queries.runs(connection, query)
+            return queries.runs(connection, query, told)
 
     def run_ids(self, query: RunQuery, limit: int) -> list[int]:
         """The ids of what a filter matches, newest first."""

@@ -86,13 +86,10 @@ class Runs(RunHandler):
             at=self.number("at"),
         )
         try:
-            page = await self.service.store.call(self.service.store.runs, query)
+            page = await self.service.store.call(self.service.store.listing, query, self.titles())
         except BadQuery as error:
             raise BadRequest(str(error)) from None
-        titles = self.titles()
-        for run in page.items:
-            run.__dict__.update(titles.get(run.function, {"title": run.function}))
-        self.answer(page)
+        self.finish(page)
 
     async def post(self) -> None:
         """Runs again, with other parameters or another function."""

@@ -72,7 +72,7 @@ def test_while_the_store_does_not_answer_the_service_says_try_again(bench, monke
     def away(*args):
         raise OperationalError("SELECT", {}, Exception("no connection"))
 
-    monkeypatch.setattr(bench.store, "runs", away)
+    monkeypatch.setattr(bench.store, "listing", away)
     answer = bench.ask("alice", "GET", "runs")
     problem(answer, 503, "store-away")
     assert int(answer.headers["Retry-After"]) > 0
@@ -82,7 +82,7 @@ def test_what_goes_wrong_inside_is_not_told(bench, monkeypatch):
     def wrong(*args):
         raise RuntimeError("secret of the inside")
 
-    monkeypatch.setattr(bench.store, "runs", wrong)
+    monkeypatch.setattr(bench.store, "listing", wrong)
     assert "secret" not in problem(bench.ask("alice", "GET", "runs"), 500, "internal")
 
 

@@ -1,0 +1,66 @@
+"""A run's row as the JSON that the API sends of it: what the store keeps as JSON is passed on as it is."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_json
+
+from beamhub.processing.clock import from_micros
+
+HAS = ("output", "preview", "plot")
+
+
+def as_json(row: Any, more: Mapping[str, str] | None = None) -> str:
+    """One row, without what is added where a single run is asked for.
+
+    Args:
+        row: of the queries' ``SHOWN``.
+        more: members that the store does not know, such as the function's title.
+    """
+    known = {
+        "id": row.id,
+        "seq": row.seq,
+        "proposal": row.proposal,
+        "state": row.state,
+        "cause": row.cause,
+        "file": {
+            "id": row.file,
+            "name": row.file_name,
+            "path": row.path,
+            "storage": row.storage,
+            "size": row.size,
+            "time": _time(row.time),
+        },
+        "rule": row.rule,
+        "function": row.function,
+        "title": row.function,
+        "version": row.version,
+        "digest": row.digest,
+        "attempts": row.attempts,
+        "quarantined": bool(row.quarantined),
+        "queued": _time(row.queued),
+        "started": _time(row.started),
+        "finished": _time(row.finished),
+        "next_try": _time(row.due) if row.due is not None and row.due > row.queued else None,
+        "executor": row.executor,
+        "where": row.where,
+        "requested_by": row.requested_by,
+        "error": _error(row),
+        "has": ["file" if name == "output" else name for name in HAS if getattr(row, name)],
+        **(more or {}),
+    }
+    return (
+        f'{to_json(known).decode()[:-1]},"parameters":{row.parameters},"columns":{row.file_columns},'
+        f'"scalars":{row.scalars},"sparkline":{row.sparkline or "null"}}}'
+    )
+
+
+def _error(row: Any) -> dict[str, str] | None:
+    if row.error_kind is None or row.state not in ("failed", "queued"):
+        return None
+    return {"kind": row.error_kind, "type": row.error_type, "message": row.error_message}
+
+
+def _time(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
