@@ -62,6 +62,8 @@ $(VENV)/.%: $(VENV)/bin/python setup.cfg pyproject.toml setup.py server_extensio
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
 	@mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d
 	@cp server_extension/beamhub.json $(VENV)/etc/jupyter/jupyter_server_config.d/
+	@mkdir -p $(VENV)/share/jupyter/labextensions/@beamhub
+	@ln -sfn "$(CURDIR)/server_extension/lab" $(VENV)/share/jupyter/labextensions/@beamhub/session
 	@echo "import sys; sys.modules.setdefault('rfc3987_syntax')" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/quick_start.pth"
 	@touch $@
 

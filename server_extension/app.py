@@ -1,5 +1,6 @@
 """The extension: where the service is, who owns this server, and what is served below ``<base>/beamhub/api/``."""
 
+import asyncio
 import os
 import secrets
 from importlib.metadata import version
@@ -18,6 +19,8 @@ from beamhub.server_extension.passing import Pass
 from beamhub.server_extension.reader import Reader
 from beamhub.server_extension.selection import Selections
 from beamhub.server_extension.service import ProcessingService
+from beamhub.server_extension.session import SessionHandler, end_of
+from beamhub.server_extension.time_left import SCHEMA, SCHEMA_ID, warn
 from beamhub.server_extension.upstream import Upstream
 from beamhub.server_extension.views import SelectionHandler
 
@@ -29,6 +32,7 @@ class BeamHubExtension(ExtensionApp):
 
     name = "beamhub"
     load_other_extensions = True
+    _warning: asyncio.Task[None] | None = None
 
     service_url = Unicode(help="Address of the processing service; default: BEAMHUB_SERVICE_URL, set by the Hub.").tag(
         config=True
@@ -57,8 +61,18 @@ class BeamHubExtension(ExtensionApp):
         """Called by jupyter-server."""
         self.handlers.extend(routes())
 
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        """Called by jupyter-server when its loop runs: from now on its pages hear when its time runs out."""
+        if (ends := end_of(os.environ)) is None:
+            return
+        events = serverapp.event_logger
+        events.register_event_schema(SCHEMA)
+        self._warning = asyncio.create_task(warn(ends, lambda data: events.emit(schema_id=SCHEMA_ID, data=data)))
+
     async def stop_extension(self) -> None:
         """Called when the server ends."""
+        if self._warning is not None:
+            self._warning.cancel()
         await self.shared.upstream.close()
         await self.shared.outputs.close()
         await self.shared.service.close()
@@ -69,6 +83,7 @@ def routes() -> list[Any]:
     """The handlers by their paths."""
     return [
         (BASE + "hello", Hello),
+        (BASE + "session", SessionHandler),
         (BASE + r"v1/(.+)", Pass),
         (BASE + "changes", Changes),
         (BASE + r"selection/([\w.-]{1,80})", SelectionHandler),

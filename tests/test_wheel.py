@@ -48,6 +48,7 @@ def test_the_wheel_carries_bundle_templates_migrations_and_jupyter_configuration
         "beamhub/processing/migrations/versions/",
         "beamhub/processing/openapi.json",
         "data/etc/jupyter/jupyter_server_config.d/beamhub.json",
+        "data/share/jupyter/labextensions/@beamhub/session/static/remoteEntry.js",
         "beamhub/spawner/bootstrap.py",
     ):
         assert any(wanted in name for name in names), f"{wanted} is missing from the wheel"

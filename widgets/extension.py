@@ -5,6 +5,7 @@ import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -52,6 +53,14 @@ class Extension:
             return None if told.get("service") == "not configured" else str(told["id"])
         except (httpx.HTTPError, ValueError, KeyError, AttributeError):
             return None
+
+    def session(self) -> dict[str, Any]:
+        """What the server was started as, how long it stays and what it uses; empty where it does not answer."""
+        try:
+            answer = self._http.get("session")
+            return dict(answer.json()) if answer.status_code == 200 else {}
+        except (httpx.HTTPError, ValueError, TypeError):
+            return {}
 
     def selection(self, view: str, at: float | None = None) -> Selected:
         """What is selected in a view, or was ``at`` a moment; nothing where the extension does not answer."""

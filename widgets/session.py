@@ -9,10 +9,11 @@ from typing import Any
 import traitlets
 
 from beamhub.widgets.bundle import Widget
+from beamhub.widgets.extension import Extension
 
 
 class Session(Widget):
-    """This server's ``site``, ``profile`` and time ``left``, as its environment says."""
+    """This server's ``site``, ``profile`` and time ``left``, as its environment says, and what it uses."""
 
     kind = traitlets.Unicode("session").tag(sync=True)
 
@@ -20,8 +21,21 @@ class Session(Widget):
         self.site, self.profile = os.environ.get("BEAMHUB_SITE", ""), os.environ.get("BEAMHUB_PROFILE", "")
         self.ends_at = _moment(os.environ.get("BEAMHUB_ENDS_AT", ""))
         ends = self.ends_at.isoformat().replace("+00:00", "Z") if self.ends_at else ""
-        options = {"site": self.site, "profile": self.profile, "ends_at": ends, "node": platform.node()}
-        super().__init__(options=options)
+        self._extension = Extension.find()
+        server = self._extension.hello() if self._extension else None
+        options = {
+            "site": self.site,
+            "profile": self.profile,
+            "ends_at": ends,
+            "node": platform.node(),
+            "server": server,
+        }
+        super().__init__(options=options | {"usage": self.usage()})
+
+    def usage(self) -> dict[str, float | None]:
+        """Now: ``cores``, and ``used`` bytes of ``memory`` (None without a limit); empty where nobody can tell."""
+        told = self._extension.session() if self._extension else {}
+        return {name: told[name] for name in ("cores", "memory", "used") if name in told}
 
     @property
     def left(self) -> timedelta | None:

@@ -190,9 +190,7 @@ def test_a_search_is_understood_as_it_is_typed_or_says_what_was_meant(page):
     search(page, "state:failed no_centre after:yesterday")
     expect(widget(page).locator(".bh-row")).to_have_count(1)
     search(page, "state:faild no_centre")
-    expect(note).to_contain_text(
-        "there is no state 'faild'; possible: queued, waiting, running, done, failed"
-    )
+    expect(note).to_contain_text("there is no state 'faild'; possible: queued, waiting, running, done, failed")
     expect(note).to_contain_text("Shown is what was found before.")
     expect(widget(page).locator(".bh-row")).to_have_count(1)
     search(page, "state:done no_centre")

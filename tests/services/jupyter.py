@@ -22,12 +22,12 @@ OURS = "page-token"
 
 
 @contextlib.contextmanager
-def jupyter(folder: Path, **environment: str) -> Iterator[httpx.Client]:
-    """A Jupyter server with the extension; the client asks it as its owner's page would."""
+def jupyter(folder: Path, program: str = "jupyter_server", **environment: str) -> Iterator[httpx.Client]:
+    """A Jupyter server, or JupyterLab, with the extension; the client asks it as its owner's page would."""
     port = free_ports(1)
     dirs = {name: str(folder / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
     command = [
-        sys.executable, "-m", "jupyter_server", f"--ServerApp.port={port}", f"--IdentityProvider.token={OURS}",
+        sys.executable, "-m", program, f"--ServerApp.port={port}", f"--IdentityProvider.token={OURS}",
         "--allow-root",
         "--ServerApp.open_browser=False", "--ServerApp.jpserver_extensions={'beamhub.server_extension': True}",
     ]  # fmt: skip
