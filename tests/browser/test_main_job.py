@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from services.demo import RunningDemo
 
@@ -196,6 +197,28 @@ def test_a_search_is_understood_as_it_is_typed_or_says_what_was_meant(page):
     search(page, "state:done no_centre")
     expect(note).to_contain_text(re.compile(r"has all of these; each alone: state:done \(\d+\), no_centre \(1\)\."))
     search(page, "")
+
+
+@pytest.mark.parametrize("theme", ["Dark", "Light"])
+def test_axe_finds_nothing_wrong_in_light_and_dark_with_a_failed_row_focused_and_each_tab_open(page, theme):
+    page.locator(".lm-MenuBar-itemLabel", has_text="Settings").click()
+    page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).click()
+    page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^JupyterLab {theme}$")).click()
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", str(theme == "Light").lower())
+    search(page, "no_centre state:failed")
+    expect(widget(page).locator(".bh-row")).to_have_count(1)
+    row(page, "no_centre").click()
+    wrong = {}
+    for tab in page.locator(".bh-tabs [role=tab]").all_inner_texts():
+        page.get_by_role("tab", name=tab, exact=True).click()
+        row(page, "no_centre").click()
+        page.wait_for_timeout(500)
+        found = Axe().run(page, context=".bh-root")
+        wrong |= {
+            f"{tab}: {one['id']}": [node["html"] for node in one["nodes"]] for one in found.response["violations"]
+        }
+    search(page, "")
+    assert wrong == {}
 
 
 @pytest.mark.promise("load")
