@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeVar
 
 from alembic import command as alembic
@@ -22,8 +23,10 @@ from beamhub.catalog.records import Change, CountByState, File, Page, Proposal, 
 from beamhub.processing import lifecycle, queries, waits
 from beamhub.processing.clock import SetBack
 from beamhub.processing.event import Position
+from beamhub.processing.explanation import Standing
 from beamhub.processing.query import RunQuery
 from beamhub.processing.schema import counter, file, identity, proposal, run, sequence
+from beamhub.processing.standing import named, standing
 from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun, Retry
 
 log = logging.getLogger(__name__)
@@ -132,6 +135,18 @@ class Store:
             engine.dispose()
             raise
         return cls(engine)
+
+    @classmethod
+    def look(cls, url: str) -> "Store":
+        """A store that is there, as it is, only to be read; reading raises where it is none of this version.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        place = make_url(url)
+        if place.get_backend_name() == "sqlite" and not Path(place.database or "").exists():
+            raise FileNotFoundError(f"there is no store {place.database}")
+        return cls(_engine(url))
 
     def close(self) -> None:
         """Let go of the database; calls under way come to their end."""
@@ -325,6 +340,11 @@ class Store:
         with self.reading() as connection:
             return queries.run_in_full(connection, number)
 
+    def standing(self, number: int) -> Standing:
+        """What waits before a run, and what holds it back."""
+        with self.reading() as connection:
+            return standing(connection, number)
+
     def files(self, proposals: Sequence[str], limit: int, before: int | None = None) -> Page[File]:
         """The newest files; ``before`` is the id to go on below."""
         with self.reading() as connection:
@@ -339,6 +359,13 @@ class Store:
         """All versions of the files at a path, newest first."""
         with self.reading() as connection:
             return queries.files_at(connection, path)
+
+    def find_named(self, name: str, proposals: Sequence[str]) -> list[File]:
+        """The newest file of a name in some proposals, if there is one."""
+        with self.reading() as connection:
+            number = named(connection, name, proposals)
+            found = queries.file_in_full(connection, number) if number is not None else None
+            return [found] if found else []
 
     def proposals(self) -> list[Proposal]:
         """Every proposal with its numbers."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import secrets
+from datetime import UTC, datetime
 from typing import Any
 
 from beamhub.catalog.records import Page, Run, RunState
@@ -10,8 +11,11 @@ from beamhub.processing.access import WRITE
 from beamhub.processing.api.again import MOST_AGAIN, MOST_IDS, Again, Change
 from beamhub.processing.api.handler import ApiHandler, whole
 from beamhub.processing.errors import BadRequest, NotFound, NotNow
+from beamhub.processing.explanation import Facts, explain
+from beamhub.processing.library import UnknownFunction
 from beamhub.processing.lifecycle import NotPossible, OtherRequest
 from beamhub.processing.query import BadQuery, RunQuery
+from beamhub.processing.rules import verdict
 
 LONGEST_KEY = 200  # characters of an Idempotency-Key
 FILTER = ("proposal", "function", "rule", "state", "text", "since", "until", "ids", "file")
@@ -66,6 +70,18 @@ class RunHandler(ApiHandler):
             "attempt": run.attempts,
         }
         return self.titled(run).model_copy(update={"output": output, "provenance": told})
+
+    async def explained(self, run: Run) -> Run:
+        """As :meth:`full`, with the sentences that say why it is in its state."""
+        rule = self.service.settings.rules.get(run.rule or "")
+        found = verdict(run.rule or "", rule, run.file.storage, run.file.path) if rule else None
+        try:
+            function = self.service.library.find(run.function).record
+        except UnknownFunction:
+            function = None
+        around = await self.service.store.call(self.service.store.standing, run.id)
+        told = explain(Facts(run, around, found, function), datetime.now(UTC))
+        return self.full(run).model_copy(update={"explanation": told})
 
 
 class Runs(RunHandler):
@@ -177,7 +193,7 @@ class OneRun(RunHandler):
 
     async def get(self, number: str) -> None:
         """The run in full."""
-        self.answer(self.full(await self.one(number)))
+        self.answer(await self.explained(await self.one(number)))
 
 
 class CancelRun(RunHandler):
@@ -194,7 +210,7 @@ class CancelRun(RunHandler):
             await self.service.store.call(what, run.id)
         except NotPossible as error:
             raise NotNow(str(error), error.state) from None
-        self.answer(self.full(await self.one(number)))
+        self.answer(await self.explained(await self.one(number)))
 
 
 class ReleaseRun(CancelRun):

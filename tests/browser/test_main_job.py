@@ -180,9 +180,26 @@ def test_the_broken_files_say_why(page):
     row(page, "no_centre").click()
     page.get_by_role("tab", name="Provenance").click()
     expect(page.locator(".bh-panel")).to_contain_text("no beam centre")
+    expect(page.locator(".bh-sentences")).to_contain_text("The rule small angle took the file")
+    expect(page.locator(".bh-sentences strong")).to_contain_text("To do: look at the file")
+    expect(page.locator(".bh-tab mark").first).to_contain_text("sans.py:")
+
+
+def test_a_search_that_finds_nothing_offers_to_say_why(page, demo):
     search(page, "nothing-is-called-so")
     expect(page.locator(".bh-note").first).to_contain_text("Nothing in demo-2026 matches")
+    page.get_by_role("button", name="Why is my file not here?").click()
+    path = page.get_by_label("the file's name or path")
+    expect(path).to_have_value("nothing-is-called-so")
+    path.press("Enter")
+    asked = page.locator(".bh-whynot")
+    expect(asked).to_contain_text("is the name right?")
+    path.fill("demo-2026/scan_0001_sans2d_33837/none.nxs")
+    path.press("Enter")
+    expect(asked).to_contain_text("There is no such file in the storage.")
+    expect(asked).to_contain_text("When it arrives, magnet will take it.")
     search(page, "")
+    expect(asked).to_have_count(0)
 
 
 @pytest.mark.promise("load")

@@ -6,6 +6,7 @@ import { againTab } from "./again.js";
 import { provenanceTab } from "./provenance.js";
 import type { Run } from "./records.js";
 import { json, type Transport } from "./transport.js";
+export { whyNot } from "./why.js";
 
 export interface Context {
   transport: Transport;
