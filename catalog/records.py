@@ -190,6 +190,13 @@ class CountByState(Count):
     seconds: float | None = None
 
 
+class Batch(Record):
+    """How far what was asked for again is: how many runs there are, and how many in each state."""
+
+    count: int
+    states: dict[str, int] = {}
+
+
 class Extent(Record):
     """How many runs a request would start, and the seconds that they would take; None where nothing is known yet."""
 

@@ -324,13 +324,18 @@ def _asked_before(transaction: "Transaction", key: str, body: str) -> list[int]:
 def cancel(transaction: "Transaction", number: int) -> None:
     """Cancel a queued run at once; tell the dispatcher of a running one."""
     row = _row(transaction, number)
-    if row.state == "queued" and _move(transaction, row, "cancelled", finished=now(), due=None):
+    if row.state == "queued" and cancel_queued(transaction, row):
         return
     if row.state == "running":
         transaction.execute(update(run).where(run.c.id == number).values(cancelling=True))
         transaction.touch_run(number)
         return
     raise NotPossible(f"run {number} is {row.state}; only a queued or running run can be cancelled", row.state)
+
+
+def cancel_queued(transaction: "Transaction", row: Any) -> bool:
+    """Cancel a run that was read as queued; False if it was handed out meanwhile."""
+    return _move(transaction, row, "cancelled", finished=now(), due=None)
 
 
 def release(transaction: "Transaction", number: int) -> None:

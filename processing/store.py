@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, s
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
-from beamhub.catalog.records import Change, CountByState, File, Page, Proposal, Run
-from beamhub.processing import lifecycle, queries, waits
+from beamhub.catalog.records import Batch, Change, CountByState, File, Page, Proposal, Run
+from beamhub.processing import batches, lifecycle, queries, waits
 from beamhub.processing.clock import SetBack
 from beamhub.processing.event import Position
 from beamhub.processing.explanation import Standing
@@ -34,7 +34,7 @@ Answer = TypeVar("Answer")
 READERS = 4
 BUSY_S = 30  # how long SQLite waits for another process's lock
 WRITES = {
-    "intake", "claim", "publish", "fail", "lost", "recover", "request", "cancel", "release", "pause",
+    "intake", "claim", "publish", "fail", "lost", "recover", "request", "cancel", "cancel_batch", "release", "pause",
 }  # fmt: skip
 ONE_AT_A_TIME = 0x6265616D  # PostgreSQL's lock while a schema is made
 
@@ -286,6 +286,16 @@ class Store:
         """
         with self.writing() as transaction:
             return lifecycle.request(transaction, key, body, user, runs, change)
+
+    def batch(self, key: str, proposals: Collection[str]) -> Batch | None:
+        """How far the runs of a request are; None where nothing was asked with that key."""
+        with self.reading() as connection:
+            return batches.batch(connection, key, proposals)
+
+    def cancel_batch(self, key: str, proposals: Collection[str]) -> None:
+        """Cancel what still waits of a request."""
+        with self.writing() as transaction:
+            batches.cancel_waiting(transaction, key, proposals)
 
     def cancel(self, number: int) -> None:
         """Cancel a queued or running run.

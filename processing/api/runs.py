@@ -8,7 +8,7 @@ from typing import Any
 
 from beamhub.catalog.records import Page, Run, RunState
 from beamhub.processing.access import WRITE
-from beamhub.processing.api.again import MOST_AGAIN, MOST_IDS, Again, Change
+from beamhub.processing.api.again import MOST_AGAIN, MOST_IDS, Again, Change, key_of
 from beamhub.processing.api.handler import ApiHandler, whole
 from beamhub.processing.errors import BadRequest, NotFound, NotNow
 from beamhub.processing.explanation import Facts, explain
@@ -125,7 +125,7 @@ class Runs(RunHandler):
         given = self.request.headers.get("Idempotency-Key") or secrets.token_hex(16)
         if len(given) > LONGEST_KEY:
             raise BadRequest(f"Idempotency-Key is longer than {LONGEST_KEY} characters; a UUID is enough")
-        key = hashlib.sha256(f"{user}\0{given}".encode()).hexdigest()
+        key = key_of(user, given)
         body = hashlib.sha256(json.dumps(asked.model_dump(), sort_keys=True, default=str).encode()).hexdigest()
         store = self.service.store
         try:

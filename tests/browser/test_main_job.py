@@ -146,6 +146,24 @@ def test_several_rows_are_laid_over_each_other_and_loaded_as_one_dataset(page):
     expect(output).to_contain_text("I_errors")
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_the_line_that_is_copied_loads_what_is_selected_in_a_cell_where_nothing_is_named(page, rows):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    search(page, "state:done sans2d_33837_0")
+    found = widget(page).locator(".bh-row[data-state='done']", has_text="sans2d_33837_0")
+    found.nth(0).click()
+    if rows == 2:
+        found.nth(1).click(modifiers=["Control"])
+    page.get_by_role("button", name="copy code").click()
+    expect(page.get_by_role("button", name="copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    run_cell(page, 2, copied)  # neither catalog nor Catalog is named in the notebook yet
+    output = page.locator(".jp-Notebook .jp-CodeCell").nth(2).locator(".jp-OutputArea-output")
+    expect(output).to_contain_text("xarray.Dataset")
+    expect(output).to_contain_text("run: 2" if rows == 2 else "I_errors")
+    expect(page.get_by_role("button", name="copy code")).to_be_visible()
+
+
 def test_image_and_provenance_are_there(page, demo):
     search(page, "appears")
     row(page, "sans2d_33837_appears").first.click()
@@ -164,13 +182,35 @@ def test_runs_are_done_again_with_other_parameters(page, demo):
     page.get_by_role("tab", name="Again").click()
     form = page.locator(".bh-form")
     expect(form).to_contain_text("1 run of Radial and sector average")
+    expect(form.get_by_label(re.compile(r"all runs that match the search \(1\)"))).to_be_enabled()
+    expect(form.get_by_label(re.compile(r"all failed runs that match the search \(0\)"))).to_be_disabled()
     form.get_by_label("direction").fill("500")
     form.get_by_role("button").click()
     expect(form.locator(".bh-field-error", has_text=re.compile("180"))).to_be_visible()
     form.get_by_label("direction").fill("30")
-    form.get_by_role("button").click()
-    expect(form).to_contain_text("1 of 1 ended")
+    form.get_by_role("button").dblclick()
+    batch = page.locator(".bh-batch")
+    expect(batch).to_contain_text("1 of 1 ended")
+    expect(batch).to_contain_text("160 → 30")
+    expect(batch.locator("progress")).to_have_js_property("value", 1)
     expect(row(page, "sans2d_33837_appears")).to_have_count(2)
+    batch.get_by_role("button", name="Show old and new over each other").click()
+    expect(widget(page).locator(".bh-row[aria-selected='true']")).to_have_count(2)
+    expect(page.locator(".bh-plot[data-curves='3']")).to_be_visible()
+
+
+def test_all_that_a_search_finds_is_done_again_and_what_waits_of_it_is_cancelled(page, demo):
+    search(page, "state:done sans2d_33837_0")
+    row(page, "sans2d_33837_0").first.click()
+    page.get_by_role("tab", name="Again").click()
+    form, batch = page.locator(".bh-form"), page.locator(".bh-batch")
+    form.get_by_label(re.compile("all runs that match the search")).check()
+    form.get_by_label("direction").fill("45")
+    expect(form.get_by_role("button")).to_have_text(re.compile(r"Run [2-9]|Run \d\d"))
+    form.get_by_role("button").click()
+    batch.get_by_role("button", name="Cancel what still waits").click()
+    expect(batch).to_contain_text("cancelled")
+    expect(batch).to_contain_text(re.compile(r"(\d+) of \1 ended"))
 
 
 def test_the_broken_files_say_why(page):
@@ -180,7 +220,7 @@ def test_the_broken_files_say_why(page):
     row(page, "no_centre").click()
     page.get_by_role("tab", name="Provenance").click()
     expect(page.locator(".bh-panel")).to_contain_text("no beam centre")
-    expect(page.locator(".bh-sentences")).to_contain_text("The rule small angle took the file")
+    expect(page.locator(".bh-sentences")).to_contain_text("The rule magnet took the file")
     expect(page.locator(".bh-sentences strong")).to_contain_text("To do: look at the file")
     expect(page.locator(".bh-tab mark").first).to_contain_text("sans.py:")
 

@@ -228,6 +228,9 @@ class View {
     }
   }
 
+  /** Rows that the panel selects: old and new of what was run again. */
+  private pick(ids: number[]): void { Object.assign(this.state.selection, { ids, focus: ids[0] ?? 0 }); this.table.paint(); void this.selected(); }
+
   private async loadChunk(): Promise<typeof import("./view.js")> {
     const answer = await this.transport.send("GET", `chunk/${VIEW_CHUNK}`);
     if (answer.status !== 200) throw new Error("the rest of the widget could not be loaded: is the same version installed beside the notebook server?");
@@ -239,7 +242,7 @@ class View {
 
   private async loadPanel(): Promise<Panel> {
     const chunk = await this.loadChunk();
-    return new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), proposal: () => this.state.filter.proposal, tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
+    return new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), proposal: () => this.state.filter.proposal, filter: () => this.state.filter, select: (ids) => this.pick(ids), tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
   }
 }
 
