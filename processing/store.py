@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -144,9 +146,13 @@ class Store:
             FileNotFoundError: there is none.
         """
         place = make_url(url)
-        if place.get_backend_name() == "sqlite" and not Path(place.database or "").exists():
-            raise FileNotFoundError(f"there is no store {place.database}")
-        return cls(_engine(url))
+        if place.get_backend_name() != "sqlite":
+            return cls(_engine(url))
+        path = Path(place.database or "").absolute()
+        if not path.exists():
+            raise FileNotFoundError(f"there is no store {path}")
+        read_only = partial(sqlite3.connect, f"{path.as_uri()}?mode=ro", BUSY_S, uri=True, check_same_thread=False)
+        return cls(create_engine("sqlite://", creator=read_only))
 
     def close(self) -> None:
         """Let go of the database; calls under way come to their end."""

@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +13,14 @@ import httpx
 import psutil
 import pytest
 from playwright.sync_api import Page, expect
-from services.demo import RunningDemo
+from services.demo import ROOT, RunningDemo
+from services.workbench import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 expect.set_options(timeout=40_000)
 FIRST = "demo-2026/scan_0001_sans2d_33837/sans2d_33837_00001.nxs"
+FIRST_FUNCTION = ROOT / "examples/first_function"
+TUTORIAL = ROOT / "docs/tutorials/your-first-function.md"
 READY = ".bh-root[data-ready='1']"
 
 
@@ -273,6 +278,94 @@ def test_a_function_that_was_edited_into_a_syntax_error_leaves_the_last_good_one
         if not note.is_visible():
             break
     expect(note).to_be_hidden()
+
+
+# The tutorial of the first function, word for word
+
+
+class Author:
+    """Somebody who follows the tutorial, in a folder in which the demo's is named as there."""
+
+    def __init__(self, folder: Path, demo: RunningDemo) -> None:
+        self.folder, self.told = folder, TUTORIAL.read_text()
+        (folder / ".demo").symlink_to(demo.folder)
+        self.function, self.rules = folder / ".demo/functions/total.py", folder / ".demo/processing.yaml"
+
+    def run(self, program: str, *words: str) -> str:
+        command = [str(Path(sys.executable).with_name(program)), *words]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True).stdout
+
+    def check(self, expected: str) -> None:
+        """See that beamhub check says what the tutorial says that it does."""
+        assert ".venv/bin/beamhub check .demo/processing.yaml\n" in self.told
+        assert f"\n{expected}\n" in self.told
+        said = self.run("beamhub", "check", ".demo/processing.yaml")
+        assert expected in said.replace(f"{(self.folder / '.demo').resolve()}", "/…/.demo").splitlines()
+
+    def measure(self, name: str) -> str:
+        self.run("python", str(FIRST_FUNCTION / "measure.py"), name)
+        return f"{name}.nxs"
+
+
+@pytest.fixture(scope="module")
+def author(tmp_path_factory, demo) -> Author:
+    return Author(tmp_path_factory.mktemp("author"), demo)
+
+
+def in_force(page: Page, function: str) -> bool:
+    """Whether the service's rule totals has this function."""
+    ask = """async () => (await (await fetch(location.pathname.replace(/lab.*/, "beamhub/api/v1/rules"), {headers:
+             {"X-XSRFToken": document.cookie.match(/_xsrf=([^;]+)/)[1]}})).json()).items"""
+    return any((rule["name"], rule["function"]) == ("totals", function) for rule in page.evaluate(ask))
+
+
+def test_a_function_and_a_rule_that_are_written_into_the_running_demo_process_the_next_file(page, author):
+    for snippet in ("functions/total.py", "rule.yaml", "measure.py"):
+        assert f"literalinclude}} ../../examples/first_function/{snippet}\n" in author.told
+    author.function.write_text((FIRST_FUNCTION / "functions/total.py").read_text())
+    author.rules.write_text(author.rules.read_text() + (FIRST_FUNCTION / "rule.yaml").read_text())
+    author.check(".demo/processing.yaml: right")
+    wait_for(lambda: in_force(page, "total"))
+    search(page, "my_scan")
+    first = row(page, author.measure("first"))
+    expect(first).to_have_attribute("data-state", "done")
+    expect(first).to_contain_text("16")
+
+
+def test_a_mistake_in_the_function_is_said_by_check_and_in_the_table_with_its_line(page, author):
+    good = author.function.read_text()
+    author.function.write_text(good.replace("threshold].sum())", "threshold].sum()"))
+    author.check("/…/.demo/functions/total.py:15: '(' was never closed")
+    note = widget(page).get_by_text("Total counts: total.py:15: '(' was never closed")
+    assert "\nTotal counts: total.py:15: '(' was never closed\n" in author.told
+    search(page, "my_scan")
+    for number in range(10):
+        expect(row(page, author.measure(f"second-{number}"))).to_have_attribute("data-state", "done")
+        if note.count():
+            break
+    expect(note).to_be_visible()
+    author.function.write_text(good)
+
+
+def test_a_mistake_in_the_rule_is_said_by_check_and_in_the_table_and_mended_by_running_again(page, author):
+    good = author.rules.read_text()
+    author.rules.write_text(good.replace("function: total\n", "function: totl\n"))
+    author.check(".demo/processing.yaml:43: there is no function 'totl' @ rules.totals.function; did you mean total?")
+    wait_for(lambda: in_force(page, "totl"))
+    search(page, "my_scan")
+    third = row(page, author.measure("third"))
+    expect(third).to_have_attribute("data-state", "failed")
+    third.click()
+    page.get_by_role("tab", name="Provenance").click()
+    assert "\nthere is no function totl\n" in author.told
+    expect(page.locator(".bh-sentences")).to_contain_text("there is no function totl")
+    author.rules.write_text(good)
+    wait_for(lambda: in_force(page, "total"))
+    page.get_by_role("tab", name="Again").click()
+    page.get_by_label("threshold").fill("7")
+    page.locator(".bh-form").get_by_role("button").click()
+    expect(page.locator(".bh-batch")).to_contain_text("1 of 1 ended")
+    expect(row(page, "third.nxs").first).to_contain_text("10")
 
 
 def test_a_computing_kernel_stops_neither_table_nor_plot(page, demo):

@@ -81,6 +81,8 @@ def test_a_file_with_runs_is_explained_as_the_service_does(config, capsys):
     explain(config, config.parent / "raw/red/none.nxs")
     assert "There is no such file in the storage." in capsys.readouterr().out
     store.close()
+    explain(config, config.parent / "raw/red/sans/a.nxs")  # also while the service does not run
+    assert "The rule radial took the file" in capsys.readouterr().out
 
 
 def test_a_store_that_cannot_be_read_is_said_and_not_changed(config, capsys):
@@ -88,6 +90,7 @@ def test_a_store_that_cannot_be_read_is_said_and_not_changed(config, capsys):
     (config.parent / "beamhub.db").write_bytes(b"")
     assert explain(config, config.parent / "raw/red/sans/a.nxs") == 0
     assert "the store cannot be read: " in capsys.readouterr().out
+    assert (config.parent / "beamhub.db").read_bytes() == b""
 
 
 def test_a_wrong_configuration_ends_with_2_and_its_mistakes(config, capsys):

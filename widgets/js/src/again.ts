@@ -14,11 +14,18 @@ let last: Batch | null = null; // what was asked for last in this table; it goes
 
 export async function againTab(context: Context, body: HTMLElement, runs: Run[], focus: Run, signal: AbortSignal): Promise<void> {
   const functions = (await json<{ items: FunctionRecord[] }>(context.transport, "GET", "v1/functions")).items;
-  const chosen = functions.find((one) => one.name === focus.function);
+  const chosen = functions.find((one) => one.name === focus.function) ?? (await instead(context, focus, functions));
   if (signal.aborted) return;
   if (chosen) body.append(new Again(context, runs, focus, chosen, signal).form);
   else body.append(h("div", { class: "bh-empty" }, `the function ${focus.function} is not there any more`));
   if (last) { body.append(last.element); void last.follow(signal); }
+}
+
+/** The function that the run's rule names by now, where its own is not there. */
+async function instead(context: Context, focus: Run, functions: FunctionRecord[]): Promise<FunctionRecord | undefined> {
+  const rules = (await json<{ items: { name: string; function: string }[] }>(context.transport, "GET", "v1/rules")).items;
+  const name = rules.find((one) => one.name === focus.rule)?.function;
+  return functions.find((one) => one.name === name);
 }
 
 class Again {
@@ -39,9 +46,10 @@ class Again {
     },
       chosen.mistake && h("div", { class: "bh-note bh-error" }, `A newer version of this function is not in force: ${chosen.mistake}`),
       h("p", {}, chosen.description.split("\n")[0] || chosen.title),
+      this.other && h("p", { class: "bh-note" }, `The function ${focus.function} is not there any more; the rule ${focus.rule} names ${chosen.name} now.`),
       h("fieldset", {}, h("legend", {}, "which runs"), ...offered.map((one) => this.radio(one, one === first))),
       ...this.fields.map((one) => one.element),
-      h("small", {}, "A parameter that you do not change stays as each run had it."), this.count, this.start);
+      !this.other && h("small", {}, "A parameter that you do not change stays as each run had it."), this.count, this.start);
     void this.extent();
   }
 
@@ -58,8 +66,13 @@ class Again {
 
   private body(): Record<string, unknown> {
     const parameters: Record<string, unknown> = {};
-    for (const one of this.fields) { const value = one.touched() ? one.value() : undefined; if (value !== undefined) parameters[one.name] = value; }
-    return { filter: this.filter, parameters };
+    for (const one of this.fields) { const value = this.other || one.touched() ? one.value() : undefined; if (value !== undefined) parameters[one.name] = value; }
+    return { filter: this.filter, parameters, ...(this.other && { function: this.chosen.name }) };
+  }
+
+  /** Whether another function is to run than did; it takes nothing over but what the form shows. */
+  private get other(): boolean {
+    return this.chosen.name !== this.focus.function;
   }
 
   /** How many and how long, before it starts. */
@@ -67,7 +80,7 @@ class Again {
     const mine = ++this.asking;
     this.say("counting …");
     try {
-      const { count, seconds } = await json<Extent>(this.context.transport, "POST", "v1/runs", undefined, { filter: this.filter, dry_run: true });
+      const { count, seconds } = await json<Extent>(this.context.transport, "POST", "v1/runs", undefined, { ...this.body(), parameters: {}, dry_run: true });
       if (mine !== this.asking) return;
       const others = this.context.selected().length - count;
       const left = "ids" in this.filter && "function" in this.filter && others > 0 ? `; ${others} selected of other functions are left out` : "";
@@ -100,7 +113,7 @@ class Again {
 
   private begun(key: string, parameters: Record<string, unknown>, made: Run[]): void {
     const version = new Map(made.map((run) => [run.file.id, run]));
-    const pairs = this.runs.filter((run) => run.function === this.chosen.name && version.has(run.file.id)).map((run): [Run, Run] => [run, version.get(run.file.id)!]);
+    const pairs = this.runs.filter((run) => run.function === this.focus.function && version.has(run.file.id)).map((run): [Run, Run] => [run, version.get(run.file.id)!]);
     const before = (name: string) => {
       const values = (pairs.length ? pairs.map(([run]) => run) : [this.focus]).map((run) => run.parameters[name] ?? this.chosen.parameters.properties?.[name]?.default);
       return [...new Set(values.map((value) => JSON.stringify(value) ?? "none"))].slice(0, 3).join(", ");
