@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
 from beamhub.catalog.records import Run
-from beamhub.processing import queries, waits
+from beamhub.processing import batches, queries, waits
 from beamhub.processing.clock import now, to_micros
 from beamhub.processing.event import Position
 from beamhub.processing.retries import retry_after_loss, tried_alone
@@ -299,12 +299,8 @@ def request(
     if transaction.insert_new(request_table, {"id": key, "body": body, "runs": "[]"}) is None:  # waits for a repeat
         return _asked_before(transaction, key, body)
     new = []
-    for number in runs:
-        before = queries.run_in_full(transaction.connection, number)
-        if before is None:
-            continue
+    for before, words in batches.before(transaction.connection, runs):
         planned = change(before)
-        words = transaction.execute(select(run.c.words).where(run.c.id == number)).scalar_one()
         made = _queue(
             transaction, before.file.id, before.file.name, before.proposal, planned, words,
             cause=REQUESTED, request=f"{key}|{planned.rule}|{planned.function}", requested_by=user,

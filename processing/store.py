@@ -301,7 +301,13 @@ class Store:
     def cancel_batch(self, key: str, proposals: Collection[str]) -> None:
         """Cancel what still waits of a request."""
         with self.writing() as transaction:
-            batches.cancel_waiting(transaction, key, proposals)
+            for row in batches.waiting(transaction.connection, key, proposals):
+                lifecycle.cancel_queued(transaction, row)
+
+    def before(self, numbers: Sequence[int]) -> list[Run]:
+        """Runs that are to be done again, as a listing has them; those that there are not are left out."""
+        with self.reading() as connection:
+            return [run for run, _ in batches.before(connection, numbers)]
 
     def cancel(self, number: int) -> None:
         """Cancel a queued or running run.

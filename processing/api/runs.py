@@ -164,7 +164,7 @@ class Runs(RunHandler):
 
     def _check(self, ids: list[int], change: Change) -> int:
         """Refuse what cannot be done with one of the runs, before any is made; how many there would be."""
-        found = [run for number in ids if (run := self.service.store.run(number))]
+        found = self.service.store.before(ids)
         return len({(run.file.id, planned.rule, planned.function) for run in found if (planned := change(run))})
 
     async def _seconds(self, ids: list[int], count: int, asked: Again) -> float | None:
