@@ -55,7 +55,8 @@ class FileRef(Record):
 class Run(Record):
     """One execution of a function on one file version, from queued to done, failed or cancelled.
 
-    ``digest``, ``log_tail``, ``error.traceback`` and ``provenance`` are filled in where a single run is asked for.
+    ``digest``, ``log_tail``, ``error.traceback``, ``provenance`` and ``explanation`` (why it is in its state and what
+    to do, as sentences) are filled in where a single run is asked for.
     ``seq`` is the position of its last change in the feed; ``has`` names what the results endpoints offer of it.
     ``mistake`` says why a newer version of its function is not in force, as it is when the run is asked for.
     """
@@ -90,6 +91,7 @@ class Run(Record):
     output: str = ""
     log_tail: str = ""
     provenance: dict[str, Any] = {}
+    explanation: list[str] = []
 
 
 class File(Record):
@@ -196,6 +198,13 @@ class CountByState(Count):
     seconds: float | None = None
 
 
+class Batch(Record):
+    """How far what was asked for again is: how many runs there are, and how many in each state."""
+
+    count: int
+    states: dict[str, int] = {}
+
+
 class Extent(Record):
     """How many runs a request would start, and the seconds that they would take; None where nothing is known yet."""
 
@@ -234,12 +243,17 @@ class Plot(Record):
 
 
 class Explanation(Record):
-    """Why a file was or was not processed: one sentence, and for each rule its verdict."""
+    """Why a file was or was not processed: one sentence, for each rule its verdict, and all that can be told.
+
+    ``explanation`` has the sentences of the file's newest run, as that run itself has them; of a file without runs, why
+    there is none and what to do.
+    """
 
     path: str
     summary: str
     file: File | None = None
     rules: list[dict[str, str]] = []
+    explanation: list[str] = []
 
 
 class Problem(Record):

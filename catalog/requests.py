@@ -7,6 +7,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from beamhub.catalog.records import (
+    Batch,
     CountByState,
     Explanation,
     Extent,
@@ -82,6 +83,16 @@ def extent(
     """How much :func:`again` would be with the same arguments; nothing is started."""
     body = _again(ids, filter, parameters, function) | {"dry_run": True}
     return Request("POST", "runs", Extent.model_validate_json, body=body)
+
+
+def batch(key: str) -> Request[Batch]:
+    """How far the runs are that :func:`again` asked for with this key."""
+    return Request("GET", f"requests/{quote(key, safe='')}", Batch.model_validate_json)
+
+
+def cancel_batch(key: str) -> Request[Batch]:
+    """Cancel what still waits of the runs that :func:`again` asked for with this key."""
+    return Request("POST", f"requests/{quote(key, safe='')}/cancel", Batch.model_validate_json)
 
 
 def cancel(number: int) -> Request[Run]:

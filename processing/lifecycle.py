@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
 from beamhub.catalog.records import Run
-from beamhub.processing import queries, waits
+from beamhub.processing import batches, queries, waits
 from beamhub.processing.cells import keys
 from beamhub.processing.clock import now, to_micros
 from beamhub.processing.columns import Cell
@@ -314,12 +314,8 @@ def request(
     if transaction.insert_new(request_table, {"id": key, "body": body, "runs": "[]"}) is None:  # waits for a repeat
         return _asked_before(transaction, key, body)
     new = []
-    for number in runs:
-        before = queries.run_in_full(transaction.connection, number)
-        if before is None:
-            continue
+    for before, words in batches.before(transaction.connection, runs):
         planned = change(before)
-        words = transaction.execute(select(run.c.words).where(run.c.id == number)).scalar_one()
         made = _queue(
             transaction, before.file.id, before.file.name, before.proposal, planned, words,
             cause=REQUESTED, request=f"{key}|{planned.rule}|{planned.function}", requested_by=user,
@@ -340,13 +336,18 @@ def _asked_before(transaction: "Transaction", key: str, body: str) -> list[int]:
 def cancel(transaction: "Transaction", number: int) -> None:
     """Cancel a queued run at once; tell the dispatcher of a running one."""
     row = _row(transaction, number)
-    if row.state == "queued" and _move(transaction, row, "cancelled", finished=now(), due=None):
+    if row.state == "queued" and cancel_queued(transaction, row):
         return
     if row.state == "running":
         transaction.execute(update(run).where(run.c.id == number).values(cancelling=True))
         transaction.touch_run(number)
         return
     raise NotPossible(f"run {number} is {row.state}; only a queued or running run can be cancelled", row.state)
+
+
+def cancel_queued(transaction: "Transaction", row: Any) -> bool:
+    """Cancel a run that was read as queued; False if it was handed out meanwhile."""
+    return _move(transaction, row, "cancelled", finished=now(), due=None)
 
 
 def release(transaction: "Transaction", number: int) -> None:

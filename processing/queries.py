@@ -104,7 +104,12 @@ def attempts(connection: Connection, numbers: Collection[int]) -> dict[int, int]
     return {row.id: row.attempts for row in connection.execute(asked)}
 
 
-def runs(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[str, str]] | None = None) -> str:
+def runs(connection: Connection, query: RunQuery) -> Page[Run]:
+    """One page."""
+    return Page[Run].model_validate_json(listing(connection, query))
+
+
+def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[str, str]] | None = None) -> str:
     """One page as JSON: from each proposal the keys of as many rows as it holds, merged; then those rows.
 
     ``told`` is what is to be said of each function's runs besides.

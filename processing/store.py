@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeVar
 
 from alembic import command as alembic
@@ -18,12 +21,14 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, s
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
-from beamhub.catalog.records import Change, CountByState, File, Heading, Page, Proposal, Run
-from beamhub.processing import lifecycle, queries, waits
+from beamhub.catalog.records import Batch, Change, CountByState, File, Heading, Page, Proposal, Run
+from beamhub.processing import batches, lifecycle, queries, waits
 from beamhub.processing.clock import SetBack
 from beamhub.processing.event import Position
+from beamhub.processing.explanation import Standing
 from beamhub.processing.query import Kind, RunQuery
 from beamhub.processing.schema import counter, file, heading, identity, proposal, run, sequence
+from beamhub.processing.standing import named, standing
 from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun, Retry
 
 log = logging.getLogger(__name__)
@@ -31,7 +36,7 @@ Answer = TypeVar("Answer")
 READERS = 4
 BUSY_S = 30  # how long SQLite waits for another process's lock
 WRITES = {
-    "intake", "claim", "publish", "fail", "lost", "recover", "request", "cancel", "release", "pause",
+    "intake", "claim", "publish", "fail", "lost", "recover", "request", "cancel", "cancel_batch", "release", "pause",
 }  # fmt: skip
 ONE_AT_A_TIME = 0x6265616D  # PostgreSQL's lock while a schema is made
 
@@ -144,6 +149,22 @@ class Store:
             engine.dispose()
             raise
         return cls(engine)
+
+    @classmethod
+    def look(cls, url: str) -> "Store":
+        """A store that is there, as it is, only to be read; reading raises where it is none of this version.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        place = make_url(url)
+        if place.get_backend_name() != "sqlite":
+            return cls(_engine(url))
+        path = Path(place.database or "").absolute()
+        if not path.exists():
+            raise FileNotFoundError(f"there is no store {path}")
+        read_only = partial(sqlite3.connect, f"{path.as_uri()}?mode=ro", BUSY_S, uri=True, check_same_thread=False)
+        return cls(create_engine("sqlite://", creator=read_only))
 
     def close(self) -> None:
         """Let go of the database; calls under way come to their end."""
@@ -284,6 +305,22 @@ class Store:
         with self.writing() as transaction:
             return lifecycle.request(transaction, key, body, user, runs, change)
 
+    def batch(self, key: str, proposals: Collection[str]) -> Batch | None:
+        """How far the runs of a request are; None where nothing was asked with that key."""
+        with self.reading() as connection:
+            return batches.batch(connection, key, proposals)
+
+    def cancel_batch(self, key: str, proposals: Collection[str]) -> None:
+        """Cancel what still waits of a request."""
+        with self.writing() as transaction:
+            for row in batches.waiting(transaction.connection, key, proposals):
+                lifecycle.cancel_queued(transaction, row)
+
+    def before(self, numbers: Sequence[int]) -> list[Run]:
+        """Runs that are to be done again, as a listing has them; those that there are not are left out."""
+        with self.reading() as connection:
+            return [run for run, _ in batches.before(connection, numbers)]
+
     def cancel(self, number: int) -> None:
         """Cancel a queued or running run.
 
@@ -319,12 +356,13 @@ class Store:
 
     def runs(self, query: RunQuery) -> Page[Run]:
         """One page of runs."""
-        return Page[Run].model_validate_json(self.listing(query))
+        with self.reading() as connection:
+            return queries.runs(connection, query)
 
     def listing(self, query: RunQuery, told: Mapping[str, Mapping[str, str]] | None = None) -> str:
         """The same as JSON; ``told`` is what is to be said of each function's runs besides."""
         with self.reading() as connection:
-            return queries.runs(connection, query, told)
+            return queries.listing(connection, query, told)
 
     def run_ids(self, query: RunQuery, limit: int) -> list[int]:
         """The ids of what a filter matches, newest first."""
@@ -341,6 +379,11 @@ class Store:
         with self.reading() as connection:
             return queries.run_in_full(connection, number)
 
+    def standing(self, number: int) -> Standing:
+        """What waits before a run, and what holds it back."""
+        with self.reading() as connection:
+            return standing(connection, number)
+
     def files(self, proposals: Sequence[str], limit: int, before: int | None = None) -> Page[File]:
         """The newest files; ``before`` is the id to go on below."""
         with self.reading() as connection:
@@ -355,6 +398,13 @@ class Store:
         """All versions of the files at a path, newest first."""
         with self.reading() as connection:
             return queries.files_at(connection, path)
+
+    def find_named(self, name: str, proposals: Sequence[str]) -> list[File]:
+        """The newest file of a name in some proposals, if there is one."""
+        with self.reading() as connection:
+            number = named(connection, name, proposals)
+            found = queries.file_in_full(connection, number) if number is not None else None
+            return [found] if found else []
 
     def proposals(self) -> list[Proposal]:
         """Every proposal with its numbers."""

@@ -1,6 +1,6 @@
 """The default plot of an output: its signal, axes and uncertainties, and the curves beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import h5py
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from beamhub.catalog.errors import CatalogError
 
 Variable = tuple[tuple[str, ...], NDArray[Any], dict[str, str]]
+Read = Callable[[h5py.Dataset], Any]
 LONGEST_CHAIN = 10  # default attributes that are followed; more is a loop
 
 
@@ -35,15 +36,20 @@ def arrays(group: h5py.Group) -> dict[str, NDArray[Any]]:
     return {name: item[()] for name, item in group.items() if isinstance(item, h5py.Dataset) and item.ndim}
 
 
-def variables(group: h5py.Group) -> tuple[dict[str, Variable], dict[str, Variable]]:
+def whole(dataset: h5py.Dataset) -> Any:
+    """All values."""
+    return dataset[()]
+
+
+def variables(group: h5py.Group, read: Read = whole) -> tuple[dict[str, Variable], dict[str, Variable]]:
     """Data and coordinates, as xarray takes them, of a group and of the curves beside it.
 
     A curve beside it is named ``<signal>_<group>``, uncertainties ``…_errors``; where its axis has other values than
-    the group's, it has an axis of its own, ``<axis>_<group>``.
+    the group's, it has an axis of its own, ``<axis>_<group>``. ``read`` gives the values of signals and uncertainties.
     """
-    data, coordinates = _described(group, "")
+    data, coordinates = _described(group, "", read)
     for name, other in _beside(group):
-        more, axes = _described(other, f"_{name}")
+        more, axes = _described(other, f"_{name}", read)
         same = {axis for axis in axes if _equal(axes[axis], coordinates.get(axis.removesuffix(f"_{name}")))}
         renamed = {axis: axis.removesuffix(f"_{name}") for axis in same}
         coordinates |= {axis: found for axis, found in axes.items() if axis not in same}
@@ -54,9 +60,9 @@ def variables(group: h5py.Group) -> tuple[dict[str, Variable], dict[str, Variabl
     return data, coordinates
 
 
-def _described(group: h5py.Group, suffix: str) -> tuple[dict[str, Variable], dict[str, Variable]]:
+def _described(group: h5py.Group, suffix: str, read: Read) -> tuple[dict[str, Variable], dict[str, Variable]]:
     signal = _signal(group)
-    values = group[signal][()]
+    values = read(group[signal])
     dims: list[str] = []
     coordinates: dict[str, Variable] = {}
     for number, (size, name) in enumerate(zip(values.shape, _axes(group, values.ndim), strict=True)):
@@ -67,7 +73,7 @@ def _described(group: h5py.Group, suffix: str) -> tuple[dict[str, Variable], dic
     found: dict[str, Variable] = {f"{signal}{suffix}": (tuple(dims), values, _attributes(group[signal]))}
     errors = _errors(group, signal)
     if errors and group[errors].shape == values.shape:
-        found[f"{signal}_errors{suffix}"] = (tuple(dims), group[errors][()], _attributes(group[errors]))
+        found[f"{signal}_errors{suffix}"] = (tuple(dims), read(group[errors]), _attributes(group[errors]))
     return found, coordinates
 
 

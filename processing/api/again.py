@@ -1,5 +1,6 @@
 """Runs done again: which ones, and what each of them gets."""
 
+import hashlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 MOST_IDS = 1000  # in one query
 MOST_AGAIN = 10_000  # runs of one request
 Number = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def key_of(user: str, given: str) -> str:
+    """As which a person's Idempotency-Key is stored: two people may choose the same."""
+    return hashlib.sha256(f"{user}\0{given}".encode()).hexdigest()
 
 
 class RunFilter(BaseModel):

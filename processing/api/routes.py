@@ -10,7 +10,7 @@ from tornado.web import Application, RequestHandler
 
 from beamhub.catalog import records
 from beamhub.processing.access import INGEST, READ, WRITE
-from beamhub.processing.api import again, changes, events, files, functions, health, results, runs
+from beamhub.processing.api import again, batches, changes, events, files, functions, health, results, runs
 from beamhub.processing.api.handler import ApiHandler, Service, Unknown
 from beamhub.processing.sources.http import CloudEvent
 
@@ -54,6 +54,16 @@ ROUTES = (
     Route("GET", "runs/{id}", runs.OneRun, "One run in full", records.Run),
     Route("POST", "runs/{id}/cancel", runs.CancelRun, "Cancel a queued or running run", records.Run, None, WRITE),
     Route("POST", "runs/{id}/release", runs.ReleaseRun, "Let a run out of quarantine", records.Run, None, WRITE),
+    Route("GET", "requests/{name}", batches.OneRequest, "How far what was asked for again is", records.Batch),
+    Route(
+        "POST",
+        "requests/{name}/cancel",
+        batches.CancelRequest,
+        "Cancel what still waits of it",
+        records.Batch,
+        None,
+        WRITE,
+    ),
     Route("GET", "files", files.Files, "The newest files", records.Page[records.File]),
     Route("GET", "files/explain", files.ExplainFile, "Why a file was or was not processed", records.Explanation),
     Route("GET", "files/{id}", files.OneFile, "One file version with its runs", records.File),

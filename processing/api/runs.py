@@ -3,16 +3,20 @@
 import hashlib
 import json
 import secrets
+from datetime import UTC, datetime
 from typing import Any
 
 from beamhub.catalog.records import Page, Run, RunState
 from beamhub.processing.access import WRITE
-from beamhub.processing.api.again import MOST_AGAIN, MOST_IDS, Again, Change
+from beamhub.processing.api.again import MOST_AGAIN, MOST_IDS, Again, Change, key_of
 from beamhub.processing.api.handler import ApiHandler, whole
 from beamhub.processing.api.searching import narrowed
 from beamhub.processing.errors import BadRequest, NotFound, NotNow
+from beamhub.processing.explanation import Facts, explain
+from beamhub.processing.library import UnknownFunction
 from beamhub.processing.lifecycle import NotPossible, OtherRequest
 from beamhub.processing.query import BadQuery, RunQuery
+from beamhub.processing.rules import verdict
 
 LONGEST_KEY = 200  # characters of an Idempotency-Key
 FILTER = ("proposal", "function", "rule", "state", "text", "search", "zone", "since", "until", "ids", "file")
@@ -69,6 +73,18 @@ class RunHandler(ApiHandler):
         }
         return self.titled(run).model_copy(update={"output": output, "provenance": told})
 
+    async def explained(self, run: Run) -> Run:
+        """As :meth:`full`, with the sentences that say why it is in its state."""
+        rule = self.service.settings.rules.get(run.rule or "")
+        found = verdict(run.rule or "", rule, run.file.storage, run.file.path) if rule else None
+        try:
+            function = self.service.library.find(run.function).record
+        except UnknownFunction:
+            function = None
+        around = await self.service.store.call(self.service.store.standing, run.id)
+        told = explain(Facts(run, around, found, function), datetime.now(UTC))
+        return self.full(run).model_copy(update={"explanation": told})
+
 
 class Runs(RunHandler):
     """``runs``: a page of them, or more of them."""
@@ -108,7 +124,7 @@ class Runs(RunHandler):
         given = self.request.headers.get("Idempotency-Key") or secrets.token_hex(16)
         if len(given) > LONGEST_KEY:
             raise BadRequest(f"Idempotency-Key is longer than {LONGEST_KEY} characters; a UUID is enough")
-        key = hashlib.sha256(f"{user}\0{given}".encode()).hexdigest()
+        key = key_of(user, given)
         body = hashlib.sha256(json.dumps(asked.model_dump(), sort_keys=True, default=str).encode()).hexdigest()
         store = self.service.store
         try:
@@ -148,7 +164,7 @@ class Runs(RunHandler):
 
     def _check(self, ids: list[int], change: Change) -> int:
         """Refuse what cannot be done with one of the runs, before any is made; how many there would be."""
-        found = [run for number in ids if (run := self.service.store.run(number))]
+        found = self.service.store.before(ids)
         return len({(run.file.id, planned.rule, planned.function) for run in found if (planned := change(run))})
 
     async def _seconds(self, ids: list[int], count: int, asked: Again) -> float | None:
@@ -177,7 +193,7 @@ class OneRun(RunHandler):
 
     async def get(self, number: str) -> None:
         """The run in full."""
-        self.answer(self.full(await self.one(number)))
+        self.answer(await self.explained(await self.one(number)))
 
 
 class CancelRun(RunHandler):
@@ -194,7 +210,7 @@ class CancelRun(RunHandler):
             await self.service.store.call(what, run.id)
         except NotPossible as error:
             raise NotNow(str(error), error.state) from None
-        self.answer(self.full(await self.one(number)))
+        self.answer(await self.explained(await self.one(number)))
 
 
 class ReleaseRun(CancelRun):

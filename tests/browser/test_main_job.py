@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +14,14 @@ import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
-from services.demo import RunningDemo
+from services.demo import ROOT, RunningDemo
+from services.workbench import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 expect.set_options(timeout=40_000)
 FIRST = "demo-2026/scan_0001_sans2d_33837/sans2d_33837_00001.nxs"
+FIRST_FUNCTION = ROOT / "examples/first_function"
+TUTORIAL = ROOT / "docs/tutorials/your-first-function.md"
 READY = ".bh-root[data-ready='1']"
 
 
@@ -76,6 +81,14 @@ def write_file(demo: RunningDemo, name: str) -> str:
     shutil.copy(source, target.with_suffix(".tmp"))
     os.replace(target.with_suffix(".tmp"), target)
     return target.name
+
+
+def service_of(demo: RunningDemo) -> psutil.Process:
+    (found,) = [
+        one for one in map(psutil.Process, demo.processes())
+        if one.cmdline()[1:4] == ["-m", "beamhub.config.command", "processing"]
+    ]  # fmt: skip
+    return found
 
 
 def row(page: Page, name: str):
@@ -147,6 +160,24 @@ def test_several_rows_are_laid_over_each_other_and_loaded_as_one_dataset(page):
     expect(output).to_contain_text("I_errors")
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_the_line_that_is_copied_loads_what_is_selected_in_a_cell_where_nothing_is_named(page, rows):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    search(page, "state:done sans2d_33837_0")
+    found = widget(page).locator(".bh-row[data-state='done']", has_text="sans2d_33837_0")
+    found.nth(0).click()
+    if rows == 2:
+        found.nth(1).click(modifiers=["Control"])
+    page.get_by_role("button", name="copy code").click()
+    expect(page.get_by_role("button", name="copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    run_cell(page, 2, copied)  # neither catalog nor Catalog is named in the notebook yet
+    output = page.locator(".jp-Notebook .jp-CodeCell").nth(2).locator(".jp-OutputArea-output")
+    expect(output).to_contain_text("xarray.Dataset")
+    expect(output).to_contain_text("run: 2" if rows == 2 else "I_errors")
+    expect(page.get_by_role("button", name="copy code")).to_be_visible()
+
+
 def test_image_and_provenance_are_there(page, demo):
     search(page, "appears")
     row(page, "sans2d_33837_appears").first.click()
@@ -165,13 +196,45 @@ def test_runs_are_done_again_with_other_parameters(page, demo):
     page.get_by_role("tab", name="Again").click()
     form = page.locator(".bh-form")
     expect(form).to_contain_text("1 run of Radial and sector average")
+    expect(form.get_by_label(re.compile(r"all runs that match the search \(1\)"))).to_be_enabled()
+    expect(form.get_by_label(re.compile(r"all failed runs that match the search \(0\)"))).to_be_disabled()
     form.get_by_label("direction").fill("500")
     form.get_by_role("button").click()
     expect(form.locator(".bh-field-error", has_text=re.compile("180"))).to_be_visible()
     form.get_by_label("direction").fill("30")
-    form.get_by_role("button").click()
-    expect(form).to_contain_text("1 of 1 ended")
+    form.get_by_role("button").dblclick()
+    batch = page.locator(".bh-batch")
+    expect(batch).to_contain_text("1 of 1 ended")
+    expect(batch).to_contain_text("160 → 30")
+    expect(batch.locator("progress")).to_have_js_property("value", 1)
     expect(row(page, "sans2d_33837_appears")).to_have_count(2)
+    batch.get_by_role("button", name="Show old and new over each other").click()
+    expect(widget(page).locator(".bh-row[aria-selected='true']")).to_have_count(2)
+    expect(page.locator(".bh-plot[data-curves='3']")).to_be_visible()
+
+
+def test_all_that_a_search_finds_is_done_again_and_what_waits_of_it_is_cancelled(page, demo):
+    search(page, "all-of")
+    for number in range(5):  # more than are handed out at once
+        expect(row(page, write_file(demo, f"all-of-{number}"))).to_have_attribute("data-state", "done")
+    search(page, "state:done all-of")
+    row(page, "all-of").first.click()
+    page.get_by_role("tab", name="Again").click()
+    form, batch = page.locator(".bh-form"), page.locator(".bh-batch")
+    form.get_by_label(re.compile("all runs that match the search")).check()
+    form.get_by_label("direction").fill("45")
+    expect(form.get_by_role("button")).to_have_text("Run 5 again")
+    workers = service_of(demo).children(recursive=True)
+    for worker in workers:
+        worker.suspend()
+    try:
+        form.get_by_role("button").click()
+        batch.get_by_role("button", name="Cancel what still waits").click()
+        expect(batch).to_contain_text("cancelled")
+    finally:
+        for worker in workers:
+            worker.resume()
+    expect(batch).to_contain_text("5 of 5 ended")
 
 
 def test_the_broken_files_say_why(page):
@@ -181,9 +244,26 @@ def test_the_broken_files_say_why(page):
     row(page, "no_centre").click()
     page.get_by_role("tab", name="Provenance").click()
     expect(page.locator(".bh-panel")).to_contain_text("no beam centre")
+    expect(page.locator(".bh-sentences")).to_contain_text("The rule magnet took the file")
+    expect(page.locator(".bh-sentences strong")).to_contain_text("To do: look at the file")
+    expect(page.locator(".bh-tab mark").first).to_contain_text("sans.py:")
+
+
+def test_a_search_that_finds_nothing_offers_to_say_why(page, demo):
     search(page, "nothing-is-called-so")
     expect(page.locator(".bh-note").first).to_contain_text("Nothing in demo-2026 matches")
+    page.get_by_role("button", name="Why is my file not here?").click()
+    path = page.get_by_label("the file's name or path")
+    expect(path).to_have_value("nothing-is-called-so")
+    path.press("Enter")
+    asked = page.locator(".bh-whynot")
+    expect(asked).to_contain_text("is the name right?")
+    path.fill("demo-2026/scan_0001_sans2d_33837/none.nxs")
+    path.press("Enter")
+    expect(asked).to_contain_text("There is no such file in the storage.")
+    expect(asked).to_contain_text("When it arrives, magnet will take it.")
     search(page, "")
+    expect(asked).to_have_count(0)
 
 
 def test_a_search_is_understood_as_it_is_typed_or_says_what_was_meant(page):
@@ -254,6 +334,94 @@ def test_a_function_that_was_edited_into_a_syntax_error_leaves_the_last_good_one
     expect(note).to_be_hidden()
 
 
+# The tutorial of the first function, word for word
+
+
+class Author:
+    """Somebody who follows the tutorial, in a folder in which the demo's is named as there."""
+
+    def __init__(self, folder: Path, demo: RunningDemo) -> None:
+        self.folder, self.told = folder, TUTORIAL.read_text()
+        (folder / ".demo").symlink_to(demo.folder)
+        self.function, self.rules = folder / ".demo/functions/total.py", folder / ".demo/processing.yaml"
+
+    def run(self, program: str, *words: str) -> str:
+        command = [str(Path(sys.executable).with_name(program)), *words]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True).stdout
+
+    def check(self, expected: str) -> None:
+        """See that beamhub check says what the tutorial says that it does."""
+        assert ".venv/bin/beamhub check .demo/processing.yaml\n" in self.told
+        assert f"\n{expected}\n" in self.told
+        said = self.run("beamhub", "check", ".demo/processing.yaml")
+        assert expected in said.replace(f"{(self.folder / '.demo').resolve()}", "/…/.demo").splitlines()
+
+    def measure(self, name: str) -> str:
+        self.run("python", str(FIRST_FUNCTION / "measure.py"), name)
+        return f"{name}.nxs"
+
+
+@pytest.fixture(scope="module")
+def author(tmp_path_factory, demo) -> Author:
+    return Author(tmp_path_factory.mktemp("author"), demo)
+
+
+def in_force(page: Page, function: str) -> bool:
+    """Whether the service's rule totals has this function."""
+    ask = """async () => (await (await fetch(location.pathname.replace(/lab.*/, "beamhub/api/v1/rules"), {headers:
+             {"X-XSRFToken": document.cookie.match(/_xsrf=([^;]+)/)[1]}})).json()).items"""
+    return any((rule["name"], rule["function"]) == ("totals", function) for rule in page.evaluate(ask))
+
+
+def test_a_function_and_a_rule_that_are_written_into_the_running_demo_process_the_next_file(page, author):
+    for snippet in ("functions/total.py", "rule.yaml", "measure.py"):
+        assert f"literalinclude}} ../../examples/first_function/{snippet}\n" in author.told
+    author.function.write_text((FIRST_FUNCTION / "functions/total.py").read_text())
+    author.rules.write_text(author.rules.read_text() + (FIRST_FUNCTION / "rule.yaml").read_text())
+    author.check(".demo/processing.yaml: right")
+    wait_for(lambda: in_force(page, "total"))
+    search(page, "my_scan")
+    first = row(page, author.measure("first"))
+    expect(first).to_have_attribute("data-state", "done")
+    expect(first).to_contain_text("16")
+
+
+def test_a_mistake_in_the_function_is_said_by_check_and_in_the_table_with_its_line(page, author):
+    good = author.function.read_text()
+    author.function.write_text(good.replace("threshold].sum())", "threshold].sum()"))
+    author.check("/…/.demo/functions/total.py:15: '(' was never closed")
+    note = widget(page).get_by_text("Total counts: total.py:15: '(' was never closed")
+    assert "\nTotal counts: total.py:15: '(' was never closed\n" in author.told
+    search(page, "my_scan")
+    for number in range(10):
+        expect(row(page, author.measure(f"second-{number}"))).to_have_attribute("data-state", "done")
+        if note.count():
+            break
+    expect(note).to_be_visible()
+    author.function.write_text(good)
+
+
+def test_a_mistake_in_the_rule_is_said_by_check_and_in_the_table_and_mended_by_running_again(page, author):
+    good = author.rules.read_text()
+    author.rules.write_text(good.replace("function: total\n", "function: totl\n"))
+    author.check(".demo/processing.yaml:43: there is no function 'totl' @ rules.totals.function; did you mean total?")
+    wait_for(lambda: in_force(page, "totl"))
+    search(page, "my_scan")
+    third = row(page, author.measure("third"))
+    expect(third).to_have_attribute("data-state", "failed")
+    third.click()
+    page.get_by_role("tab", name="Provenance").click()
+    assert "\nthere is no function totl\n" in author.told
+    expect(page.locator(".bh-sentences")).to_contain_text("there is no function totl")
+    author.rules.write_text(good)
+    wait_for(lambda: in_force(page, "total"))
+    page.get_by_role("tab", name="Again").click()
+    page.get_by_label("threshold").fill("7")
+    page.locator(".bh-form").get_by_role("button").click()
+    expect(page.locator(".bh-batch")).to_contain_text("1 of 1 ended")
+    expect(row(page, "third.nxs").first).to_contain_text("10")
+
+
 def test_a_computing_kernel_stops_neither_table_nor_plot(page, demo):
     page.get_by_role("tab", name="Curve").click()
     run_cell(page, 2, "import time; time.sleep(120)")
@@ -319,10 +487,7 @@ def test_without_the_page_configuration_the_kernel_relays(page, demo):
 
 @pytest.mark.promise("kills of the service")
 def test_while_the_service_hangs_cells_run_although_the_kernel_relays(page, demo):
-    (service,) = [
-        one for one in map(psutil.Process, demo.processes())
-        if one.cmdline()[1:4] == ["-m", "beamhub.config.command", "processing"]
-    ]  # fmt: skip
+    service = service_of(demo)
     service.suspend()
     try:
         search(page, "by-comm")  # asks the service, through the kernel

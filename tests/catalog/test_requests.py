@@ -27,6 +27,11 @@ def test_a_rules_name_cannot_lead_elsewhere():
     assert requests.pause("small angle/../x").path == "rules/small%20angle%2F..%2Fx/pause"
 
 
+def test_a_requests_key_cannot_lead_elsewhere():
+    assert requests.batch("a/../b").path == "requests/a%2F..%2Fb"
+    assert requests.cancel_batch("a b").path == "requests/a%20b/cancel"
+
+
 def test_an_id_is_a_number():
     with pytest.raises(ValueError, match="invalid literal"):
         requests.run("1/../2")  # type: ignore[arg-type]

@@ -5,6 +5,8 @@ import pytest
 from services.api import Bench, serving
 from sqlalchemy.exc import OperationalError
 
+from beamhub.processing.query import RunQuery
+
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory, module_store_url):
@@ -280,6 +282,59 @@ def test_a_path_is_explained(bench, path, says):
     answer = told(bench.ask("alice", "GET", "files/explain", params={"path": path}))
     assert says in answer["summary"]
     assert answer["rules"][0]["rule"] == "sum"
+
+
+def test_a_run_says_in_sentences_why_it_is_in_its_state_and_its_path_and_name_say_the_same(bench):
+    sentences = told(bench.ask("alice", "GET", f"runs/{bench.failed}"))["explanation"]
+    assert sentences[0] == "The rule sum took the file: the path matches */*/*.nxs."
+    assert any("took too long" in one for one in sentences)
+    assert any(one.startswith("To do: it is held") for one in sentences)
+    whole = str(bench.settings.storages["beamline"].root / "red/scan1/b.nxs")
+    for asked in ("red/scan1/b.nxs", "b.nxs", whole):
+        assert told(bench.ask("alice", "GET", "files/explain", params={"path": asked}))["explanation"] == sentences
+    assert told(bench.ask("alice", "GET", "runs"))["items"][0]["explanation"] == []
+
+
+def test_more_runs_than_a_page_are_followed_and_cancelled_by_the_key_they_were_asked_with(tmp_path):
+    with serving(Bench(tmp_path)) as bench:
+        many = bench.arrive(*(f"red/scan5/{number:03}.nxs" for number in range(501)))
+        asked = {"json": {"filter": {"ids": many, "function": "add"}}, "headers": {"Idempotency-Key": "many/of them"}}
+        first = told(bench.ask("alice", "POST", "runs", **asked), 201)
+        assert told(bench.ask("alice", "POST", "runs", **asked), 201)["items"] == first["items"]
+        assert len(first["items"]) == 500
+        path = "requests/many%2Fof%20them"
+        assert told(bench.ask("alice", "GET", path)) == {"count": 501, "states": {"queued": 501}}
+        done, running = (run["id"] for run in first["items"][:2])
+        bench.finish(done)
+        bench.store.lost(set(bench.claims) - {done, running})
+        ended = {"count": 501, "states": {"done": 1, "running": 1, "cancelled": 499}}
+        assert told(bench.ask("alice", "POST", f"{path}/cancel")) == ended
+        assert bench.store.count(RunQuery(("red",))).states["queued"] == 501  # of nobody's request
+        problem(bench.ask("bob", "GET", path), 404)
+        problem(bench.ask("reader", "POST", f"{path}/cancel"), 403, "scope")
+
+
+def test_a_missing_file_says_whether_it_is_on_disk_and_what_to_do(bench):
+    def explain(path):
+        return " ".join(told(bench.ask("alice", "GET", "files/explain", params={"path": path}))["explanation"])
+
+    assert "There is no such file in the storage" in explain("red/scan9/z.nxs")
+    folder = bench.folder / "raw/red/scan9"
+    folder.mkdir(parents=True)
+    (folder / "y.nxs").touch()
+    assert "No source watches the storage beamline" in explain("red/scan9/y.nxs")
+    assert "no file at this path or of this name" in problem(
+        bench.ask("alice", "GET", "files/explain", params={"path": "c.txt"}), 404
+    )
+
+
+def test_a_file_of_another_proposal_is_not_explained_by_its_name(bench):
+    (mine,) = bench.arrive("blue/scan1/only_blue.nxs")
+    assert (
+        told(bench.ask("bob", "GET", "files/explain", params={"path": "only_blue.nxs"}))["file"]["runs"][0]["id"]
+        == mine
+    )
+    problem(bench.ask("alice", "GET", "files/explain", params={"path": "only_blue.nxs"}), 404)
 
 
 def test_functions_rules_and_proposals_are_listed(bench):

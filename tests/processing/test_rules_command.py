@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from services.measurements import arrival, arrive, claim, fail
 
 from beamhub.config.command import main
+from beamhub.processing.store import Store
 
 
 @pytest.fixture
@@ -59,6 +61,36 @@ def test_a_link_that_leads_out_of_the_storage_is_not_followed_at_its_last_part(c
     (config.parent / "raw/red/link.nxs").symlink_to("/etc/passwd")
     assert explain(config, config.parent / "raw/red/link.nxs") == 0
     assert "path red/link.nxs" in capsys.readouterr().out
+
+
+def test_a_file_with_runs_is_explained_as_the_service_does(config, capsys):
+    config.write_text(config.read_text() + "store: sqlite:///beamhub.db")
+    store = Store.open(f"sqlite:///{config.parent}/beamhub.db")
+    (number,) = arrive(store, "red/sans/a.nxs")
+    fail(store, claim(store, number)[0])
+    store.intake([arrival("red/other.txt")])
+    explain(config, config.parent / "raw/red/sans/a.nxs")
+    *_, took, wrong, line, said, unknown, todo = capsys.readouterr().out.splitlines()
+    assert took == "The rule radial took the file: the path matches */sans/*.nxs."
+    assert wrong == "The function itself is wrong: NoOutput: nothing was written."
+    assert (line, said) == ("The function's own line: line 7, in average", "The last that it printed: it began")
+    assert unknown == "There is no function radial_function now."
+    assert todo.startswith("To do: show the line")
+    explain(config, config.parent / "raw/red/other.txt")
+    assert "The file arrived at " in capsys.readouterr().out
+    explain(config, config.parent / "raw/red/none.nxs")
+    assert "There is no such file in the storage." in capsys.readouterr().out
+    store.close()
+    explain(config, config.parent / "raw/red/sans/a.nxs")  # also while the service does not run
+    assert "The rule radial took the file" in capsys.readouterr().out
+
+
+def test_a_store_that_cannot_be_read_is_said_and_not_changed(config, capsys):
+    config.write_text(config.read_text() + "store: sqlite:///beamhub.db")
+    (config.parent / "beamhub.db").write_bytes(b"")
+    assert explain(config, config.parent / "raw/red/sans/a.nxs") == 0
+    assert "the store cannot be read: " in capsys.readouterr().out
+    assert (config.parent / "beamhub.db").read_bytes() == b""
 
 
 def test_a_wrong_configuration_ends_with_2_and_its_mistakes(config, capsys):

@@ -53,6 +53,7 @@ def test_requests_are_passed_on_with_the_servers_token_and_answers_as_they_are(s
     assert (part.status_code, part.content) == (206, b"HDF")
     made = server.post("v1/runs", json={"ids": bench.runs[:1], "dry_run": True})
     assert made.json()["count"] == 1
+    assert "you asked for nothing" in server.get("v1/requests/no-such-key").json()["message"]
 
 
 @pytest.mark.parametrize(

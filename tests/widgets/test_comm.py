@@ -58,6 +58,7 @@ def test_the_kernel_relays_what_the_service_answers(relay):
     assert status == 200
     assert [run["file"]["name"] for run in json.loads(body)["items"]] == ["a.nxs", "b.nxs"]
     assert ask(relay, "v1/runs", query=[["proposal", "blue"]])[0] == 404
+    assert b"you asked for nothing" in ask(relay, "v1/requests/no-such-key")[1]
 
 
 @pytest.mark.parametrize("path", ["v1/events", "v1/metrics", "v1/../health", "elsewhere", "chunk/../comm.py", "v1/"])

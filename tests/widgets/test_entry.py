@@ -3,10 +3,13 @@ import io
 import h5py
 import numpy as np
 import pytest
+import xarray as xr
 from services.api import Bench, serving
 
 from beamhub.catalog import CatalogError, Client, Service
-from beamhub.widgets import Catalog
+from beamhub.catalog.records import Scalar
+from beamhub.widgets import Catalog, Entry
+from beamhub.widgets.entry import table_of
 
 
 def output(scale: float) -> bytes:
@@ -105,6 +108,38 @@ def test_the_table_has_a_row_for_each_run_and_a_column_for_each_number(catalog, 
     assert table.loc[bench.runs[0], "Rg"] == 3.5
     assert table.loc[bench.runs[0], "bins"] == 7
     assert catalog.table(state="done").shape[0] == 2
+
+
+def test_the_table_knows_units_and_keeps_names_that_two_things_have_apart(catalog, bench):
+    assert catalog.entries(bench.runs[:2]).to_dataframe().attrs["units"] == {}
+    record = catalog[bench.runs[0]].run
+    scalars = {"Rg": Scalar(value=3.5, unit="nm"), "bins": Scalar(value=2, unit="counts")}
+    columns = {"sample": "LaB6", "Rg": "guess", "file": "odd"}
+    table = table_of([record.model_copy(update={"scalars": scalars, "columns": columns})])
+    row = table.loc[bench.runs[0]]
+    assert (row["Rg"], row["Rg (file)"], row["bins"], row["bins (parameter)"]) == (3.5, "guess", 2, 7)
+    assert (row["file"], row["file (file)"], row["sample"], row["state"]) == ("a.nxs", "odd", "LaB6", "done")
+    assert row["queued"] <= row["started"] <= row["finished"]
+    assert table.attrs["units"] == {"Rg": "nm", "bins": "counts"}
+
+
+def test_a_lazy_dataset_is_stacked_without_its_values_and_reads_them_when_they_are_needed(catalog, bench, monkeypatch):
+    opened = []
+    monkeypatch.setattr(Entry, "open", lambda entry, open=Entry.open: opened.append(entry.run.id) or open(entry))
+    entries = catalog.entries(bench.runs[:2])
+    eager, lazy = entries.to_xarray(lazy=False), entries.to_xarray(lazy=True)
+    assert lazy["I"].chunks is not None
+    assert eager["I"].chunks is None
+    assert entries.to_xarray()["I"].chunks is None  # small arrays are read at once
+    opened.clear()
+    assert lazy["I"].isel(run=1).values.tolist() == [20.0, 1.0]
+    assert opened == [bench.runs[1]]
+    xr.testing.assert_identical(lazy.compute(), eager)
+
+
+def test_without_dask_a_lazy_dataset_is_read_at_once(catalog, bench, monkeypatch):
+    monkeypatch.setattr("beamhub.widgets.lazy.find_spec", lambda name: None)
+    assert catalog[bench.runs[0]].to_xarray(lazy=True)["I"].chunks is None
 
 
 def test_all_pages_are_read(catalog):

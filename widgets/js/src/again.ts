@@ -1,66 +1,156 @@
-// Run again: a form from the function's parameters, a count before it starts, and progress.
+// Run again: for which runs, with what; a count before it starts, and how far it is.
+import { Batch, type Changed } from "./batch.js";
 import { duration, h } from "./dom.js";
 import type { FunctionRecord, Page, Run, Schema } from "./records.js";
+import { query } from "./rows.js";
 import { json } from "./transport.js";
 import type { Context } from "./view.js";
 
+type Filter = Record<string, unknown>;
+interface Choice { label: string; filter: Filter | null }
+interface Extent { count: number; seconds: number | null }
+
+let last: Batch | null = null; // what was asked for last in this table; it goes on while other rows are looked at
+
 export async function againTab(context: Context, body: HTMLElement, runs: Run[], focus: Run, signal: AbortSignal): Promise<void> {
   const functions = (await json<{ items: FunctionRecord[] }>(context.transport, "GET", "v1/functions")).items;
-  const chosen = functions.find((one) => one.name === focus.function);
+  const chosen = functions.find((one) => one.name === focus.function) ?? (await instead(context, focus, functions));
   if (signal.aborted) return;
-  if (!chosen) {
-    body.append(h("div", { class: "bh-empty" }, `the function ${focus.function} is not there any more`));
-    return;
+  if (chosen) body.append(new Again(context, runs, focus, chosen, signal).form);
+  else body.append(h("div", { class: "bh-empty" }, `the function ${focus.function} is not there any more`));
+  if (last) { body.append(last.element); void last.follow(signal); }
+}
+
+/** The function that the run's rule names by now, where its own is not there. */
+async function instead(context: Context, focus: Run, functions: FunctionRecord[]): Promise<FunctionRecord | undefined> {
+  const rules = (await json<{ items: { name: string; function: string }[] }>(context.transport, "GET", "v1/rules")).items;
+  const name = rules.find((one) => one.name === focus.rule)?.function;
+  return functions.find((one) => one.name === name);
+}
+
+class Again {
+  readonly form: HTMLFormElement;
+  private readonly fields: Field[];
+  private readonly count = h("p", { class: "bh-note", role: "status" });
+  private readonly start = h("button", { type: "submit", class: "bh-primary" }, "Run again");
+  private readonly keys = new Map<string, string>(); // the same request has the same key, however often it is sent
+  private filter: Filter;
+  private asking = 0;
+
+  constructor(private readonly context: Context, private readonly runs: Run[], private readonly focus: Run, private readonly chosen: FunctionRecord, private readonly signal: AbortSignal) {
+    this.fields = Object.entries(chosen.parameters.properties ?? {}).filter(([, schema]) => !isPath(schema)).map(([name, schema]) => field(name, schema, focus.parameters[name]));
+    const offered = choices(context, focus), first = offered[context.selected().length > 1 ? 1 : 0]!;
+    this.filter = first.filter!;
+    this.form = h("form", {
+      class: "bh-form", onsubmit: (event: Event) => { event.preventDefault(); void this.submit(); }, oninput: () => { this.start.disabled = false; },
+    },
+      chosen.mistake && h("div", { class: "bh-note bh-error" }, `A newer version of this function is not in force: ${chosen.mistake}`),
+      h("p", {}, chosen.description.split("\n")[0] || chosen.title),
+      this.other && h("p", { class: "bh-note" }, `The function ${focus.function} is not there any more; the rule ${focus.rule} names ${chosen.name} now.`),
+      h("fieldset", {}, h("legend", {}, "which runs"), ...offered.map((one) => this.radio(one, one === first))),
+      ...this.fields.map((one) => one.element),
+      !this.other && h("small", {}, "A parameter that you do not change stays as each run had it."), this.count, this.start);
+    void this.extent();
   }
-  const same = runs.filter((run) => run.function === chosen.name);
-  const fields = Object.entries(chosen.parameters.properties ?? {}).filter(([, schema]) => !isPath(schema)).map(([name, schema]) => field(name, schema, focus.parameters[name]));
-  const count = h("p", { class: "bh-note", role: "status" }, "counting …");
-  const start = h("button", { type: "submit", class: "bh-primary" }, `Run ${same.length} again`);
-  const key = crypto.randomUUID();
-  const form = h("form", {
-    class: "bh-form", onsubmit: (event: Event) => { event.preventDefault(); void submit(); },
-  }, h("p", {}, chosen.description.split("\n")[0] || chosen.title), ...fields.map((one) => one.element), count, start);
-  if (chosen.mistake) form.prepend(h("div", { class: "bh-note bh-error" }, `A newer version of this function is not in force: ${chosen.mistake}`));
-  body.append(form);
-  const ids = same.map((run) => run.id);
-  const ask = (dry: boolean) => {
+
+  private radio(choice: Choice, checked: boolean): HTMLElement {
+    const text = h("span", {}, choice.label), choose = () => { this.filter = choice.filter!; void this.extent(); };
+    const input = h("input", { type: "radio", name: "bh-which", checked, disabled: !choice.filter, onchange: choose });
+    const asked = new URLSearchParams(Object.entries(choice.filter ?? {}).map(([name, value]) => [name, String(value)]));
+    if (choice.filter) void json<{ count: number; exact: boolean }>(this.context.transport, "GET", "v1/runs/count", asked).then(({ count, exact }) => {
+      text.textContent = `${choice.label} (${exact ? "" : "more than "}${count.toLocaleString("en")})`;
+      if (!count) input.disabled = true;
+    }, () => undefined);
+    return h("label", { class: "bh-choice" }, input, " ", text);
+  }
+
+  private body(): Record<string, unknown> {
     const parameters: Record<string, unknown> = {};
-    for (const one of fields) { const value = one.value(); if (value !== undefined) parameters[one.name] = value; }
-    return json<any>(context.transport, "POST", "v1/runs", undefined, { ids, parameters, ...(dry ? { dry_run: true } : {}) }, { "Idempotency-Key": key });
-  };
-  void ask(true).then(({ count: n, seconds }) => {
-    const left = runs.length - same.length;
-    count.textContent = `${n} ${n === 1 ? "run" : "runs"} of ${chosen.title}${seconds === null ? "" : `, about ${duration(seconds)}`}${left ? `; ${left} selected of other functions are left out` : ""}`;
-  }, (error: Error) => { count.textContent = error.message; count.classList.add("bh-error"); });
-  async function submit(): Promise<void> {
-    if (fields.some((one) => !one.check())) return;
-    start.disabled = true;
+    for (const one of this.fields) { const value = this.other || one.touched() ? one.value() : undefined; if (value !== undefined) parameters[one.name] = value; }
+    return { filter: this.filter, parameters, ...(this.other && { function: this.chosen.name }) };
+  }
+
+  /** Whether another function is to run than did; it takes nothing over but what the form shows. */
+  private get other(): boolean {
+    return this.chosen.name !== this.focus.function;
+  }
+
+  /** How many and how long, before it starts. */
+  private async extent(): Promise<void> {
+    const mine = ++this.asking;
+    this.say("counting …");
     try {
-      const made = (await ask(false)) as Page<Run>;
-      count.classList.remove("bh-error");
-      await progress(context, made.items.map((run) => run.id), count, signal);
+      const { count, seconds } = await json<Extent>(this.context.transport, "POST", "v1/runs", undefined, { ...this.body(), parameters: {}, dry_run: true });
+      if (mine !== this.asking) return;
+      const others = this.context.selected().length - count;
+      const left = "ids" in this.filter && "function" in this.filter && others > 0 ? `; ${others} selected of other functions are left out` : "";
+      this.say(`${count.toLocaleString("en")} ${count === 1 ? "run" : "runs"} of ${this.chosen.title}${seconds === null ? "" : `, about ${duration(seconds)}`}${left}`);
+      this.start.textContent = `Run ${count.toLocaleString("en")} again`;
+      this.start.disabled = count === 0;
+    } catch (error) { if (mine === this.asking) this.say((error as Error).message, true); }
+  }
+
+  private say(text: string, wrong = false): void {
+    this.count.textContent = text;
+    this.count.classList.toggle("bh-error", wrong);
+  }
+
+  private async submit(): Promise<void> {
+    if (this.start.disabled || this.fields.some((one) => one.touched() && !one.check())) return;
+    this.start.disabled = true; // until something is changed
+    const body = this.body(), text = JSON.stringify(body), key = this.keys.get(text) ?? crypto.randomUUID();
+    this.keys.set(text, key);
+    try {
+      const made = (await json<Page<Run>>(this.context.transport, "POST", "v1/runs", undefined, body, { "Idempotency-Key": key })).items;
+      this.begun(key, body.parameters as Record<string, unknown>, made);
     } catch (error) {
-      const message = (error as Error).message, at = fields.find((one) => message.startsWith(`parameters.${one.name}:`));
+      const message = (error as Error).message, at = this.fields.find((one) => message.startsWith(`parameters.${one.name}:`));
       if (at) at.complain(message.split(": ").slice(1).join(": "));
-      else { count.textContent = message; count.classList.add("bh-error"); }
-      start.disabled = false;
+      else this.say(message, true);
+      this.start.disabled = false;
     }
   }
-}
 
-/** Ask once a second how far the new runs are, until all have ended. */
-async function progress(context: Context, ids: number[], line: HTMLElement, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const query = new URLSearchParams({ proposal: context.proposal(), ids: ids.join(","), limit: "500" });
-    const runs = (await json<Page<Run>>(context.transport, "GET", "v1/runs", query)).items;
-    const ended = runs.filter((run) => run.finished).length, failed = runs.filter((run) => run.state === "failed").length;
-    line.textContent = `${ended} of ${ids.length} ended${failed ? `, ${failed} failed` : ""}; the new versions stand in the table`;
-    if (ended >= ids.length || signal.aborted) return;
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+  private begun(key: string, parameters: Record<string, unknown>, made: Run[]): void {
+    const version = new Map(made.map((run) => [run.file.id, run]));
+    const pairs = this.runs.filter((run) => run.function === this.focus.function && version.has(run.file.id)).map((run): [Run, Run] => [run, version.get(run.file.id)!]);
+    const before = (name: string) => {
+      const values = (pairs.length ? pairs.map(([run]) => run) : [this.focus]).map((run) => run.parameters[name] ?? this.chosen.parameters.properties?.[name]?.default);
+      return [...new Set(values.map((value) => JSON.stringify(value) ?? "none"))].slice(0, 3).join(", ");
+    };
+    const changed = Object.entries(parameters).map(([name, value]): Changed => ({ name, before: before(name), after: JSON.stringify(value) })).filter((one) => one.before !== one.after);
+    last?.element.remove();
+    last = new Batch(this.context, key, changed, pairs);
+    this.form.after(last.element);
+    void last.follow(this.signal);
   }
 }
 
-interface Field { name: string; element: HTMLElement; value(): unknown; check(): boolean; complain(message: string): void }
+/** Only runs of the clicked one's function: this one, those selected, and of what the table shows the failed ones or all. */
+function choices(context: Context, focus: Run): Choice[] {
+  const selected = context.selected(), name = focus.function, shown = asFilter(context);
+  const what = context.filter().search.trim() ? "that match the search" : "of the proposal";
+  return [
+    { label: "this run", filter: { ids: [focus.id] } },
+    ...(selected.length > 1 ? [{ label: "the selected runs", filter: { ids: selected.slice(0, 1000), function: name } }] : []),
+    { label: `all failed runs ${what}`, filter: narrowed(shown, { state: "failed", function: name }) },
+    { label: `all runs ${what}`, filter: narrowed(shown, { function: name }) },
+  ];
+}
+
+/** The table's filter as the service takes it in a body. */
+function asFilter(context: Context): Filter {
+  const asked = query(context.filter());
+  asked.delete("sort");
+  return Object.fromEntries([...new Set(asked.keys())].map((name) => { const values = asked.getAll(name); return [name, values.length > 1 ? values : values[0]]; }));
+}
+
+/** Nothing where the filter asks for something else already. */
+function narrowed(filter: Filter, more: Filter): Filter | null {
+  return Object.entries(more).some(([name, value]) => name in filter && filter[name] !== value) ? null : { ...filter, ...more };
+}
+
+interface Field { name: string; element: HTMLElement; touched(): boolean; value(): unknown; check(): boolean; complain(message: string): void }
 
 function field(name: string, schema: Schema, last: unknown): Field {
   const value = last ?? schema.default, id = `bh-${crypto.randomUUID()}`;
@@ -79,10 +169,12 @@ function field(name: string, schema: Schema, last: unknown): Field {
     }
   }
   input.setAttribute("aria-describedby", `${id}-error`);
+  let touched = false;
+  input.addEventListener("input", () => { touched = true; });
   const range = numeric && (schema.minimum !== undefined || schema.maximum !== undefined) ? ` (${schema.minimum ?? ""} to ${schema.exclusiveMaximum !== undefined ? `below ${schema.exclusiveMaximum}` : schema.maximum ?? ""})` : "";
   const complain = (message: string) => { error.textContent = message; input.setAttribute("aria-invalid", String(Boolean(message))); if (message) input.focus(); };
   return {
-    name, complain,
+    name, complain, touched: () => touched,
     element: h("div", { class: "bh-field" }, h("label", { for: id }, name), input, error, h("small", {}, `${schema.description ?? ""}${range}`)),
     value: () => {
       if (choices) return JSON.parse(input.value);

@@ -2,6 +2,7 @@
 import { Comm, type Model } from "./comm.js";
 import { direct } from "./direct.js";
 import { clock, duration, h, keep } from "./dom.js";
+import { offerWhy } from "./offer.js";
 import type { Proposal, Run } from "./records.js";
 import { whyNothing } from "./reason.js";
 import { Rows, type Filter, type Queue } from "./rows.js";
@@ -183,6 +184,7 @@ class View {
     this.note.hidden = !problem && loaded && total > 0;
     this.note.textContent = problem || (loaded ? this.emptiness() : "waiting for the processing service …");
     this.note.classList.toggle("bh-error", Boolean(problem));
+    offerWhy(this.note, !problem && loaded && total === 0, async () => (await this.loadChunk()).whyNot(this.transport, () => this.state.filter.search));
     const mistakes = this.rows.mistakes();
     this.outdated.hidden = !mistakes.length;
     this.outdated.textContent = `The last good version is in force, since the newer one is not right. ${mistakes.join("; ")}`;
@@ -239,14 +241,21 @@ class View {
     }
   }
 
-  private async loadPanel(): Promise<Panel> {
+  /** Rows that the panel selects: old and new of what was run again. */
+  private pick(ids: number[]): void { Object.assign(this.state.selection, { ids, focus: ids[0] ?? 0 }); this.table.paint(); void this.selected(); }
+
+  private async loadChunk(): Promise<typeof import("./view.js")> {
     const answer = await this.transport.send("GET", `chunk/${VIEW_CHUNK}`);
     if (answer.status !== 200) throw new Error("the rest of the widget could not be loaded: is the same version installed beside the notebook server?");
     const address = URL.createObjectURL(new Blob([text(answer)], { type: "text/javascript" }));
     try {
-      const chunk: typeof import("./view.js") = await import(/* @vite-ignore */ address);
-      return new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), proposal: () => this.state.filter.proposal, tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
+      return await import(/* @vite-ignore */ address);
     } finally { URL.revokeObjectURL(address); }
+  }
+
+  private async loadPanel(): Promise<Panel> {
+    const chunk = await this.loadChunk();
+    return new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), proposal: () => this.state.filter.proposal, filter: () => this.state.filter, select: (ids) => this.pick(ids), tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
   }
 }
 

@@ -4,6 +4,7 @@ import type { Run } from "./records.js";
 import { json } from "./transport.js";
 import type { Context } from "./view.js";
 import { STATES } from "./columns.js";
+import { sentences } from "./why.js";
 
 export async function provenanceTab(context: Context, body: HTMLElement, _runs: Run[], focus: Run, signal: AbortSignal): Promise<void> {
   const run = await json<Run>(context.transport, "GET", `v1/runs/${focus.id}`);
@@ -24,13 +25,10 @@ export async function provenanceTab(context: Context, body: HTMLElement, _runs: 
   fact("where", run.where);
   fact("output", run.output);
   if (run.error) {
-    const kinds: Record<string, string> = {
-      data: "The file is not what the function needs.", code: "The function itself is wrong.",
-      resource: "It took too long, or needed too much memory.", transient: "Something around it failed; it is tried again.",
-    };
-    body.append(h("div", { class: "bh-note bh-error" }, h("strong", {}, `${run.error.type}: ${run.error.message}`), h("div", {}, kinds[run.error.kind] ?? "")));
-    if (run.error.traceback.length) body.append(h("details", { open: true }, h("summary", {}, "where it failed"), h("pre", {}, run.error.traceback.join("\n"))));
+    body.append(h("div", { class: "bh-note bh-error" }, h("strong", {}, `${run.error.type}: ${run.error.message}`)));
   }
+  body.append(sentences(run.explanation ?? []));
+  if (run.error?.traceback.length) body.append(h("details", { open: true }, h("summary", {}, "where it failed"), traceback(run.error.traceback)));
   body.append(list);
   if (run.log_tail) body.append(h("details", {}, h("summary", {}, "what it printed"), h("pre", {}, run.log_tail)));
   const act = (label: string, path: string) => h("button", {
@@ -43,6 +41,12 @@ export async function provenanceTab(context: Context, body: HTMLElement, _runs: 
   }, label);
   if (run.state === "queued" || run.state === "running") body.append(act("Cancel it", "cancel"));
   if (run.quarantined) body.append(act("Let it run again", "release"));
+}
+
+/** Its lines; those of the user's own modules, whose paths are relative, are marked. */
+function traceback(lines: string[]): HTMLElement {
+  const own = (line: string) => !line.startsWith("/") && !line.startsWith("caused by ");
+  return h("pre", {}, ...lines.map((line) => h("div", {}, own(line) && h("mark", { title: "the function's own line" }, line), !own(line) && line)));
 }
 
 function local(time: string): string {

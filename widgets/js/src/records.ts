@@ -12,7 +12,7 @@ export interface Run {
   queued: string; started: string | null; finished: string | null; next_try: string | null;
   executor: string; where: string; requested_by: string; error: RunError | null;
   columns: Record<string, string | number | null>; scalars: Record<string, Scalar>;
-  sparkline: (number | null)[] | null; has: string[]; output: string; log_tail: string;
+  sparkline: (number | null)[] | null; has: string[]; output: string; log_tail: string; explanation?: string[];
 }
 
 export interface Page<Item> { items: Item[]; after: string | null; before: string | null; seq: number }

@@ -5,14 +5,24 @@ import { imageTab } from "./image.js";
 import { againTab } from "./again.js";
 import { provenanceTab } from "./provenance.js";
 import type { Run } from "./records.js";
+import type { Filter } from "./rows.js";
 import { json, type Transport } from "./transport.js";
+export { whyNot } from "./why.js";
 
-export interface Context {
+/** What the table offers the panel. */
+export interface Outside {
   transport: Transport;
   run(id: number): Run | undefined;
   proposal(): string;
+  filter(): Filter;
+  select(ids: number[]): void;
   tab: string;
   onTab(tab: string): void;
+}
+/** What a tab may use: also all that is selected (the runs it gets are the first of them), and the other tabs. */
+export interface Context extends Outside {
+  selected(): number[];
+  open(tab: string): void;
 }
 /** A tab: paints itself for the selected runs; `focus` is the one that was clicked last. */
 export type Tab = (context: Context, body: HTMLElement, runs: Run[], focus: Run, signal: AbortSignal) => void | Promise<void>;
@@ -27,8 +37,11 @@ export class Panel {
   private ids: number[] = [];
   private focus = 0;
 
-  constructor(private readonly context: Context) {
-    if (!(context.tab in TABS)) context.tab = "Curve";
+  private readonly context: Context;
+
+  constructor(outside: Outside) {
+    this.context = { ...outside, selected: () => this.ids, open: (tab) => this.choose(tab) };
+    if (!(this.context.tab in TABS)) this.context.tab = "Curve";
     this.tabs = h("div", { class: "bh-tabs", role: "tablist", "aria-label": "selected runs", onkeydown: (event: KeyboardEvent) => this.key(event) });
     const copy = h("button", { type: "button", class: "bh-copy", title: "copy the line that loads this", onclick: () => void this.copy(copy) }, "copy code");
     this.element = h("div", { class: "bh-panel" }, h("div", { class: "bh-tabbar" }, this.tabs, copy), this.body);
@@ -90,7 +103,8 @@ export class Panel {
   }
 
   private async copy(button: HTMLElement): Promise<void> {
-    const code = this.ids.length === 1 ? `catalog[${this.ids[0]}].to_xarray()` : `[catalog[number].to_xarray() for number in (${this.ids.join(", ")})]`;
+    const found = this.ids.length === 1 ? `[${this.ids[0]}]` : `.entries([${this.ids.join(", ")}])`;
+    const code = `from beamhub.widgets import Catalog; Catalog()${found}.to_xarray()`; // whatever the notebook has named
     try { await navigator.clipboard.writeText(code); button.textContent = "copied"; }
     catch { button.textContent = code; }
     setTimeout(() => { button.textContent = "copy code"; }, 2000);

@@ -1,0 +1,58 @@
+"""Where a run stands, as the store knows it: what waits before it, and what holds it back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select
+
+from beamhub.processing.clock import now
+from beamhub.processing.explanation import MOST, Standing
+from beamhub.processing.queries import mean_seconds, paused
+from beamhub.processing.schema import counter, file, run
+
+
+def standing(connection: Connection, number: int) -> Standing:
+    """What surrounds a run; nothing where there is none of that number."""
+    row = connection.execute(
+        select(run, file.c.kind).join(file, file.c.id == run.c.file).where(run.c.id == number)
+    ).one_or_none()
+    if row is None:
+        return Standing()
+    held = paused(connection)
+    ahead = _ahead(connection, row, held) if row.state == "queued" else 0
+    return Standing(
+        ahead=ahead,
+        altogether=ahead + _others(connection, row.proposal, ahead + 1) if row.state == "queued" else 0,
+        paused=row.rule in held,
+        cancelling=row.cancelling,
+        removed=row.kind == "removed",
+        mean_s=mean_seconds(connection, row.function) if row.state == "running" else None,
+    )
+
+
+def named(connection: Connection, name: str, proposals: Sequence[str]) -> int | None:
+    """The newest file of a name in some proposals; found by its runs, and where it has none among all files."""
+    its = select(run.c.file).where(run.c.proposal.in_(proposals), run.c.file_name == name)
+    if (found := connection.execute(its.order_by(run.c.id.desc()).limit(1)).scalar_one_or_none()) is not None:
+        return int(found)
+    every = select(file.c.id).where(file.c.proposal.in_(proposals), file.c.path.endswith(f"/{name}", autoescape=True))
+    return connection.execute(every.order_by(file.c.id.desc()).limit(1)).scalar_one_or_none()
+
+
+def _ahead(connection: Connection, row: Any, held: set[str]) -> int:
+    """Runs of the same proposal that are due and stand before it; those of paused rules do not."""
+    before = or_(run.c.due < row.due, (run.c.due == row.due) & (run.c.id < row.id))
+    ready = [run.c.proposal == row.proposal, run.c.due.is_not(None), run.c.due <= now(), before]
+    if held:
+        ready.append(or_(run.c.rule.is_(None), run.c.rule.not_in(held), run.c.cause == "requested"))
+    found = select(run.c.id).where(*ready).limit(MOST)
+    return int(connection.execute(select(func.count()).select_from(found.subquery())).scalar_one())
+
+
+def _others(connection: Connection, proposal: str, turns: int) -> int:
+    """How many runs of other proposals may be handed out in so many turns."""
+    waiting = select(func.sum(counter.c.n)).where(
+        counter.c.state == "queued", counter.c.n > 0, counter.c.proposal != proposal
+    )
+    each = connection.execute(waiting.group_by(counter.c.proposal)).scalars()
+    return sum(min(int(number), turns) for number in each)

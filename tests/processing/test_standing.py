@@ -1,0 +1,49 @@
+"""What waits before a run, on both databases."""
+
+from services.measurements import arrival, arrive, claim, finish
+
+from beamhub.processing.explanation import Standing
+
+
+def test_runs_of_the_same_proposal_wait_before_it_and_others_take_turns(store):
+    red = arrive(store, *(f"red/{number}.nxs" for number in range(4)))
+    arrive(store, *(f"blue/{number}.nxs" for number in range(9)))
+    arrive(store, "green/1.nxs")
+    # before the third of red: two of red, at most three of blue, the one of green
+    assert store.standing(red[2]) == Standing(ahead=2, altogether=6)
+
+
+def test_what_a_paused_rule_holds_back_is_before_nobody(store):
+    store.intake([arrival("red/1.nxs", "radial"), arrival("red/2.nxs", "powder")])
+    (mine,) = [run.id for run in store.file(2).runs]
+    assert store.standing(mine).ahead == 1
+    store.pause("radial", True)
+    assert (store.standing(mine).ahead, store.standing(mine).paused) == (0, False)
+    store.pause("powder", True)
+    assert store.standing(mine).paused
+
+
+def test_a_running_run_knows_how_long_others_took_and_whether_it_is_cancelled(store):
+    first, second = arrive(store, "red/1.nxs", "red/2.nxs")
+    finish(store, first)
+    found = store.standing(second)
+    assert 0 < found.mean_s < 60
+    assert not found.cancelling
+    store.cancel(second)
+    assert store.standing(second).cancelling
+
+
+def test_that_a_file_was_removed_is_known(store):
+    (mine,) = arrive(store, "red/1.nxs")
+    store.intake([arrival("red/1.nxs", kind="removed")])
+    assert store.standing(mine).removed
+    assert store.standing(mine + 100) == Standing()
+
+
+def test_the_newest_file_of_a_name_is_found_with_and_without_runs(store):
+    arrive(store, "red/s/a.nxs", "red/t/a.nxs", "blue/u/a.nxs")
+    store.intake([arrival("red/s/no_rule.nxs")])
+    assert [file.path for file in store.find_named("a.nxs", ["red"])] == ["red/t/a.nxs"]
+    assert [file.path for file in store.find_named("no_rule.nxs", ["red"])] == ["red/s/no_rule.nxs"]
+    assert store.find_named("no_rule.nxs", ["blue"]) == []
+    assert claim(store)
