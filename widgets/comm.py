@@ -32,7 +32,7 @@ from beamhub.widgets.bundle import STATIC
 
 PASSED = re.compile(
     r"runs|runs/count|runs/\d+|runs/\d+/(cancel|release)|files|files/explain|files/\d+|functions|rules"
-    r"|rules/[^/]+/pause|proposals|results/\d+/(plot|preview\.png)"
+    r"|rules/[^/]+/pause|proposals|results/\d+/(plot|image|pixels|preview\.png)"
 )
 TIMEOUT_S = 30.0
 THREADS = 16  # that ask at once; further questions wait for one of them

@@ -1,5 +1,6 @@
 """The extension in a real Jupyter server, against the service's real API."""
 
+import json
 import os
 import subprocess
 import sys
@@ -24,6 +25,8 @@ def bench(tmp_path_factory):
         running.runs = running.arrive("red/scan1/a.nxs", "red/scan1/b.nxs", "blue/scan1/c.nxs")
         with h5py.File(folder / "out.h5", "w") as file:
             file["entry/data"] = [1.0, 2.0, 3.0]
+            file["image/counts"] = [[1, 2, 3], [4, 5, 6]]
+            file["image"].attrs.update(NX_class="NXdata", signal="counts")
         running.finish(running.runs[0], {"counts": 5.0}, (folder / "out.h5").read_bytes())
         running.service_url = running.url.removesuffix("api/v1/")
         yield running
@@ -49,6 +52,9 @@ def test_requests_are_passed_on_with_the_servers_token_and_answers_as_they_are(s
     assert server.get("v1/runs?sort=nonsense").json()["reason"] == "bad-request"
     picture = server.get(f"v1/results/{bench.runs[0]}/preview.png?width=16")
     assert (picture.headers["Content-Type"], picture.content[:4]) == ("image/png", b"\x89PNG")
+    image = server.get(f"v1/results/{bench.runs[0]}/image?scale=log")
+    assert (image.headers["Content-Type"], json.loads(image.headers["BeamHub-Image"])["shape"]) == ("image/png", [2, 3])
+    assert server.get(f"v1/results/{bench.runs[0]}/pixels?size=1").json()["values"] == [[1]]
     part = server.get(f"v1/results/{bench.runs[0]}/file", headers={"Range": "bytes=1-3"})
     assert (part.status_code, part.content) == (206, b"HDF")
     made = server.post("v1/runs", json={"ids": bench.runs[:1], "dry_run": True})
