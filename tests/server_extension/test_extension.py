@@ -15,6 +15,8 @@ import pytest
 from services.api import Bench, serving
 from services.jupyter import OURS, events, jupyter
 
+from beamhub.server_extension.place import shown_at
+
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -33,10 +35,8 @@ def bench(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(bench, tmp_path_factory):
-    with jupyter(
-        tmp_path_factory.mktemp("server"), BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="alice"
-    ) as client:
+def server(bench):
+    with jupyter(bench.folder, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="alice") as client:
         yield client
 
 
@@ -86,6 +86,21 @@ def test_the_bundle_is_served_by_its_parts(server):
     assert "immutable" in answer.headers["Cache-Control"]
     assert answer.headers["Content-Type"].startswith("text/javascript")
     assert server.get("chunk/widget.js").headers["Cache-Control"] == "no-cache"
+
+
+def test_a_page_is_told_where_the_file_browser_shows_an_output(server, bench):
+    run = bench.runs[0]
+    assert server.get(f"place/{run}").json() == {"path": f"results/red/{run}/1/out.nxs"}
+    assert server.get(f"place/{bench.runs[1]}").status_code == 404  # not done
+    assert server.get(f"place/{bench.runs[2]}").status_code == 404  # of a proposal that its owner may not see
+
+
+@pytest.mark.parametrize(
+    ("output", "path"),
+    [("/home/ada/a b/out.nxs", "a b/out.nxs"), ("/data/out.nxs", None), ("/home/ada/.local/out.nxs", None)],
+)
+def test_a_file_browser_shows_what_lies_below_its_folder_and_is_not_hidden(output, path):
+    assert shown_at(Path("/home/ada"), Path(output)) == path
 
 
 def test_what_is_selected_is_kept_for_each_view(server):
