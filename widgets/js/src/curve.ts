@@ -94,8 +94,9 @@ class Screen {
       cursor: { drag: { x: true, y: true, uni: 30, setScale: false }, bind: { dblclick: () => () => { queueMicrotask(() => this.reset()); return null; } } },
       series: [{ label: this.axes.x.label }, ...drawn.map(({ curve, label }, index): uPlot.Series => ({
         label, stroke: curve.role === "reference" ? ink : COLOURS[index % COLOURS.length]!, width: 1.5, spanGaps: true,
-        dash: curve.role === "reference" ? [5, 4] : DASHES[Math.floor(index / COLOURS.length) % DASHES.length]!, points: { show: curve.role !== "reference", size: 4 },
+        dash: curve.role === "reference" ? [5, 4] : DASHES[index % DASHES.length]!, points: { show: curve.role !== "reference", size: 4 },
       }))],
+      legend: { markers: { dash: (u, index) => (u.series[index]!.dash?.length ? "dashed" : "solid") } },
       hooks: {
         draw: [(u) => drawErrors(u, data, errors, logY)],
         setSelect: [(u) => this.select(u)],
