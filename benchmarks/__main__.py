@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.machine import machine
 
-NAMES = ("imports", "functions", "pages", "ready", "painted")
+NAMES = ("imports", "functions", "pages", "ready", "preview", "painted")
 SOAKS = ("steady", "flood")  # hours; only when asked for
 
 

@@ -242,6 +242,14 @@ class Plot(Record):
     curves: list[Curve]
 
 
+class Pixels(Record):
+    """Values of an image from column ``x`` and row ``y`` on: ``values`` (rows, columns), None where there is none."""
+
+    x: int
+    y: int
+    values: list[list[float | None]]
+
+
 class Explanation(Record):
     """Why a file was or was not processed: one sentence, for each rule its verdict, and all that can be told.
 

@@ -15,6 +15,7 @@ from beamhub.catalog.records import (
     Function,
     Heading,
     Page,
+    Pixels,
     Plot,
     Proposal,
     Rule,
@@ -154,6 +155,17 @@ def plot(number: int) -> Request[Plot]:
 def preview(number: int, width: int | None = None) -> Request[bytes]:
     """A picture of a run's result, PNG."""
     return Request("GET", f"results/{int(number)}/preview.png", bytes, _query({"width": width}))
+
+
+def image(number: int, **query: Any) -> Request[bytes]:
+    """A picture of the image in a run's output, PNG; ``query``: frame, width, scale, low, high, colours."""
+    return Request("GET", f"results/{int(number)}/image", bytes, _query(query))
+
+
+def pixels(number: int, x: int, y: int, size: int = 32, frame: int = 0) -> Request[Pixels]:
+    """``size`` by ``size`` (at most 64) values of the image in a run's output from column ``x`` and row ``y`` on."""
+    query = _query({"x": x, "y": y, "size": size, "frame": frame})
+    return Request("GET", f"results/{int(number)}/pixels", Pixels.model_validate_json, query)
 
 
 def result_file(number: int, begin: int = 0, end: int | None = None) -> Request[bytes]:

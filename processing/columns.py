@@ -1,22 +1,20 @@
 """Reading a file's own columns, such as the sample's name; in a process of its own, which a broken file may crash.
 
-``python -m beamhub.processing.columns`` answers one line of JSON for each line of JSON: see :class:`ColumnReader`.
+``python -m beamhub.processing.columns`` answers what :class:`ColumnReader` asks.
 """
 
-import json
-import resource
-import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import h5py
 import numpy as np
 
+from beamhub.processing.reading_child import answer_all
 from beamhub.processing.storage import OutsideStorage, resolve_raw
 
 LONGEST = 200  # characters of a text, as table cells hold
 MOST_LINKS = 20  # that lead from one place to another
-MEMORY = 2 * 2**30  # bytes of address space, against files that claim to be huge
+MEMORY = 2**30  # bytes, against files that claim to be huge
 
 Cell = str | float | None
 
@@ -88,15 +86,10 @@ def _plain(value: object) -> Cell:
     return None
 
 
-def main() -> None:
-    """Answer until nobody asks any more."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    for line in sys.stdin:
-        asked = json.loads(line)
-        answer = read_columns(Path(asked["root"]), asked["path"], asked["wanted"])
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+def _answer(asked: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    columns, why = read_columns(Path(asked["root"]), asked["path"], asked["wanted"])
+    return {"columns": columns, "why": why}, b""
 
 
 if __name__ == "__main__":
-    main()
+    answer_all(_answer, MEMORY)

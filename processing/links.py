@@ -48,7 +48,7 @@ def check_links(
             raise DataError(f"{raw.name} refers to more than {MOST_FILES} files.")
         if not h5py.is_hdf5(path):
             continue
-        for name in _targets_of(path):
+        for name in targets_of(path):
             target = Path(os.path.realpath(path.parent / name))
             if not target.is_relative_to(allowed):
                 raise DataError(f"{path.name} refers to {name}, which lies outside of its proposal.")
@@ -67,7 +67,12 @@ def _leads_out_of(working: Path | None, name: str) -> bool:
     return not Path(os.path.realpath(working / beside)).is_relative_to(proposal)
 
 
-def _targets_of(path: Path) -> set[str]:
+def targets_of(path: Path) -> set[str]:
+    """The names of all other files that an HDF5 file refers to.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         with h5py.File(path, "r") as file:
             return {name for name in _Walk(file).targets() if name not in (".", "")}

@@ -10,9 +10,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from beamhub.catalog.records import Problem
-from beamhub.processing.api.results import WIDTHS
+from beamhub.processing.api.results import SIZES, WIDTHS
 from beamhub.processing.api.routes import ROUTES, Route
 from beamhub.processing.api.runs import LONGEST_KEY, STATES
+from beamhub.processing.colours import MAPS, SCALES
 from beamhub.processing.query import LARGEST_ID, LARGEST_PAGE, LONGEST_TEXT, SORTS
 from beamhub.processing.sources.http import MOST_EVENTS
 
@@ -38,6 +39,14 @@ QUERY: dict[str, dict[str, Any]] = {
     "before": TEXT,
     "at": NUMBER,
     "path": {"type": "string", "minLength": 1},
+    "frame": NUMBER,
+    "scale": {"enum": list(SCALES)},
+    "low": {"type": "number"},
+    "high": {"type": "number"},
+    "colours": {"enum": list(MAPS)},
+    "x": NUMBER,
+    "y": NUMBER,
+    "size": {"type": "integer", "minimum": SIZES[0], "maximum": SIZES[1]},
     "width": {"type": "integer", "minimum": WIDTHS[0], "maximum": WIDTHS[1]},
 }
 REFUSALS = {

@@ -149,6 +149,7 @@ async def serve(config: Path, url: str, prefix: str, hub: Hub) -> None:
         intake = Intake(store, library, settings)
         stack.callback(intake.close)
         service = Service(settings, store, library, Feed(store), intake, hub)
+        stack.callback(service.images.close)
         http = server(application(service, prefix))
         where = urlsplit(url)
         http.listen(where.port or 80, where.hostname or "127.0.0.1")

@@ -16,6 +16,7 @@ from beamhub.server_extension.hdf5 import Hdf5
 from beamhub.server_extension.hello import Hello
 from beamhub.server_extension.outputs import Outputs
 from beamhub.server_extension.passing import Pass
+from beamhub.server_extension.place import Place
 from beamhub.server_extension.reader import Reader
 from beamhub.server_extension.selection import Selections
 from beamhub.server_extension.service import ProcessingService
@@ -87,6 +88,7 @@ def routes() -> list[Any]:
         (BASE + r"v1/(.+)", Pass),
         (BASE + "changes", Changes),
         (BASE + r"selection/([\w.-]{1,80})", SelectionHandler),
+        (BASE + r"place/(\d{1,19})", Place),
         (BASE + rf"chunk/({chunks.NAME})", chunks.Chunk),
         (BASE + rf"hdf5/(\d{{1,19}})/({'|'.join(content.WORDS)})", Hdf5),
     ]

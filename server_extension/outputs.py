@@ -37,12 +37,8 @@ class Outputs:
             NotThere: the service does not show the run, or it has no output, or one that is too large to fetch.
             Down: the service does not answer.
         """
-        answer = await self._service.send("GET", f"runs/{run}")
-        if answer.code != 200:
-            raise NotThere(answer.code, answer.message)
-        place = json.loads(answer.body).get("output", "")
-        if place and await asyncio.to_thread(os.access, place, os.R_OK):
-            return Path(place)
+        if (place := await self.seen(run)) is not None:
+            return place
         if run in self._kept:
             self._kept.move_to_end(run)
             return self._kept[run]
@@ -50,6 +46,14 @@ class Outputs:
             self._fetching[run] = asyncio.create_task(self._fetch(run))
             self._fetching[run].add_done_callback(lambda _: self._fetching.pop(run))
         return await asyncio.shield(self._fetching[run])
+
+    async def seen(self, run: int) -> Path | None:
+        """The output of a run where it lies, if it can be read there; raises as :meth:`path`."""
+        answer = await self._service.send("GET", f"runs/{run}")
+        if answer.code != 200:
+            raise NotThere(answer.code, answer.message)
+        place = json.loads(answer.body).get("output", "")
+        return Path(place) if place and await asyncio.to_thread(os.access, place, os.R_OK) else None
 
     async def close(self) -> None:
         """Remove what was fetched."""

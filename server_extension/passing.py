@@ -12,11 +12,12 @@ from beamhub.server_extension.service import Answer, Down
 # What of the service is passed on; not its events, stream, metrics and description.
 PATHS = re.compile(
     r"runs|runs/count|runs/\d+|runs/\d+/(cancel|release)|files|files/explain|files/\d+|functions|rules"
-    r"|rules/[^/]+/pause|requests/[\w-]+(/cancel)?|proposals|headings|results/\d+/(file|plot|preview\.png)"
+    r"|rules/[^/]+/pause|requests/[\w-]+(/cancel)?|proposals|headings|results/\d+/(file|plot|image|pixels|preview\.png)"
 )
 ASKED = ("Idempotency-Key", "If-None-Match", "If-Range", "Range")
 ANSWERED = (
     "Accept-Ranges",
+    "BeamHub-Image",
     "Cache-Control",
     "Content-Disposition",
     "Content-Length",

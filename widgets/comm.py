@@ -4,7 +4,8 @@ Each view of the widget has a name, since all views hear what the kernel sends. 
 kernel answers with one of the same ``view`` and ``id``:
 
 * page: ``{"view": "a", "id": 7, "method": "GET", "path": "v1/runs", "query": [["limit", "100"]], "body": null, …}``
-* kernel: ``{"view": "a", "id": 7, "status": 200, "type": "application/json"}``, the body's bytes as the one buffer.
+* kernel: ``{"view": "a", "id": 7, "status": 200, "type": "application/json", "about": ""}``, the body's bytes as the
+  one buffer; ``about`` is what the header ``BeamHub-Image`` says of a picture.
 
 Threads ask the service, so that a cell does not wait for one that hangs; answers may come in another order than
 their questions. ``path`` is named as the extension names it: ``v1/…`` goes to the service, ``chunk/NAME`` is a part of
@@ -32,7 +33,7 @@ from beamhub.widgets.bundle import STATIC
 
 PASSED = re.compile(
     r"runs|runs/count|runs/\d+|runs/\d+/(cancel|release)|files|files/explain|files/\d+|functions|rules"
-    r"|rules/[^/]+/pause|requests/[\w-]+(/cancel)?|proposals|headings|results/\d+/(plot|preview\.png)"
+    r"|rules/[^/]+/pause|requests/[\w-]+(/cancel)?|proposals|headings|results/\d+/(plot|image|pixels|preview\.png)"
 )
 TIMEOUT_S = 30.0
 THREADS = 16  # that ask at once; further questions wait for one of them
@@ -77,11 +78,13 @@ class Relay:
 
     def _reply(self, view: str, message: dict[str, Any]) -> None:
         try:
-            status, kind, body = self._answer(message)
+            status, kind, body, *about = self._answer(message)
         except Exception as error:
             status, kind, body = _problem(503, f"the kernel cannot answer this ({type(error).__name__}: {error})")
+            about = []
         with contextlib.suppress(Exception):  # the page may be gone; nobody is left to tell
-            self._send({"view": view, "id": message["id"], "status": status, "type": kind}, [body])
+            told = {"status": status, "type": kind, "about": "".join(about)}
+            self._send({"view": view, "id": message["id"], **told}, [body])
 
     def close(self) -> None:
         """End the threads."""
@@ -115,7 +118,7 @@ class Relay:
         self._followers[view] = follower
         follower.start()
 
-    def _answer(self, message: dict[str, Any]) -> tuple[int, str, bytes]:
+    def _answer(self, message: dict[str, Any]) -> tuple[int, str, bytes] | tuple[int, str, bytes, str]:
         where, _, rest = message["path"].partition("/")
         if where == "chunk":
             return _chunk(rest)
@@ -133,7 +136,8 @@ class Relay:
             )
         except (httpx.HTTPError, ValueError, TypeError, RuntimeError) as error:  # the last: closed meanwhile
             return _problem(503, f"the processing service does not answer ({type(error).__name__})")
-        return answer.status_code, answer.headers.get("Content-Type", ""), answer.content
+        kind, about = (answer.headers.get(name, "") for name in ("Content-Type", "BeamHub-Image"))
+        return answer.status_code, kind, answer.content, about
 
 
 class _Follower(threading.Thread):

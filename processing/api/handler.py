@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,7 @@ from beamhub.processing.api.body import checked
 from beamhub.processing.errors import Away, BadRequest, NotAllowed, NotFound, NotKnown, Refused
 from beamhub.processing.event import FileEvent, Position
 from beamhub.processing.feed import Feed
+from beamhub.processing.image_reader import ImageReader
 from beamhub.processing.intake import Intake
 from beamhub.processing.library import Library
 from beamhub.processing.metrics import Metrics
@@ -54,6 +56,7 @@ class Service:
     intake: Intake
     hub: Hub
     metrics: Metrics = field(default_factory=Metrics)
+    images: ImageReader = field(default_factory=ImageReader)
 
     def __post_init__(self) -> None:
         """The register follows the store."""
@@ -161,6 +164,26 @@ class ApiHandler(RequestHandler):
         """A query parameter as a whole number from 0."""
         value = self.text(name)
         return None if value is None else whole(name, value)
+
+    def decimal(self, name: str) -> float | None:
+        """A query parameter as a finite number."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            found = float(value)
+        except ValueError:
+            found = math.nan
+        if not math.isfinite(found):
+            raise BadRequest(f"{name}={value[:40]!r} is no number; write it like 0.25 or 1e6")
+        return found
+
+    def one_of(self, name: str, possible: Collection[str]) -> str | None:
+        """A query parameter that is one of some words."""
+        value = self.text(name)
+        if value is not None and value not in possible:
+            raise BadRequest(f"{name}={value[:40]!r} is unknown; possible: {', '.join(possible)}")
+        return value
 
     def moment(self, name: str) -> datetime | None:
         """A query parameter as a time."""

@@ -1,19 +1,28 @@
-"""Results: the output file, the preview, the default plot."""
+"""Results: the output file, the preview, the image and its values, the default plot."""
 
 import asyncio
+import hashlib
 import io
+import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from PIL import Image
+from PIL import Image as Picture
 from tornado.web import StaticFileHandler
 
 from beamhub.catalog.records import Problem, Run
 from beamhub.processing.api.runs import RunHandler
-from beamhub.processing.errors import BadRequest, NotFound
+from beamhub.processing.colours import MAPS, SCALES
+from beamhub.processing.errors import Away, BadRequest, NotFound
+from beamhub.processing.image_reader import Busy
+from beamhub.processing.reading_child import Answer, NoAnswer
 from beamhub.processing.storage import OutsideStorage, resolve_beneath
 
 WIDTHS = (16, 2048)
+SIZES = (1, 64)  # pixels of a side of what is told by value
+IMAGE = "BeamHub-Image"  # the header that says how a picture was made
+KEEP = "private, max-age=31536000, immutable"  # of a result, which never changes
 
 
 class ResultHandler(RunHandler):
@@ -32,6 +41,13 @@ class ResultHandler(RunHandler):
             raise NotFound(f"the {what} of run {run.id} is not on disk any more") from None
         self.tag = f'"{run.id}-{run.attempts}"'
         return run, path
+
+    def within(self, name: str, bounds: tuple[int, int]) -> int | None:
+        """A query parameter as a number of pixels."""
+        value = self.number(name)
+        if value is not None and not bounds[0] <= value <= bounds[1]:
+            raise BadRequest(f"{name}={value} is not between {bounds[0]} and {bounds[1]} pixels")
+        return value
 
     def compute_etag(self) -> str | None:
         """A published result never changes, so its run and attempt name its content."""
@@ -69,7 +85,7 @@ class ResultFile(ResultHandler, StaticFileHandler):
 
     def set_extra_headers(self, path: str) -> None:
         """A published result never changes."""
-        self.set_header("Cache-Control", "private, max-age=31536000, immutable")
+        self.set_header("Cache-Control", KEEP)
 
 
 class Preview(ResultHandler):
@@ -79,15 +95,74 @@ class Preview(ResultHandler):
 
     async def get(self, number: str) -> None:
         """The picture, at most ``width`` pixels wide."""
-        width = self.number("width")
-        if width is not None and not WIDTHS[0] <= width <= WIDTHS[1]:
-            raise BadRequest(f"width={width} is not between {WIDTHS[0]} and {WIDTHS[1]} pixels")
+        width = self.within("width", WIDTHS)
         run, path = await self.place(number, "preview")
         picture = await asyncio.to_thread(_resized, path, width)
         self.set_header("Content-Type", "image/png")
-        self.set_header("Cache-Control", "private, max-age=31536000, immutable")
+        self.set_header("Cache-Control", KEEP)
         self.tag = f'"{run.id}-{run.attempts}-{width}"'
         self.finish(picture)
+
+
+class ImageHandler(ResultHandler):
+    """Base of what is made of the image in an output."""
+
+    async def made(self, number: str, make: str, **how: Any) -> Answer:
+        """What a function of :mod:`beamhub.processing.images` makes of it; the answer's tag is of all that was asked.
+
+        Raises:
+            NotFound: there is no image in the output, or none that can be drawn; says why.
+            Away: it takes too long.
+        """
+        run, path = await self.place(number, "output")
+        try:
+            told, content = await self.service.images.ask(make, path, **how)
+        except Busy as error:
+            raise Away(str(error), "busy") from None
+        except NoAnswer as error:
+            raise Away(f"the output of run {run.id} {error}", "image") from None
+        if "wrong" in told:
+            raise NotFound(f"run {run.id} has no image: {told['wrong']}", "image")
+        asked = hashlib.sha256(json.dumps([make, how]).encode()).hexdigest()[:16]
+        self.tag = f'"{run.id}-{run.attempts}-{asked}"'
+        self.set_header("Cache-Control", KEEP)
+        return told, content
+
+
+class Image(ImageHandler):
+    """``results/{id}/image``: a picture of the image in the output, as asked."""
+
+    known = ("frame", "width", "scale", "low", "high", "colours")
+
+    async def get(self, number: str) -> None:
+        """The picture; the header ``BeamHub-Image`` says how it was made."""
+        low, high = self.decimal("low"), self.decimal("high")
+        if low is not None and high is not None and low >= high:
+            raise BadRequest(f"low={low:g} is not below high={high:g}")
+        how = {
+            "frame": self.number("frame") or 0,
+            "width": self.within("width", WIDTHS) or 512,
+            "scale": self.one_of("scale", SCALES) or "",
+            "low": low,
+            "high": high,
+            "colour_map": self.one_of("colours", MAPS) or "viridis",
+        }
+        told, content = await self.made(number, "picture", **how)
+        self.set_header("Content-Type", "image/png")
+        self.set_header(IMAGE, json.dumps(told))
+        self.finish(content)
+
+
+class Pixels(ImageHandler):
+    """``results/{id}/pixels``: the values of a small part of it."""
+
+    known = ("frame", "x", "y", "size")
+
+    async def get(self, number: str) -> None:
+        """``size`` by ``size`` values from column ``x`` and row ``y`` on, null where there is none."""
+        how = {"frame": self.number("frame") or 0, "x": self.number("x") or 0, "y": self.number("y") or 0}
+        _, content = await self.made(number, "pixels", **how, size=self.within("size", SIZES) or 32)
+        self.finish(content)
 
 
 class DefaultPlot(ResultHandler):
@@ -102,7 +177,7 @@ class DefaultPlot(ResultHandler):
 @lru_cache(maxsize=256)
 def _resized(path: Path, width: int | None) -> bytes:
     content = path.read_bytes()
-    with Image.open(io.BytesIO(content)) as picture:
+    with Picture.open(io.BytesIO(content)) as picture:
         if width is None or width >= picture.width:
             return content
         smaller = picture.resize((width, max(1, round(picture.height * width / picture.width))))

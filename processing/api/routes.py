@@ -76,6 +76,8 @@ ROUTES = (
     ),
     Route("HEAD", "results/{id}/file", results.ResultFile, "The output file's size", "application/x-hdf5"),
     Route("GET", "results/{id}/preview.png", results.Preview, "A picture of the result", "image/png"),
+    Route("GET", "results/{id}/image", results.Image, "A picture of its image, as asked", "image/png"),
+    Route("GET", "results/{id}/pixels", results.Pixels, "Values of its image", records.Pixels),
     Route("GET", "results/{id}/plot", results.DefaultPlot, "The default plot's arrays", records.Plot),
     Route("GET", "functions", functions.Functions, "What can be asked for", records.Page[records.Function]),
     Route("GET", "rules", functions.Rules, "For which files which function runs", records.Page[records.Rule]),

@@ -9,7 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import httpx
+import numpy as np
 import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -188,6 +190,131 @@ def test_image_and_provenance_are_there(page, demo):
     facts = page.locator(".bh-facts")
     for said in ("radial_average", "direction = 160", "rule magnet", "scan_0001_sans2d_33837", "version 1"):
         expect(facts).to_contain_text(said)
+
+
+def shown(page: Page, *names: str, tab: str = "Image") -> None:
+    """Rows of these files are selected, and a tab of theirs is open."""
+    search(page, "state:done screen")
+    for number, name in enumerate(names):
+        row(page, name).first.click(modifiers=["Control"] if number else [])
+    if page.get_by_role("tab", name=tab).get_attribute("aria-selected") != "true":
+        page.get_by_role("tab", name=tab).click()
+
+
+def magnified(page: Page) -> set[str]:
+    return set(page.locator(".bh-lens img").evaluate_all("all => all.map((one) => one.style.transform)"))
+
+
+def test_scale_limits_colours_and_zoom_of_images_stay_from_row_to_row_and_are_the_same_for_several(page, demo):
+    for number in (1, 2, 3):
+        write_file(demo, f"screen-{number}")
+    search(page, "state:done screen")
+    expect(widget(page).locator(".bh-row")).to_have_count(3)
+    shown(page, "screen-1")
+    tab = page.locator(".bh-panel")
+    tab.get_by_label("scale").select_option("log")
+    tab.get_by_label("colours").select_option("cividis")
+    tab.get_by_label("high").fill("4.5")
+    tab.get_by_label("high").press("Enter")
+    expect(page.get_by_alt_text(re.compile("150 by 150 pixels, cividis from .* to 4.5, logarithmic"))).to_be_visible()
+    page.get_by_role("button", name="zoom in").click()
+    assert magnified(page) == {"scale(2) translate(-25%, -25%)"}
+    shown(page, "screen-2")
+    expect(page.get_by_alt_text(re.compile("screen-2.*cividis from .* to 4.5, logarithmic"))).to_be_visible()
+    assert magnified(page) == {"scale(2) translate(-25%, -25%)"}
+    shown(page, "screen-1", "screen-2")
+    expect(page.locator(".bh-lens")).to_have_count(2)
+    page.locator(".bh-lens").first.hover()
+    page.mouse.wheel(0, -100)
+    page.wait_for_function("document.querySelector('.bh-lens img').style.transform.startsWith('scale(2.5)')")
+    assert len(magnified(page)) == 1
+    page.locator(".bh-lens").last.dblclick()
+    assert magnified(page) == {"scale(1) translate(0%, 0%)"}
+
+
+def test_an_image_tells_the_value_under_the_pointer_and_in_the_middle_for_the_keyboard(page):
+    shown(page, "screen-1")
+    lens = page.locator(".bh-lens")
+    expect(lens).to_have_count(1)
+    lens.hover(position={"x": 100, "y": 100})
+    expect(page.locator(".bh-read")).to_have_text(re.compile(r"^x \d+, y \d+: (\d|no value)"))
+    lens.focus()
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".bh-read")).to_have_text(re.compile(r"^middle: x \d+, y \d+: "))
+    assert magnified(page) == {"scale(1.25) translate(-18%, -10%)"}
+    page.keyboard.press("0")
+    assert magnified(page) == {"scale(1) translate(0%, 0%)"}
+
+
+def test_the_frames_of_a_stack_are_walked_with_the_keyboard(page, demo):
+    (output,) = (demo.folder / "results").rglob("*screen-3-radial_average.nxs")
+    with h5py.File(output, "w") as file:  # the demo's own functions write no stack
+        file["entry/stack/counts"] = np.arange(5 * 20 * 30).reshape(5, 20, 30)
+        file["entry/stack"].attrs.update(NX_class="NXdata", signal="counts")
+    shown(page, "screen-3")
+    slider = page.get_by_role("slider", name="frame")
+    expect(slider).to_be_visible()
+    slider.press("ArrowRight")
+    slider.press("ArrowRight")
+    expect(page.get_by_alt_text(re.compile("frame 2 of 0 to 4"))).to_be_visible()
+    page.get_by_label("number of the frame").fill("4")
+    page.get_by_label("number of the frame").press("Enter")
+    expect(page.get_by_alt_text(re.compile("frame 4 of 0 to 4"))).to_be_visible()
+    expect(slider).to_have_value("4")
+
+
+def test_curves_are_compared_and_their_view_stays_from_row_to_row(page):
+    shown(page, "screen-1", tab="Curve")
+    plot, tab = page.locator(".bh-plot"), page.locator(".bh-panel")
+    expect(plot).to_have_attribute("data-curves", "4")
+    whole = plot.get_attribute("data-x")
+    page.get_by_role("button", name="zoom in").click()
+    seen = plot.get_attribute("data-x")
+    assert seen != whole
+    tab.get_by_role("checkbox", name="sector 160°").uncheck()
+    expect(plot).to_have_attribute("data-curves", "3")
+    shown(page, "screen-2", tab="Curve")
+    expect(plot).to_have_attribute("data-curves", "3")
+    expect(plot).to_have_attribute("data-x", seen)
+    page.get_by_role("button", name="show the whole curves").click()
+    expect(plot).to_have_attribute("data-x", whole)
+    tab.get_by_role("checkbox", name="sector 160°").check()
+    shown(page, "screen-1", "screen-2", tab="Curve")
+    expect(plot).to_have_attribute("data-curves", "3")
+    for mode, sign in (("ratio", "÷"), ("difference", "−")):
+        tab.get_by_label("rows").select_option(mode)
+        expect(plot.get_by_role("img", name=re.compile(f"{sign} the first .interpolated."))).to_be_visible()
+        expect(plot).to_have_attribute("data-curves", "1")
+    expect(tab).to_contain_text(re.compile("difference to the first, sans2d_33837_screen-1.nxs: .*errors propagated"))
+    tab.get_by_label("rows").select_option("overlay")
+    expect(plot).to_have_attribute("data-curves", "3")
+
+
+def test_where_lab_has_h5web_and_the_file_browser_shows_the_output_a_link_opens_it(page, demo):
+    link = page.get_by_role("link", name="open in h5web")
+    shown(page, "screen-1", tab="Curve")
+    expect(page.locator(".bh-plot canvas")).to_be_visible()
+    page.evaluate(
+        """() => { const all = document.getElementById("jupyter-config-data"), config = JSON.parse(all.textContent);
+                   config.federated_extensions = [...(config.federated_extensions ?? []), {name: "jupyterlab-h5web"}];
+                   all.textContent = JSON.stringify(config); }"""
+    )
+    with page.expect_response(re.compile("/beamhub/api/place/")) as place:
+        shown(page, "screen-2", tab="Curve")
+    assert place.value.status == 404
+    expect(link).to_have_count(0)
+    results, below = demo.folder / "results", demo.folder / f"home/{demo.user}/results"
+    results.rename(below)
+    results.symlink_to(below)
+    try:
+        shown(page, "screen-1", tab="Curve")
+        expect(link).to_have_attribute(
+            "href", re.compile(r"/user/demo/lab/tree/results/demo-2026/\d+/1/.*screen-1-radial_average.nxs$")
+        )
+    finally:
+        results.unlink()
+        below.rename(results)
 
 
 def test_runs_are_done_again_with_other_parameters(page, demo):

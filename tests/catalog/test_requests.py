@@ -32,6 +32,14 @@ def test_a_requests_key_cannot_lead_elsewhere():
     assert requests.cancel_batch("a b").path == "requests/a%20b/cancel"
 
 
+def test_an_image_and_its_values_are_asked_for_as_the_service_reads_it():
+    image = requests.image(7, scale="log", low=0.5, frame=2)
+    assert (image.path, dict(image.query)) == ("results/7/image", {"scale": "log", "low": "0.5", "frame": "2"})
+    pixels = requests.pixels(7, x=3, y=4, size=2)
+    assert (pixels.path, dict(pixels.query)) == ("results/7/pixels", {"x": "3", "y": "4", "size": "2", "frame": "0"})
+    assert pixels.read(b'{"x": 3, "y": 4, "values": [[1, null]]}').values == [[1, None]]
+
+
 def test_an_id_is_a_number():
     with pytest.raises(ValueError, match="invalid literal"):
         requests.run("1/../2")  # type: ignore[arg-type]

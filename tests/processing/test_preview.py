@@ -7,7 +7,8 @@ from PIL import Image
 
 from beamhub.catalog.records import Axis, Curve, Plot
 from beamhub.processing import nexus
-from beamhub.processing.preview import CURVES, SPARKS, render, shrink, sparkline
+from beamhub.processing.frames import shrink
+from beamhub.processing.preview import CURVES, SPARKS, render, sparkline
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_what_has_no_value_is_transparent_and_spoils_nothing_beside_it(file):
 def test_means_over_blocks_leave_out_what_has_no_value():
     pixels = np.ones((2, 1024))
     pixels[0, 0], pixels[:, 2:4] = np.nan, np.nan
-    small = shrink(pixels)
+    small, _ = shrink(pixels)
     assert small.shape == (1, 512)
     assert small[0, 0] == 1
     assert np.isnan(small[0, 1])

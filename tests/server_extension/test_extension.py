@@ -1,5 +1,6 @@
 """The extension in a real Jupyter server, against the service's real API."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from services.api import Bench, serving
 from services.jupyter import OURS, events, jupyter
 
+from beamhub.server_extension.place import shown_at
+
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -24,16 +27,16 @@ def bench(tmp_path_factory):
         running.runs = running.arrive("red/scan1/a.nxs", "red/scan1/b.nxs", "blue/scan1/c.nxs")
         with h5py.File(folder / "out.h5", "w") as file:
             file["entry/data"] = [1.0, 2.0, 3.0]
+            file["image/counts"] = [[1, 2, 3], [4, 5, 6]]
+            file["image"].attrs.update(NX_class="NXdata", signal="counts")
         running.finish(running.runs[0], {"counts": 5.0}, (folder / "out.h5").read_bytes())
         running.service_url = running.url.removesuffix("api/v1/")
         yield running
 
 
 @pytest.fixture(scope="module")
-def server(bench, tmp_path_factory):
-    with jupyter(
-        tmp_path_factory.mktemp("server"), BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="alice"
-    ) as client:
+def server(bench):
+    with jupyter(bench.folder, BEAMHUB_SERVICE_URL=bench.service_url, JUPYTERHUB_API_TOKEN="alice") as client:
         yield client
 
 
@@ -49,6 +52,9 @@ def test_requests_are_passed_on_with_the_servers_token_and_answers_as_they_are(s
     assert server.get("v1/runs?sort=nonsense").json()["reason"] == "bad-request"
     picture = server.get(f"v1/results/{bench.runs[0]}/preview.png?width=16")
     assert (picture.headers["Content-Type"], picture.content[:4]) == ("image/png", b"\x89PNG")
+    image = server.get(f"v1/results/{bench.runs[0]}/image?scale=log")
+    assert (image.headers["Content-Type"], json.loads(image.headers["BeamHub-Image"])["shape"]) == ("image/png", [2, 3])
+    assert server.get(f"v1/results/{bench.runs[0]}/pixels?size=1").json()["values"] == [[1]]
     part = server.get(f"v1/results/{bench.runs[0]}/file", headers={"Range": "bytes=1-3"})
     assert (part.status_code, part.content) == (206, b"HDF")
     made = server.post("v1/runs", json={"ids": bench.runs[:1], "dry_run": True})
@@ -81,6 +87,21 @@ def test_the_bundle_is_served_by_its_parts(server):
     assert "immutable" in answer.headers["Cache-Control"]
     assert answer.headers["Content-Type"].startswith("text/javascript")
     assert server.get("chunk/widget.js").headers["Cache-Control"] == "no-cache"
+
+
+def test_a_page_is_told_where_the_file_browser_shows_an_output(server, bench):
+    run = bench.runs[0]
+    assert server.get(f"place/{run}").json() == {"path": f"results/red/{run}/1/out.nxs"}
+    assert server.get(f"place/{bench.runs[1]}").status_code == 404  # not done
+    assert server.get(f"place/{bench.runs[2]}").status_code == 404  # of a proposal that its owner may not see
+
+
+@pytest.mark.parametrize(
+    ("output", "path"),
+    [("/home/ada/a b/out.nxs", "a b/out.nxs"), ("/data/out.nxs", None), ("/home/ada/.local/out.nxs", None)],
+)
+def test_a_file_browser_shows_what_lies_below_its_folder_and_is_not_hidden(output, path):
+    assert shown_at(Path("/home/ada"), Path(output)) == path
 
 
 def test_what_is_selected_is_kept_for_each_view(server):

@@ -194,6 +194,7 @@ async def listening(bench: Bench) -> AsyncIterator[Bench]:
     finally:
         http.stop()
         await http.close_all_connections()
+        service.images.close()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 
+import h5py
 import pytest
 from services.api import Bench, serving
 from services.scripted import Answer, scripted
@@ -18,9 +19,13 @@ from beamhub.widgets.comm import Relay
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    with serving(Bench(tmp_path_factory.mktemp("bench"))) as running:
+    folder = tmp_path_factory.mktemp("bench")
+    with h5py.File(folder / "out.h5", "w") as file:
+        file["image/counts"] = [[1, 2, 3], [4, 5, 6]]
+        file["image"].attrs.update(NX_class="NXdata", signal="counts")
+    with serving(Bench(folder)) as running:
         running.runs = running.arrive("red/scan1/a.nxs", "red/scan1/b.nxs", "blue/scan1/c.nxs")
-        running.finish(running.runs[0], {"counts": 5.0})
+        running.finish(running.runs[0], {"counts": 5.0}, (folder / "out.h5").read_bytes())
         yield running
 
 
@@ -173,7 +178,9 @@ def test_without_a_service_every_answer_says_so():
 def test_pictures_come_as_bytes_beside_the_message(relay, bench):
     status, body = ask(relay, f"v1/results/{bench.runs[0]}/preview.png", query=[["width", "16"]])
     assert (status, body[:4]) == (200, b"\x89PNG")
-    assert relay.sent[-1][0] == {"view": "v", "id": 7, "status": 200, "type": "image/png"}
+    assert relay.sent[-1][0] == {"view": "v", "id": 7, "status": 200, "type": "image/png", "about": ""}
+    assert ask(relay, f"v1/results/{bench.runs[0]}/image")[0] == 200
+    assert json.loads(relay.sent[-1][0]["about"])["shape"] == [2, 3]
 
 
 def test_the_parts_of_the_bundle_come_through_the_kernel_too(relay):

@@ -54,6 +54,6 @@ export class Comm implements Transport {
     this.waiting.delete(message.id);
     const view = buffers[0];
     const body = view ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : new Uint8Array();
-    resolve({ status: message.status, body, type: message.type || "" });
+    resolve({ status: message.status, body, type: message.type || "", about: message.about || "" });
   }
 }

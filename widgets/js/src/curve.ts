@@ -1,8 +1,9 @@
-// The curves of the selected runs, laid over each other, with the facility's own dashed.
+// The curves of the selected runs: over each other, beside the first, or one above the other; with the facility's own dashed.
 import uPlot from "uplot";
 import css from "uplot/dist/uPlot.min.css";
-import { h, number } from "./dom.js";
-import type { Curve, Plot, Run } from "./records.js";
+import { compare, shifted, type Mode } from "./compare.js";
+import { button, h, keep, number } from "./dom.js";
+import type { Axis, Curve, Plot, Run } from "./records.js";
 import { json } from "./transport.js";
 import type { Context } from "./view.js";
 
@@ -10,97 +11,233 @@ import type { Context } from "./view.js";
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F"];
 const DASHES = [[], [8, 3], [3, 3], [8, 3, 2, 3], [12, 4]];
 const MOST = 12; // curves
-const logs = { x: true, y: true, chosen: false };
+const MODES: Record<Mode, string> = { overlay: "over each other", difference: "difference to the first", ratio: "ratio to the first" };
 
-interface Drawn { run: Run; curve: Curve; label: string }
+type Range = [number, number];
+interface Drawn { curve: Curve; label: string }
+
+/** How curves are looked at; stays when another row is chosen, as far as its axes are the same. */
+const look = { mode: "overlay" as Mode, errors: true, offset: 0, logs: new Map<string, boolean>(), ranges: new Map<string, Range>(), chosen: new Map<string, boolean>() };
 
 export async function curveTab(context: Context, body: HTMLElement, runs: Run[], focus: Run, signal: AbortSignal): Promise<void> {
-  const plotted = runs.filter((run) => run.has.includes("plot"));
+  const plotted = runs.filter((run) => run.has.includes("plot")).slice(0, MOST);
   if (!plotted.length) {
     const why = focus.state === "failed" ? `failed: ${focus.error?.message ?? ""}` : focus.state === "done" ? "done, and has no curve" : `${focus.state}: the curve comes when it is done`;
     body.append(h("div", { class: "bh-empty" }, `${focus.file.name} is ${why}`));
     return;
   }
-  const plots = await Promise.all(plotted.slice(0, MOST).map((run) => json<Plot>(context.transport, "GET", `v1/results/${run.id}/plot`)));
+  const plots = await Promise.all(plotted.map((run) => json<Plot>(context.transport, "GET", `v1/results/${run.id}/plot`)));
   if (signal.aborted) return;
-  const first = plots[0]!;
-  if (!logs.chosen) Object.assign(logs, { x: first.x.log, y: first.y.log });
-  const holder = h("div", { class: "bh-plot" });
-  const draw = () => { holder.replaceChildren(); render(holder, plotted, plots, signal); };
-  const toggle = (axis: "x" | "y", label: string) => h("label", {}, h("input", {
-    type: "checkbox", checked: logs[axis], onchange: (event: Event) => { logs[axis] = (event.target as HTMLInputElement).checked; logs.chosen = true; draw(); },
-  }), ` ${label}`);
-  body.append(h("div", { class: "bh-tools" }, toggle("x", `log ${first.x.label}`), toggle("y", `log ${first.y.label}`)), holder);
-  requestAnimationFrame(draw);
+  new Screen(plotted, plots, signal).show(body);
 }
 
-function render(holder: HTMLElement, runs: Run[], plots: Plot[], signal: AbortSignal): void {
-  const drawn = choose(runs, plots), axes = plots[0]!;
-  const xs = [...new Set(drawn.flatMap(({ curve }) => curve.x.filter((x): x is number => x !== null && (!logs.x || x > 0))))].sort((a, b) => a - b);
-  const at = new Map(xs.map((x, index) => [x, index]));
-  const data = [xs, ...drawn.map(({ curve }) => spread(curve, curve.y, at, xs.length))] as uPlot.AlignedData;
-  const errors = drawn.map(({ curve }) => (curve.error ? spread(curve, curve.error, at, xs.length) : null));
-  if (!document.getElementById("beamhub-uplot")) document.head.append(h("style", { id: "beamhub-uplot" }, css));
-  const ink = getComputedStyle(holder).color, grid = { width: 1 };
-  const faint = `rgba(${(ink.match(/[\d.]+/g) ?? ["128", "128", "128"]).slice(0, 3).join(",")}, 0.12)`;
-  const axis = (label: string, unit: string, log: boolean, scale: string): uPlot.Axis => ({
-    scale, label: unit ? `${label} / ${unit}` : label, stroke: ink, grid: { ...grid, stroke: faint }, ticks: { stroke: faint },
-    values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : log ? power(tick) : number(tick))),
-  });
-  const plot = new uPlot({
-    width: Math.max(280, holder.clientWidth || 600), height: 300,
-    scales: { x: { time: false, distr: logs.x ? 3 : 1 }, y: { distr: logs.y ? 3 : 1 } },
-    axes: [axis(axes.x.label, axes.x.unit, logs.x, "x"), { ...axis(axes.y.label, axes.y.unit, logs.y, "y"), size: 62 }],
-    series: [{ label: axes.x.label }, ...drawn.map(({ curve, label }, index): uPlot.Series => ({
-      label, stroke: curve.role === "reference" ? ink : COLOURS[index % COLOURS.length]!, width: 1.5, spanGaps: true,
-      dash: curve.role === "reference" ? [5, 4] : DASHES[Math.floor(index / COLOURS.length) % DASHES.length]!, points: { show: curve.role !== "reference", size: 4 },
-    }))],
-    hooks: { draw: [(u: uPlot) => drawErrors(u, data, errors)] },
-  }, data, holder);
-  holder.dataset.curves = String(drawn.length);
-  plot.root.setAttribute("role", "img");
-  plot.root.setAttribute("aria-label", `${axes.y.label} over ${axes.x.label}: ${drawn.map(({ label }) => label).join("; ")}`);
-  const resized = new ResizeObserver(() => { if (holder.clientWidth > 100) plot.setSize({ width: holder.clientWidth, height: 300 }); });
-  resized.observe(holder);
-  signal.addEventListener("abort", () => { resized.disconnect(); plot.destroy(); });
+class Screen {
+  private readonly holder = h("div", { class: "bh-plot", tabindex: "0", role: "group", "aria-label": "curves: arrow keys move, + and − zoom, 0 shows all" });
+  private readonly tools = h("div", { class: "bh-tools", role: "group", "aria-label": "how curves are shown" });
+  private readonly said = h("div", { class: "bh-caption" });
+  private plot: uPlot | null = null;
+
+  constructor(private readonly runs: Run[], private readonly plots: Plot[], private readonly signal: AbortSignal) {
+    this.holder.addEventListener("keydown", (event) => this.key(event));
+    const resized = new ResizeObserver(() => { if (this.holder.clientWidth > 100) this.plot?.setSize({ width: this.holder.clientWidth, height: 300 }); });
+    resized.observe(this.holder);
+    signal.addEventListener("abort", () => { resized.disconnect(); this.plot?.destroy(); });
+  }
+
+  show(body: HTMLElement): void {
+    body.append(this.tools, this.said, this.holder);
+    requestAnimationFrame(() => { if (!this.signal.aborted) this.draw(); });
+  }
+
+  /** Several rows can be compared; one is as its function made it. */
+  private get mode(): Mode { return this.plots.length > 1 ? look.mode : "overlay"; }
+  private get axes(): Plot { return this.plots[0]!; }
+  private name(scale: "x" | "y"): string { return `${scale} ${this.axes[scale].label} ${this.axes[scale].unit} ${scale === "y" ? this.mode : ""}`; }
+  private log(scale: "x" | "y"): boolean { return look.logs.get(this.name(scale)) ?? (this.axes[scale].log && (scale === "x" || this.mode === "overlay")); }
+  private range(scale: "x" | "y"): Range | undefined {
+    const range = look.ranges.get(this.name(scale));
+    return range && this.log(scale) && range[0] <= 0 ? undefined : range;
+  }
+
+  private draw(): void {
+    this.paintTools();
+    this.plot?.destroy();
+    this.holder.replaceChildren();
+    const drawn = this.drawn(), x = this.log("x"), y = this.log("y");
+    const xs = [...new Set(drawn.flatMap(({ curve }) => curve.x.filter((one): one is number => one !== null && (!x || one > 0))))].sort((a, b) => a - b);
+    const at = new Map(xs.map((one, index) => [one, index]));
+    const data = [xs, ...drawn.map(({ curve }) => spread(curve, curve.y, at, xs.length, y))] as uPlot.AlignedData;
+    const errors = drawn.map(({ curve }) => (look.errors && curve.error ? spread(curve, curve.error, at, xs.length, y) : null));
+    if (!document.getElementById("beamhub-uplot")) document.head.append(h("style", { id: "beamhub-uplot" }, css));
+    this.plot = new uPlot(this.options(drawn, data, errors), data, this.holder);
+    Object.assign(this.holder.dataset, { curves: String(drawn.length), mode: this.mode });
+    this.plot.root.setAttribute("role", "img");
+    this.plot.root.setAttribute("aria-label", `${this.label()} over ${this.axes.x.label}: ${drawn.map(({ label }) => label).join("; ")}`);
+    this.said.textContent = this.plots.length === 1 ? this.runs[0]!.file.name : this.mode === "overlay" ? "" : `${MODES[this.mode]}, ${this.runs[0]!.file.name}: interpolated on its axis, errors propagated`;
+  }
+
+  private options(drawn: Drawn[], data: uPlot.AlignedData, errors: ((number | null)[] | null)[]): uPlot.Options {
+    const ink = getComputedStyle(this.holder).color, faint = `rgba(${(ink.match(/[\d.]+/g) ?? ["128", "128", "128"]).slice(0, 3).join(",")}, 0.12)`;
+    const axis = (scale: "x" | "y", label: string): uPlot.Axis => ({
+      scale, label, stroke: ink, grid: { width: 1, stroke: faint }, ticks: { stroke: faint },
+      values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : this.log(scale) ? power(tick) : number(tick))),
+    });
+    const x = this.range("x"), logY = this.log("y");
+    const usual = (low: number | null, high: number | null): uPlot.Range.MinMax => (low === null || high === null ? [null, null] : logY ? uPlot.rangeLog(low, high, 10, false) : uPlot.rangeNum(low, high, 0.1, true));
+    return {
+      width: Math.max(280, this.holder.clientWidth || 600), height: 300,
+      scales: {
+        x: { time: false, distr: this.log("x") ? 3 : 1, ...(x ? { min: x[0], max: x[1] } : {}) },
+        y: { distr: logY ? 3 : 1, range: (_, low, high) => this.range("y") ?? usual(low, high) },
+      },
+      axes: [axis("x", unit(this.axes.x)), { ...axis("y", this.label()), size: 62 }],
+      cursor: { drag: { x: true, y: true, uni: 30, setScale: false }, bind: { dblclick: () => () => { queueMicrotask(() => this.reset()); return null; } } },
+      series: [{ label: this.axes.x.label }, ...drawn.map(({ curve, label }, index): uPlot.Series => ({
+        label, stroke: curve.role === "reference" ? ink : COLOURS[index % COLOURS.length]!, width: 1.5, spanGaps: true,
+        dash: curve.role === "reference" ? [5, 4] : DASHES[index % DASHES.length]!, points: { show: curve.role !== "reference", size: 4 },
+      }))],
+      legend: { markers: { dash: (u, index) => (u.series[index]!.dash?.length ? "dashed" : "solid") } },
+      hooks: {
+        draw: [(u) => drawErrors(u, data, errors, logY)],
+        setSelect: [(u) => this.select(u)],
+        setScale: [(u, name) => { this.holder.dataset[name] = `${u.scales[name]!.min} ${u.scales[name]!.max}`; }],
+      },
+    };
+  }
+
+  private label(): string {
+    const { label } = this.axes.y, first = "the first (interpolated)";
+    if (this.mode === "ratio") return `${label} ÷ ${first}`;
+    return unit(this.axes.y, this.mode === "difference" ? `${label} − ${first}` : look.offset && this.plots.length > 1 ? `${label}, shifted` : label);
+  }
+
+  /** The curves that are chosen of each run, and in an overlay each reference once. */
+  private drawn(): Drawn[] {
+    const several = this.plots.length > 1, found: Drawn[] = [], references = new Set<string>();
+    this.plots.forEach((plot, index) => {
+      const data = plot.curves.filter((curve) => curve.role === "data"), name = this.runs[index]!.file.name;
+      data.forEach((curve, place) => {
+        if (data.length > 1 && !this.isChosen(curve.name, place)) return;
+        found.push({ curve, label: !several ? curve.name : data.length > 1 && place ? `${name}: ${curve.name}` : name });
+      });
+      for (const curve of this.mode === "overlay" ? plot.curves.filter((one) => one.role === "reference") : []) {
+        const key = `${curve.name}:${curve.y.slice(0, 8).join()}`;
+        if (!references.has(key)) { references.add(key); found.push({ curve, label: curve.name }); }
+      }
+    });
+    return this.mode === "overlay" ? this.waterfall(found) : this.compared(found);
+  }
+
+  private waterfall(found: Drawn[]): Drawn[] {
+    if (!look.offset || this.plots.length === 1) return found;
+    let steps = 0;
+    return found.map((one) => (one.curve.role === "reference" ? one : { ...one, curve: shifted(one.curve, look.offset * steps++, this.log("y")) }));
+  }
+
+  /** Each curve beside the one of its name in the first run, which is not compared with itself. */
+  private compared(found: Drawn[]): Drawn[] {
+    const own = this.axes.curves, first = own.find((curve) => curve.role === "data");
+    return found.filter(({ curve }) => !own.includes(curve)).flatMap(({ curve, label }) => {
+      const base = own.find((one) => one.role === "data" && one.name === curve.name) ?? first;
+      return base ? [{ curve: compare(curve, base, this.mode), label }] : [];
+    });
+  }
+
+  private choice(name: string): string { return `${this.plots.length > 1 ? "several" : "one"} ${name}`; }
+  private isChosen(name: string, place: number): boolean { return look.chosen.get(this.choice(name)) ?? (this.plots.length === 1 || place === 0); }
+
+  private paintTools(): void {
+    const again = (change: () => void) => () => { change(); this.draw(); };
+    const box = (name: string, label: string, checked: boolean, change: (on: boolean) => void) => {
+      const input = h("input", { type: "checkbox", name, checked, onchange: again(() => change(input.checked)) });
+      return h("label", {}, input, ` ${label}`);
+    };
+    const log = (scale: "x" | "y") => box(`log ${scale}`, `log ${this.axes[scale].label}`, this.log(scale), (on) => look.logs.set(this.name(scale), on));
+    const names = [...new Map(this.plots.flatMap((plot) => plot.curves.filter((curve) => curve.role === "data").map((curve, place): [string, number] => [curve.name, place])))];
+    const chooser = this.plots.some((plot) => plot.curves.filter((curve) => curve.role === "data").length > 1)
+      && h("span", { role: "group", "aria-label": "which curves", class: "bh-buttons" }, ...names.slice(0, MOST).map(([name, place]) => box(`curve ${name}`, name, this.isChosen(name, place), (on) => look.chosen.set(this.choice(name), on))));
+    const focused = (this.tools.getRootNode() as Document).activeElement?.getAttribute("name");
+    this.tools.replaceChildren(...[
+      log("x"), log("y"), box("errors", "error bars", look.errors, (on) => { look.errors = on; }), ...this.comparing(again), chooser,
+      h("span", { class: "bh-buttons" }, button("−", "zoom out", () => this.zoom(2)), button("+", "zoom in", () => this.zoom(0.5)), button("reset", "show the whole curves", () => this.reset())),
+    ].filter((one): one is HTMLElement => Boolean(one)));
+    if (focused) this.tools.querySelector<HTMLElement>(`[name="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  private comparing(again: (change: () => void) => () => void): HTMLElement[] {
+    if (this.plots.length === 1) return [];
+    const select = h("select", { name: "mode", onchange: again(() => { look.mode = select.value as Mode; }) },
+      ...Object.entries(MODES).map(([value, word]) => h("option", { value, selected: value === look.mode }, word)));
+    const input = h("input", { type: "number", name: "offset", step: "any", class: "bh-limit", value: String(look.offset), onchange: again(() => { look.offset = Number(input.value) || 0; }) });
+    return [h("label", {}, "rows ", select), ...(this.mode === "overlay" ? [h("label", {}, this.log("y") ? "each higher by 10^ " : "each higher by ", input)] : [])];
+  }
+
+  private select(u: uPlot): void {
+    const { left, top, width, height } = u.select;
+    if (width < 3 && height < 3) return;
+    const keepRange = (scale: "x" | "y", low: number, high: number) => look.ranges.set(this.name(scale), [u.posToVal(low, scale), u.posToVal(high, scale)]);
+    if (width < u.over.clientWidth) keepRange("x", left, left + width);
+    if (height < u.over.clientHeight) keepRange("y", top + height, top);
+    queueMicrotask(() => this.draw()); // not while the plot still handles its own event
+  }
+
+  /** Zooms along x about the middle, and moves by parts of what is seen. */
+  private zoom(factor: number, by = 0): void {
+    const { min, max } = this.plot?.scales.x ?? {}, log = this.log("x");
+    if (min === undefined || max === undefined || min === null || max === null) return;
+    const [low, high] = log ? [Math.log10(min), Math.log10(max)] : [min, max], half = (high - low) / 2, middle = low + half + by * 2 * half;
+    const ends: Range = [middle - half * factor, middle + half * factor];
+    look.ranges.set(this.name("x"), log ? [10 ** ends[0], 10 ** ends[1]] : ends);
+    this.draw();
+  }
+
+  private reset(): void {
+    look.ranges.delete(this.name("x"));
+    look.ranges.delete(this.name("y"));
+    this.draw();
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "ArrowLeft" || event.key === "ArrowRight") this.zoom(1, event.key === "ArrowLeft" ? -0.1 : 0.1);
+    else if (event.key === "+" || event.key === "=") this.zoom(0.8);
+    else if (event.key === "-") this.zoom(1.25);
+    else if (event.key === "0") this.reset();
+    else return;
+    event.preventDefault();
+    keep(event);
+  }
 }
 
-/** All curves of one run; of several runs the first of each; and each reference once. */
-function choose(runs: Run[], plots: Plot[]): Drawn[] {
-  const found: Drawn[] = [], references = new Set<string>();
-  plots.forEach((plot, index) => {
-    const run = runs[index]!, data = plot.curves.filter((curve) => curve.role === "data");
-    for (const curve of plots.length === 1 ? data : data.slice(0, 1)) found.push({ run, curve, label: plots.length === 1 ? curve.name : run.file.name });
-    for (const curve of plot.curves.filter((one) => one.role === "reference")) {
-      const key = `${curve.name}:${curve.y.slice(0, 8).join()}`;
-      if (!references.has(key)) { references.add(key); found.push({ run, curve, label: curve.name }); }
-    }
-  });
-  return found;
+function unit(axis: Axis, label = axis.label): string {
+  return axis.unit ? `${label} / ${axis.unit}` : label;
 }
 
-function spread(curve: Curve, values: (number | null)[], at: Map<number, number>, length: number): (number | null)[] {
+function spread(curve: Curve, values: (number | null)[], at: Map<number, number>, length: number, log: boolean): (number | null)[] {
   const out: (number | null)[] = new Array(length).fill(null);
   curve.x.forEach((x, index) => {
     const place = x === null ? undefined : at.get(x), value = values[index];
-    if (place !== undefined && value !== null && value !== undefined && (!logs.y || value > 0)) out[place] = value;
+    if (place !== undefined && value !== null && value !== undefined && (!log || value > 0)) out[place] = value;
   });
   return out;
 }
 
-function drawErrors(u: uPlot, data: uPlot.AlignedData, errors: ((number | null)[] | null)[]): void {
+function drawErrors(u: uPlot, data: uPlot.AlignedData, errors: ((number | null)[] | null)[], log: boolean): void {
   errors.forEach((error, index) => {
     if (!error || u.series[index + 1]!.show === false) return;
     const y = data[index + 1]!, { ctx } = u, floor = u.scales.y!.min ?? 0;
     ctx.save();
+    ctx.beginPath();
+    ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
+    ctx.clip();
     ctx.strokeStyle = (u.series[index + 1] as any)._stroke || "#888";
     ctx.globalAlpha = 0.5;
     ctx.beginPath();
     data[0].forEach((x, at) => {
       const value = y[at], half = error[at];
       if (value === null || value === undefined || !half) return;
-      const left = u.valToPos(x, "x", true), low = logs.y ? Math.max(value - half, floor || value / 10) : value - half;
-      if (low <= 0 && logs.y) return;
+      const left = u.valToPos(x, "x", true), low = log ? Math.max(value - half, floor || value / 10) : value - half;
+      if (low <= 0 && log) return;
       ctx.moveTo(left, u.valToPos(low, "y", true));
       ctx.lineTo(left, u.valToPos(value + half, "y", true));
     });

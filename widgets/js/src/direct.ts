@@ -50,7 +50,7 @@ class Direct implements Transport {
       const problem = { message: "the notebook server does not answer; is the network there?" };
       return { status: 503, body: new TextEncoder().encode(JSON.stringify(problem)), type: "application/json" };
     }
-    return { status: answer.status, body: new Uint8Array(await answer.arrayBuffer()), type: answer.headers.get("Content-Type") || "" };
+    return { status: answer.status, body: new Uint8Array(await answer.arrayBuffer()), type: answer.headers.get("Content-Type") || "", about: answer.headers.get("BeamHub-Image") || "" };
   }
 
   listen(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): void {

@@ -17,6 +17,11 @@ export function h<Name extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** A button of a tool bar: a sign, and what it does in words. */
+export function button(sign: string, label: string, click: () => void): HTMLElement {
+  return h("button", { type: "button", name: label, "aria-label": label, title: label, onclick: click }, sign);
+}
+
 /** Keeps plain keys from the notebook's shortcuts; with Ctrl or the like they are meant for it (save, …). */
 export function keep(event: KeyboardEvent): void {
   if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();

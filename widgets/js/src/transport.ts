@@ -1,6 +1,7 @@
 // How the page reaches the service: directly through the extension of its notebook server, else through the kernel.
 
-export interface Answer { status: number; body: Uint8Array; type: string }
+/** `about` is what the answer says of a picture, as JSON. */
+export interface Answer { status: number; body: Uint8Array; type: string; about?: string }
 export type Listener = (event: string, data: any) => void;
 
 export interface Transport {

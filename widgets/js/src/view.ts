@@ -2,6 +2,7 @@
 import { curveTab } from "./curve.js";
 import { h, keep } from "./dom.js";
 import { imageTab } from "./image.js";
+import { h5webLink } from "./open.js";
 import { againTab } from "./again.js";
 import { provenanceTab } from "./provenance.js";
 import type { Run } from "./records.js";
@@ -33,9 +34,11 @@ export class Panel {
   readonly element: HTMLElement;
   private readonly tabs: HTMLElement;
   private readonly body = h("div", { class: "bh-tab", role: "tabpanel", tabindex: "0" });
+  private readonly open = h("span", {});
   private shown = new AbortController();
   private ids: number[] = [];
   private focus = 0;
+  private readonly states = new Map<number, string>(); // as they were when they were last painted
 
   private readonly context: Context;
 
@@ -44,7 +47,7 @@ export class Panel {
     if (!(this.context.tab in TABS)) this.context.tab = "Curve";
     this.tabs = h("div", { class: "bh-tabs", role: "tablist", "aria-label": "selected runs", onkeydown: (event: KeyboardEvent) => this.key(event) });
     const copy = h("button", { type: "button", class: "bh-copy", title: "copy the line that loads this", onclick: () => void this.copy(copy) }, "copy code");
-    this.element = h("div", { class: "bh-panel" }, h("div", { class: "bh-tabbar" }, this.tabs, copy), this.body);
+    this.element = h("div", { class: "bh-panel" }, h("div", { class: "bh-tabbar" }, this.tabs, this.open, copy), this.body);
     this.body.addEventListener("keydown", keep);
     this.paintTabs();
   }
@@ -55,24 +58,41 @@ export class Panel {
     void this.paint();
   }
 
-  /** Something of what is shown changed; a form that somebody fills in stays. */
+  /** The state of what is shown may have changed; a form that somebody fills in stays, and so does what is as it was. */
   refresh(): void {
-    if (this.context.tab !== "Again") void this.paint();
+    const changed = this.ids.map((id) => this.context.run(id)).some((run) => run && run.state !== this.states.get(run.id));
+    if (this.context.tab !== "Again" && changed) void this.paint();
   }
 
   private async paint(): Promise<void> {
     this.shown.abort();
+    this.ids.forEach((id) => this.states.set(id, this.context.run(id)?.state ?? ""));
     const { signal } = (this.shown = new AbortController());
     try {
       const runs = (await Promise.all(this.ids.slice(0, 50).map((id) => this.find(id)))).filter((run): run is Run => run !== undefined);
       const focus = runs.find((run) => run.id === this.focus) ?? runs[0];
       if (signal.aborted || !focus) return;
+      void this.offer(focus, signal);
       const fresh = h("div", {});
       await TABS[this.context.tab]!(this.context, fresh, runs, focus, signal);
-      if (!signal.aborted) this.body.replaceChildren(fresh);
+      if (signal.aborted) return;
+      const focused = this.focused();
+      this.body.replaceChildren(fresh);
+      if (focused) fresh.querySelector<HTMLElement>(`[name="${CSS.escape(focused)}"]`)?.focus();
     } catch (error) {
       if (!signal.aborted) this.body.replaceChildren(h("div", { class: "bh-note bh-error" }, (error as Error).message));
     }
+  }
+
+  private async offer(focus: Run, signal: AbortSignal): Promise<void> {
+    const link = focus.has.includes("file") ? await h5webLink(this.context, focus.id) : null;
+    if (!signal.aborted) this.open.replaceChildren(...(link ? [link] : []));
+  }
+
+  /** The name of the control that somebody uses, which is painted anew. */
+  private focused(): string | null {
+    const { activeElement } = this.body.getRootNode() as Document;
+    return activeElement && this.body.contains(activeElement) ? activeElement.getAttribute("name") : null;
   }
 
   private async find(id: number): Promise<Run | undefined> {
