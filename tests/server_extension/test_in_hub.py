@@ -14,6 +14,7 @@ from beamhub.server_extension.chunks import Chunk
 from beamhub.server_extension.hdf5 import Hdf5
 from beamhub.server_extension.hello import Hello
 from beamhub.server_extension.passing import Pass
+from beamhub.server_extension.place import Place
 from beamhub.server_extension.session import SessionHandler
 from beamhub.server_extension.views import SelectionHandler
 
@@ -23,6 +24,7 @@ PLACES = {  # what one can ask each handler for
     Hello: ["hello", "hello?service=1"],
     Changes: ["changes", "changes?proposal=red&last=0"],
     SelectionHandler: ["selection/v"],
+    Place: ["place/1"],
     SessionHandler: ["session"],
     Chunk: ["chunk/widget.js"],
     Hdf5: [f"hdf5/1/{word}" for word in content.WORDS],
