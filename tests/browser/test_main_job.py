@@ -302,3 +302,6 @@ def test_while_the_service_hangs_cells_run_although_the_kernel_relays(page, demo
 @pytest.mark.promise("access")
 def test_the_service_answers_nobody_without_a_token(demo):
     assert httpx.get(f"{demo.url}/services/beamhub/api/v1/runs").status_code == 401
+
+
+from browser.table_cases import *  # noqa: E402, F403 - more of the same page, after what needs it first

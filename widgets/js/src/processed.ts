@@ -1,7 +1,9 @@
 // ProcessedData: the bar above, the table, and below it the panel of what is selected.
+import { chooser } from "./chooser.js";
 import { Comm, type Model } from "./comm.js";
 import { direct } from "./direct.js";
 import { clock, duration, h, keep } from "./dom.js";
+import { menu, type Open } from "./menu.js";
 import type { Proposal, Run } from "./records.js";
 import { Rows, type Filter, type Queue } from "./rows.js";
 import { Table, type Selection } from "./table.js";
@@ -10,7 +12,7 @@ import type { Panel } from "./view.js";
 
 declare const VIEW_CHUNK: string;
 
-interface ViewState { filter: Filter; selection: Selection; scrollTop: number; tab: string }
+interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string }
 
 /** What a view looked like, kept while the page lives: a cell that is painted anew goes on where it was. */
 const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
@@ -36,6 +38,7 @@ class View {
   private readonly fresh = h("button", { type: "button", class: "bh-new", hidden: true, onclick: () => void this.rows.reload() });
   private readonly note = h("div", { class: "bh-note", role: "status", hidden: true });
   private readonly outdated = h("div", { class: "bh-note bh-error", role: "status", hidden: true });
+  private readonly tools = h("div", { class: "bh-buttons", role: "group", "aria-label": "table" });
   private readonly below = h("div", { class: "bh-below" });
   private panel: Promise<Panel> | null = null;
   private proposals: Proposal[] = [];
@@ -43,7 +46,7 @@ class View {
 
   constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly signal: AbortSignal) {
     const id: string = model.get("view_id");
-    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve" };
+    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "" };
     this.state = views.get(id) ?? fallback;
     views.set(id, this.state);
     this.table = new Table(this.state.selection, () => void this.selected(), (sort) => this.change({ sort }), "processed data");
@@ -62,8 +65,9 @@ class View {
       target.addEventListener(event, look, { signal: this.signal });
     }
     this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); });
+    this.tools.append(...menu("Columns", this.state, (body) => chooser(body, this.table.columns)));
     this.root.replaceChildren(
-      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.queue, this.live), this.note, this.outdated, this.table.element, this.fresh, this.below,
+      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.fresh, this.below,
     );
     this.paint();
     await this.findProposals();
@@ -184,7 +188,7 @@ class View {
     const mistakes = this.rows.mistakes();
     this.outdated.hidden = !mistakes.length;
     this.outdated.textContent = `The last good version is in force, since the newer one is not right. ${mistakes.join("; ")}`;
-    this.table.paint();
+    this.table.change();
     this.refreshPanel();
   }
 

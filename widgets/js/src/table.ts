@@ -1,7 +1,9 @@
 // The table: a window of rows over all that match, moved with keyboard and mouse.
-import { Column, columnsFor } from "./columns.js";
+import { Arranged } from "./arranged.js";
+import type { Column } from "./columns.js";
 import { h, keep } from "./dom.js";
 import type { Run } from "./records.js";
+import { edge, widthBy } from "./resize.js";
 import type { Rows } from "./rows.js";
 
 const ROW = 26; // pixels
@@ -15,7 +17,7 @@ export class Table {
   private readonly scroll: HTMLElement;
   private readonly space: HTMLElement;
   private readonly body: HTMLElement;
-  private columns: Column[] = [];
+  readonly columns = new Arranged(() => this.paint());
   private frame = 0;
   private anchor = -1;
   private pressed = 0;
@@ -43,6 +45,12 @@ export class Table {
   get scrollTop(): number { return this.scroll.scrollTop; }
   set scrollTop(value: number) { this.scroll.scrollTop = value; }
 
+  /** The rows that are loaded changed. */
+  change(): void {
+    this.columns.look(this.rows.filter.proposal, this.rows.known());
+    this.paint();
+  }
+
   /** Paint once before the next frame. */
   paint(): void {
     if (this.frame) return;
@@ -68,28 +76,50 @@ export class Table {
   }
 
   private paintHead(): void {
-    const columns = columnsFor(this.rows.known());
-    const same = columns.length === this.columns.length && columns.every((column, index) => column.title === this.columns[index]!.title);
-    const sort = this.rows.filter.sort;
-    if (same && this.head.dataset.sort === sort) return;
-    this.columns = columns;
-    this.head.dataset.sort = sort;
-    const least = columns.reduce((sum, column) => sum + Number(column.width.match(/\d+/)![0]), 0);
-    this.element.style.setProperty("--bh-least", `${least}px`);
-    this.element.style.setProperty("--bh-columns", columns.map((column) => column.width).join(" "));
+    const columns = this.columns.shown, sort = this.rows.filter.sort;
+    this.fit(columns);
+    const painted = JSON.stringify([sort, ...columns.map(({ key, title }) => [key, title, this.columns.isPinned(key)])]);
+    if (painted === this.painted) return;
+    this.painted = painted;
+    const focused = this.head.contains(document.activeElement) ? document.activeElement!.closest<HTMLElement>("[data-key]")?.dataset.key : undefined;
     this.element.setAttribute("aria-colcount", String(columns.length));
-    this.head.replaceChildren(...columns.map((column) => this.title(column, sort)));
+    this.head.replaceChildren(...columns.map((column, index) => this.title(column, index, sort)));
+    if (focused !== undefined) this.head.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"] button`)?.focus();
+  }
+  private painted = "";
+
+  /** How wide the columns are, and from where on pinned ones stay. */
+  private fit(columns: Column[]): void {
+    const style = this.element.style;
+    let least = 0, left = 0;
+    const widths = columns.map(({ key, least: own, grow }, index) => {
+      const pinned = this.columns.isPinned(key), fixed = this.columns.width(key) ?? (grow && !pinned ? 0 : own);
+      least += fixed || own;
+      if (pinned) { style.setProperty(`--bh-left-${index}`, `${left}px`); left += fixed; }
+      return fixed ? `${fixed}px` : `minmax(${own}px, ${grow}fr)`;
+    });
+    style.setProperty("--bh-least", `${least}px`);
+    style.setProperty("--bh-columns", widths.join(" "));
   }
 
-  private title(column: Column, sort: string): HTMLElement {
+  private title(column: Column, index: number, sort: string): HTMLElement {
     const by = sort.replace(/^-/, ""), falling = sort.startsWith("-");
     const mine = column.sort !== "" && by === column.sort;
     const direction = mine ? (falling ? "descending" : "ascending") : column.sort ? "none" : undefined;
     const click = () => this.onSort(mine && falling ? column.sort : `-${column.sort}`);
     const label = column.sort
       ? h("button", { type: "button", class: "bh-sort", title: `sort by ${column.title}`, onclick: click }, column.title, mine && h("span", { "aria-hidden": "true" }, falling ? " ▾" : " ▴"))
-      : column.title;
-    return h("div", { role: "columnheader", class: column.numeric ? "bh-number" : "", "aria-sort": direction }, label);
+      : h("span", { class: "bh-title", title: column.title }, column.title);
+    return h("div", {
+      ...this.place(column, index), role: "columnheader", "aria-sort": direction, "data-key": column.key, "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight",
+      tabindex: column.sort ? undefined : "0",
+    }, label, edge((pixels) => this.columns.resize(column.key, pixels)));
+  }
+
+  /** What the cells of a column have in common. */
+  private place(column: Column, index: number): Record<string, unknown> {
+    const pinned = this.columns.isPinned(column.key), names = [column.numeric && "bh-number", pinned && "bh-pinned"];
+    return { class: names.filter(Boolean).join(" "), "aria-colindex": String(index + 1), style: pinned ? `left: var(--bh-left-${index})` : undefined };
   }
 
   private line(index: number, run: Run | undefined): HTMLElement {
@@ -98,9 +128,7 @@ export class Table {
       class: "bh-row", role: "row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
       tabindex: run && run.id === this.selection.focus ? "0" : "-1", "data-id": run ? String(run.id) : undefined, "data-state": run?.state,
     });
-    for (const column of this.columns) {
-      row.append(h("div", { role: "gridcell", class: column.numeric ? "bh-number" : "" }, run ? column.cell(run) : ""));
-    }
+    row.append(...this.columns.shown.map((column, at) => h("div", { ...this.place(column, at), role: "gridcell" }, run ? column.cell(run) : "")));
     return row;
   }
 
@@ -135,6 +163,7 @@ export class Table {
 
   private key(event: KeyboardEvent): void {
     keep(event);
+    if (this.resize(event)) return;
     if (!this.body.contains(event.target as Node)) return;
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
     const step = steps[event.key];
@@ -149,6 +178,15 @@ export class Table {
       if (run) this.choose(run.id, at, event);
     } else return;
     event.preventDefault();
+  }
+
+  private resize(event: KeyboardEvent): boolean {
+    const header = (event.target as Element).closest<HTMLElement>("[role=columnheader]"), pixels = header && widthBy(event, header);
+    if (!header || pixels === null) return false;
+    this.columns.resize(header.dataset.key!, pixels);
+    event.preventDefault(); // the browser would leave the page
+    event.stopPropagation();
+    return true;
   }
 
   private show(index: number): void {
