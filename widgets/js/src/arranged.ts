@@ -13,7 +13,7 @@ export class Arranged {
   private usual = new Set<string>();
 
   /** `changed` is called after somebody changed something. */
-  constructor(private readonly changed: () => void) {}
+  constructor(private readonly changed: () => void, private readonly picture: (run: Run) => Node | string) {}
 
   /** Takes in the rows that are loaded. */
   look(proposal: string, runs: Iterable<Run>): void {
@@ -23,9 +23,13 @@ export class Arranged {
       this.layout = parse(stored(this.place));
       for (const [key, shown] of Object.entries(this.layout.shown)) if (shown) this.seen.expect(key);
     }
+    const before = this.all.length;
     this.usual = this.seen.look(runs);
     this.arrange();
+    if (this.all.length !== before) this.grown?.();
   }
+  /** Called when other columns are known than before. */
+  grown: (() => void) | null = null;
 
   /** Pixels; nothing where nobody chose a width. */
   width(key: string): number | undefined { return this.layout.widths[key]; }
@@ -60,7 +64,7 @@ export class Arranged {
   }
 
   private arrange(): void {
-    this.all = arrange(this.seen.columns(), this.layout);
+    this.all = arrange(this.seen.columns(this.picture), this.layout);
     this.shown = this.all.filter((column) => this.isShown(column.key));
     if (!this.shown.length) this.shown = this.all.slice(0, 1);
   }

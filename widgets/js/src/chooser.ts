@@ -4,8 +4,12 @@ import type { Column } from "./columns.js";
 import { h } from "./dom.js";
 
 /** Fills the menu with a list of all columns that are known, those that are shown first. */
-export function chooser(body: HTMLElement, columns: Arranged): void {
+export function chooser(body: HTMLElement, columns: Arranged, signal: AbortSignal): void {
   const list = h("ul", { class: "bh-choices" }), said = h("span", { role: "status" });
+  const again = () => {
+    const at = list.contains(document.activeElement) ? document.activeElement as HTMLElement : null;
+    fill(at?.closest("li")!.dataset.key, at?.dataset.what);
+  };
   const fill = (key = "", what = "") => {
     const shown = columns.all.filter((column) => columns.isShown(column.key)), hidden = columns.all.filter((column) => !columns.isShown(column.key));
     list.replaceChildren(...[...shown, ...hidden].map((column) => choice(column, shown)));
@@ -31,6 +35,8 @@ export function chooser(body: HTMLElement, columns: Arranged): void {
   };
   const reset = h("button", { type: "button", onclick: () => { columns.reset(); fill(); } }, "reset");
   fill();
+  columns.grown = again;
+  signal.addEventListener("abort", () => { columns.grown = null; });
   body.replaceChildren(list, h("div", { class: "bh-foot" }, said, reset));
   list.querySelector("input")!.autofocus = true;
 }

@@ -1,6 +1,7 @@
 // Which columns the table can have, and what stands in a cell.
 import { clock, duration, h, number, sparkline } from "./dom.js";
 import type { Run, State } from "./records.js";
+import { scanOf } from "./scan.js";
 
 export interface Column {
   key: string; title: string; kind: string; sort: string; numeric?: boolean;
@@ -25,6 +26,7 @@ export class Seen {
   look(runs: Iterable<Run>): Set<string> {
     const file = new Set<string>(), scalars = new Set<string>(), usual = new Set(["when", "file", "function", "state", "curve"]);
     for (const run of runs) {
+      if (scanOf(run)) usual.add("scan");
       for (const name of Object.keys(run.columns)) file.add(name);
       for (const [name, scalar] of Object.entries(run.scalars)) { scalars.add(name); this.scalars.set(name, scalar.unit); }
       for (const name of Object.keys(run.parameters)) this.parameters.add(name);
@@ -44,19 +46,21 @@ export class Seen {
     else if (kind === "scalar" && !this.scalars.has(name)) this.scalars.set(name, "");
   }
 
-  /** Every column, in the usual order. */
-  columns(): Column[] {
+  /** Every column, in the usual order; `picture` makes the content of one. */
+  columns(picture: (run: Run) => Node | string): Column[] {
     return [
       ...FIXED,
       ...[...this.file].map(ofFile),
       ...[...this.scalars].map(([name, unit]) => scalar(name, unit)),
       CURVE,
+      { key: "picture", title: "picture", kind: "", least: 72, grow: 0, sort: "", cell: picture },
       ...[...this.parameters].map(parameter),
     ];
   }
 }
 
 const FIXED: Column[] = [
+  { key: "scan", title: "scan", kind: "folder", least: 76, grow: 1, sort: "", cell: (run) => titled(scanOf(run)), text: scanOf },
   { key: "when", title: "when", kind: "", least: 72, grow: 0, sort: "queued", cell: (run) => clock(run.queued), text: (run) => run.queued },
   { key: "file", title: "file", kind: "", least: 132, grow: 2, sort: "file", cell: (run) => h("span", { class: "bh-tail", title: run.file.path }, h("bdi", {}, run.file.name)), text: (run) => run.file.name },
   { key: "function", title: "function", kind: "", least: 72, grow: 1, sort: "function", cell: (run) => run.title || run.function, text: (run) => run.title || run.function },

@@ -2,8 +2,10 @@
 import { Arranged } from "./arranged.js";
 import type { Column } from "./columns.js";
 import { h, keep } from "./dom.js";
+import type { Pictures } from "./pictures.js";
 import type { Run } from "./records.js";
 import { edge, widthBy } from "./resize.js";
+import { groups, scanOf } from "./scan.js";
 import type { Rows } from "./rows.js";
 
 const ROW = 26; // pixels
@@ -17,13 +19,14 @@ export class Table {
   private readonly scroll: HTMLElement;
   private readonly space: HTMLElement;
   private readonly body: HTMLElement;
-  readonly columns = new Arranged(() => this.paint());
+  readonly columns: Arranged;
   private frame = 0;
   private anchor = -1;
   private pressed = 0;
   rows!: Rows;
 
-  constructor(readonly selection: Selection, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, label: string) {
+  constructor(readonly selection: Selection, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, pictures: Pictures, label: string) {
+    this.columns = new Arranged(() => this.paint(), (run) => pictures.cell(run));
     this.head = h("div", { class: "bh-head", role: "row", "aria-rowindex": "1" });
     this.body = h("div", {
       class: "bh-rows", role: "rowgroup",
@@ -68,6 +71,8 @@ export class Table {
     const last = Math.min(total, first + Math.ceil(visible / ROW) + 6);
     this.body.style.transform = `translateY(${scale === 1 ? first * ROW : this.scroll.scrollTop - 3 * ROW}px)`;
     const focused = this.body.contains(document.activeElement);
+    this.scans = groups(this.rows.filter.sort) && this.columns.shown.some((column) => column.key === "scan");
+    this.body.classList.toggle("bh-scans", this.scans);
     const rows: HTMLElement[] = [];
     for (let index = first; index < last; index++) rows.push(this.line(index, this.rows.row(index)));
     this.body.replaceChildren(...rows);
@@ -119,18 +124,26 @@ export class Table {
   /** What the cells of a column have in common. */
   private place(column: Column, index: number): Record<string, unknown> {
     const pinned = this.columns.isPinned(column.key), names = [column.numeric && "bh-number", pinned && "bh-pinned"];
-    return { class: names.filter(Boolean).join(" "), "aria-colindex": String(index + 1), style: pinned ? `left: var(--bh-left-${index})` : undefined };
+    return { "data-column": column.key, class: names.filter(Boolean).join(" "), "aria-colindex": String(index + 1), style: pinned ? `left: var(--bh-left-${index})` : undefined };
   }
 
   private line(index: number, run: Run | undefined): HTMLElement {
     const selected = run !== undefined && this.selection.ids.includes(run.id);
     const row = h("div", {
-      class: "bh-row", role: "row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
+      class: this.begins(index, run) ? "bh-row bh-begins" : "bh-row", role: "row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
       tabindex: run && run.id === this.selection.focus ? "0" : "-1", "data-id": run ? String(run.id) : undefined, "data-state": run?.state,
     });
     row.append(...this.columns.shown.map((column, at) => h("div", { ...this.place(column, at), role: "gridcell" }, run ? column.cell(run) : "")));
     return row;
   }
+
+  /** Whether a row is the first of its scan, where scans are shown. */
+  private begins(index: number, run: Run | undefined): boolean {
+    if (!run || !this.scans) return false;
+    const above = index ? this.rows.loadedRow(index - 1) : undefined;
+    return scanOf(run) !== "" && (index === 0 || (above !== undefined && scanOf(above) !== scanOf(run)));
+  }
+  private scans = false;
 
   private idAt(event: Event): number {
     return Number((event.target as Element).closest<HTMLElement>(".bh-row")?.dataset.id ?? 0);
@@ -193,6 +206,13 @@ export class Table {
     const top = index * ROW, view = this.scroll;
     if (top < view.scrollTop) view.scrollTop = top;
     else if (top + 2 * ROW > view.scrollTop + view.clientHeight) view.scrollTop = top + 2 * ROW - view.clientHeight;
+  }
+
+  /** Scrolls to a row that is loaded. */
+  reveal(id: number): void {
+    const index = this.rows.indexOf(id);
+    if (index >= 0) this.show(index);
+    this.paint();
   }
 
   private focusRow(): void {
