@@ -1,11 +1,10 @@
 // ProcessedData: the bar above, the table, and below it the panel of what is selected.
 import { chooser } from "./chooser.js";
-import { toClipboard } from "./clipboard.js";
 import { Comm, type Model } from "./comm.js";
 import { copying } from "./copy.js";
 import { direct } from "./direct.js";
 import { clock, duration, h, keep } from "./dom.js";
-import { MOST_IDS, admitted, take, write, type Linked } from "./link.js";
+import { Links } from "./links.js";
 import { menu, type Open } from "./menu.js";
 import { Newest } from "./newest.js";
 import { Pictures } from "./pictures.js";
@@ -36,7 +35,7 @@ class View {
   private readonly table: Table;
   private readonly rows: Rows;
   private readonly newest: Newest;
-  private linked: Linked | null = null; // what the page's link asks for, until it is shown
+  private readonly links: Links;
   private readonly search: HTMLInputElement;
   private readonly chooser: HTMLSelectElement;
   private readonly count = h("span", { class: "bh-count", role: "status" });
@@ -55,15 +54,15 @@ class View {
     const id: string = model.get("view_id");
     const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false };
     this.state = views.get(id) ?? fallback;
-    if (!views.has(id)) this.linked = take(this.state.filter.proposal);
-    if (this.linked) Object.assign(this.state.filter, this.linked.filter);
+    this.links = new Links(transport, () => ({ filter: this.state.filter, ids: this.state.selection.ids }));
+    if (!views.has(id)) Object.assign(this.state.filter, this.links.open(this.state.filter.proposal));
     views.set(id, this.state);
     const pictures = new Pictures(transport, () => this.table.paint());
     signal.addEventListener("abort", () => pictures.end());
     this.table = new Table(this.state.selection, () => { this.newest.turn(false); void this.selected(); }, (sort) => this.change({ sort }), pictures, "processed data");
     this.rows = new Rows(transport, this.state.filter, () => this.table.atTop, () => this.paint());
     this.table.rows = this.rows;
-    this.newest = new Newest(this.state, transport, () => this.state.filter, (run) => this.pick(run));
+    this.newest = new Newest(this.state, transport, () => this.state.filter, (run) => this.pick([run]));
     this.chooser = h("select", { "aria-label": "proposal", onchange: () => this.change({ proposal: this.chooser.value }) });
     this.search = h("input", {
       type: "search", class: "bh-search", placeholder: "search: a name, state:failed …", "aria-label": "search", value: this.state.filter.search,
@@ -80,7 +79,7 @@ class View {
     window.addEventListener("hashchange", () => void this.open(), { signal: this.signal });
     this.tools.append(
       ...menu("Columns", this.state, (body, signal) => chooser(body, this.table.columns, signal)), ...menu("Copy", this.state, (body, signal) => this.copy(body, signal)),
-      this.newest.button, this.link,
+      this.newest.button, this.links.button,
     );
     this.root.replaceChildren(
       h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.fresh, this.below,
@@ -96,7 +95,7 @@ class View {
   }
 
   private async findProposals(): Promise<void> {
-    const filter = this.state.filter, wanted = this.linked?.filter.proposal, saw = this.proposals.some((one) => one.name === filter.proposal);
+    const filter = this.state.filter, saw = this.proposals.some((one) => one.name === filter.proposal);
     try {
       this.proposals = (await json<{ items: Proposal[] }>(this.transport, "GET", "v1/proposals")).items;
       this.unanswered = "";
@@ -108,7 +107,10 @@ class View {
       const newest = [...this.proposals].sort((a, b) => (b.last || "").localeCompare(a.last || ""))[0];
       filter.proposal = newest?.name ?? filter.proposal;
     }
-    if (wanted && known.length && !known.includes(wanted)) this.refuse(wanted);
+    if (known.length && this.links.misses(known)) {
+      Object.assign(filter, { search: "", sort: "-queued" });
+      this.search.value = "";
+    }
     this.chooser.replaceChildren(...known.map((name) => h("option", { value: name, selected: name === filter.proposal }, name)));
     this.chooser.hidden = known.length === 0;
   }
@@ -127,65 +129,36 @@ class View {
 
   /** A link was opened in a page that shows a table already. */
   private async open(): Promise<void> {
-    this.linked = take("");
-    if (!this.linked) return;
-    const known = this.proposals.some((one) => one.name === this.linked!.filter.proposal);
-    if (!known) this.refuse(this.linked.filter.proposal);
-    else {
-      this.search.value = this.linked.filter.search;
-      this.chooser.value = this.linked.filter.proposal;
-      this.change(this.linked.filter);
+    const filter = this.links.open("");
+    if (filter && !this.links.misses(this.proposals.map((one) => one.name))) {
+      this.search.value = filter.search;
+      this.chooser.value = filter.proposal;
+      this.change(filter);
       await this.admit();
     }
     this.paint();
   }
 
-  /** The link's runs are selected, as far as there are any. */
+  /** The runs of the link are selected. */
   private async admit(): Promise<void> {
-    const linked = this.linked;
-    this.linked = null;
-    if (!linked?.ids.length) return;
-    const ids = await admitted(this.transport, linked);
+    const ids = await this.links.runs();
+    if (!ids.length) return;
     this.newest.turn(false);
-    Object.assign(this.state.selection, { ids, focus: ids[0] ?? 0 });
-    void this.selected();
-    this.paint();
+    this.pick(ids);
   }
 
-  /** A link to a proposal that this person does not see leaves the table as it is. */
-  private refuse(proposal: string): void {
-    this.linked = null;
-    this.refused = `The link that was opened is to the proposal ${proposal}, which you do not see. If you should, ask those who run the beamline.`;
-    if (this.rows.loaded) return;
-    Object.assign(this.state.filter, { search: "", sort: "-queued" });
-    this.search.value = "";
-  }
-  private refused = "";
-
-  /** Selects a run that nobody clicked. */
-  private pick(id: number): void {
+  /** Selects runs that nobody clicked. */
+  private pick(ids: number[]): void {
     const { selection } = this.state;
-    if (selection.focus === id && selection.ids.length === 1) return;
-    Object.assign(selection, { ids: [id], focus: id });
-    this.table.reveal(id);
+    if (ids.join() === selection.ids.join()) return;
+    Object.assign(selection, { ids, focus: ids[0] });
+    this.table.reveal(ids[0]!);
     void this.selected();
   }
 
   private copy(body: HTMLElement, signal: AbortSignal): void {
     const { total, exact } = this.rows, filter = { ...this.state.filter };
     copying(body, { transport: this.transport, filter, ids: [...this.state.selection.ids], total, exact, columns: this.table.columns.shown }, signal);
-  }
-
-  private readonly link = h("button", { type: "button", title: "copy a link that opens this view", onclick: () => void this.copyLink() }, "Link");
-  private async copyLink(): Promise<void> {
-    const address = new URL(location.href);
-    address.hash = write({ filter: this.state.filter, ids: this.state.selection.ids });
-    if (await toClipboard(address.href)) this.link.textContent = this.state.selection.ids.length > MOST_IDS ? `copied, with ${MOST_IDS} selected rows` : "copied";
-    else {
-      history.replaceState(history.state, "", address); // no clipboard without HTTPS
-      this.link.textContent = "in the address bar";
-    }
-    setTimeout(() => { this.link.textContent = "Link"; }, 2000);
   }
 
   private follow(): void {
@@ -246,7 +219,7 @@ class View {
     const moved = part.proposal !== undefined && part.proposal !== this.state.filter.proposal;
     Object.assign(this.state.filter, part);
     this.table.scrollTop = 0;
-    this.refused = "";
+    this.links.refused = "";
     void this.rows.reload(this.state.filter);
     this.newest.soon();
     if (moved) {
@@ -265,7 +238,7 @@ class View {
     this.fresh.textContent = `${moved} new or moved: show them`;
     const lost = this.lost && `You cannot see the proposal ${this.lost} any more, since you are in no group that sees it. If you should be, ask those who run the beamline.`;
     const other = this.lost === this.state.filter.proposal ? "" : error || this.unanswered;
-    const problem = [lost, this.refused, other].filter(Boolean).join(" ");
+    const problem = [lost, this.links.refused, other].filter(Boolean).join(" ");
     this.note.hidden = !problem && loaded && total > 0;
     this.note.textContent = problem || (loaded ? this.emptiness() : "waiting for the processing service …");
     this.note.classList.toggle("bh-error", Boolean(problem));
