@@ -406,6 +406,24 @@ def test_a_search_is_understood_as_it_is_typed_or_says_what_was_meant(page):
     search(page, "")
 
 
+def test_what_stands_in_a_cell_is_searched_for_by_a_click_and_in_a_header_by_its_name(page):
+    table, box = widget(page), page.locator(".bh-search").first
+    search(page, "no_centre")
+    expect(table.locator(".bh-row")).to_have_count(1)
+    table.locator(".bh-row [data-column='state']").hover()
+    table.locator(".bh-find").dispatch_event("pointerdown")
+    expect(box).to_have_value("no_centre state:failed")
+    expect(table.locator(".bh-row")).to_have_count(1)
+    table.locator(".bh-head [data-column='state']").hover()
+    table.locator(".bh-find").dispatch_event("pointerdown")
+    expect(box).to_have_value("no_centre state:failed state:")
+    expect(box).to_be_focused()
+    row(page, "no_centre").click()
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    search(page, "")
+
+
 @pytest.mark.parametrize("theme", ["Dark", "Light"])
 def test_axe_finds_nothing_wrong_in_light_and_dark_with_a_failed_row_focused_and_each_tab_open(page, theme):
     page.locator(".lm-MenuBar-itemLabel", has_text="Settings").click()
@@ -630,3 +648,6 @@ def test_while_the_service_hangs_cells_run_although_the_kernel_relays(page, demo
 @pytest.mark.promise("access")
 def test_the_service_answers_nobody_without_a_token(demo):
     assert httpx.get(f"{demo.url}/services/beamhub/api/v1/runs").status_code == 401
+
+
+from browser.table_cases import *  # noqa: E402, F403 - more of the same page, after what needs it first

@@ -1,41 +1,104 @@
-// Which columns the table has, and what stands in a cell.
+// Which columns the table can have, and what stands in a cell.
 import { clock, duration, h, number, sparkline } from "./dom.js";
 import type { Run, State } from "./records.js";
+import { scanOf } from "./scan.js";
 
-export interface Column { key: string; title: string; width: string; sort: string; cell(run: Run): Node | string; numeric?: boolean }
+export interface Column {
+  key: string; title: string; kind: string; sort: string; numeric?: boolean;
+  least: number; // pixels
+  grow: number; // its share of the room that is left; 0: always as wide as `least`
+  cell(run: Run): Node | string;
+  text?(run: Run): string | number; // for a copy; not there where only a picture says it
+  word?: string; // how it is searched for: before the colon; "": by its value alone
+  term?(run: Run): string; // what is searched for; else its text
+}
 
 export const STATES: Record<State, [string, string]> = {
   queued: ["◷", "waiting"], running: ["◐", "running"], done: ["✓", "done"], failed: ["!", "failed"], cancelled: ["⊘", "cancelled"],
 };
 const MOST_SCALARS = 4, MOST_OF_FILE = 3;
 
-/** The columns that the loaded rows call for: fixed ones, from the file, scalars, the curve. */
-export function columnsFor(runs: Iterable<Run>): Column[] {
-  const ofFile = new Set<string>(), scalars = new Map<string, string>();
-  for (const run of runs) {
-    for (const name of Object.keys(run.columns)) if (ofFile.size < MOST_OF_FILE) ofFile.add(name);
-    for (const [name, scalar] of Object.entries(run.scalars)) if (scalars.has(name) || scalars.size < MOST_SCALARS) scalars.set(name, scalar.unit);
+/** Names of columns that rows had so far; whoever keeps it gets them in the order in which they came. */
+export class Seen {
+  readonly file = new Set<string>();
+  readonly scalars = new Map<string, string>(); // and their units
+  readonly parameters = new Set<string>();
+
+  /** Takes in some rows; returns the keys of the columns that these call for, with bounds on their number. */
+  look(runs: Iterable<Run>): Set<string> {
+    const file = new Set<string>(), scalars = new Set<string>(), usual = new Set(["when", "file", "function", "state", "curve"]);
+    for (const run of runs) {
+      if (scanOf(run)) usual.add("scan");
+      for (const name of Object.keys(run.columns)) file.add(name);
+      for (const [name, scalar] of Object.entries(run.scalars)) { scalars.add(name); this.scalars.set(name, scalar.unit); }
+      for (const name of Object.keys(run.parameters)) this.parameters.add(name);
+    }
+    for (const name of file) this.file.add(name);
+    for (const name of [...file].slice(0, MOST_OF_FILE)) usual.add(`file:${name}`);
+    for (const name of [...scalars].slice(0, MOST_SCALARS)) usual.add(`scalar:${name}`);
+    return usual;
   }
-  return [
-    { key: "when", title: "when", width: "72px", sort: "queued", cell: (run) => clock(run.queued) },
-    { key: "file", title: "file", width: "minmax(132px, 2fr)", sort: "file", cell: (run) => h("span", { class: "bh-tail", title: run.file.path }, h("bdi", {}, run.file.name)) },
-    { key: "function", title: "function", width: "minmax(72px, 1fr)", sort: "function", cell: (run) => run.title || run.function },
-    { key: "state", title: "state", width: "86px", sort: "state", cell: state },
-    ...[...ofFile].map((name) => ({
-      key: `file:${name}`, title: name, width: "minmax(76px, 1fr)", sort: "",
-      cell: (run: Run) => h("span", { title: String(run.columns[name] ?? "") }, String(run.columns[name] ?? "")),
-    })),
-    ...[...scalars].map(([name, unit]) => ({
-      key: `scalar:${name}`, title: unit ? `${name} / ${unit}` : name, width: "minmax(62px, 0.8fr)", sort: `scalar:${name}`, numeric: true,
-      cell: (run: Run) => {
-        const scalar = run.scalars[name];
-        if (!scalar) return run.state === "failed" ? h("span", { class: "bh-why", title: run.error?.message }, "") : "";
-        if (scalar.value === null) return h("span", { title: scalar.reason }, "–");
-        return h("span", { title: `${scalar.value} ${scalar.unit}` }, number(scalar.value));
-      },
-    })),
-    { key: "curve", title: "curve", width: "72px", sort: "", cell: (run) => (run.sparkline ? sparkline(run.sparkline) : "") },
-  ];
+
+  /** A column that somebody chose, of which no row was seen yet. */
+  expect(key: string): void {
+    const [kind, ...rest] = key.split(":"), name = rest.join(":");
+    if (!name) return;
+    if (kind === "file") this.file.add(name);
+    else if (kind === "parameter") this.parameters.add(name);
+    else if (kind === "scalar" && !this.scalars.has(name)) this.scalars.set(name, "");
+  }
+
+  /** Every column, in the usual order; `picture` makes the content of one. */
+  columns(picture: (run: Run) => Node | string): Column[] {
+    return [
+      ...FIXED,
+      ...[...this.file].map(ofFile),
+      ...[...this.scalars].map(([name, unit]) => scalar(name, unit)),
+      CURVE,
+      { key: "picture", title: "picture", kind: "", least: 72, grow: 0, sort: "", cell: picture },
+      ...[...this.parameters].map(parameter),
+    ];
+  }
+}
+
+const FIXED: Column[] = [
+  { key: "scan", title: "scan", kind: "folder", least: 76, grow: 1, sort: "", word: "", cell: (run) => titled(scanOf(run)), text: scanOf },
+  { key: "when", title: "when", kind: "", least: 72, grow: 0, sort: "queued", word: "after", term: (run) => minute(run.queued), cell: (run) => clock(run.queued), text: (run) => run.queued },
+  { key: "file", title: "file", kind: "", least: 132, grow: 2, sort: "file", word: "", cell: (run) => h("span", { class: "bh-tail", title: run.file.path }, h("bdi", {}, run.file.name)), text: (run) => run.file.name },
+  { key: "function", title: "function", kind: "", least: 72, grow: 1, sort: "function", word: "function", term: (run) => run.function, cell: (run) => run.title || run.function, text: (run) => run.title || run.function },
+  { key: "state", title: "state", kind: "", least: 86, grow: 0, sort: "state", word: "state", cell: state, text: (run) => run.state },
+];
+const CURVE: Column = { key: "curve", title: "curve", kind: "", least: 72, grow: 0, sort: "", cell: (run) => (run.sparkline ? sparkline(run.sparkline) : "") };
+
+function ofFile(name: string): Column {
+  const text = (run: Run) => run.columns[name] ?? "";
+  return { key: `file:${name}`, title: name, kind: "from the file", least: 76, grow: 1, sort: `column:${name}`, word: name, text, cell: (run) => titled(String(text(run))) };
+}
+
+function scalar(name: string, unit: string): Column {
+  return {
+    key: `scalar:${name}`, title: unit ? `${name} / ${unit}` : name, kind: "result", least: 62, grow: 0.8, sort: `scalar:${name}`, numeric: true, word: name,
+    term: (run) => String(Number(run.scalars[name]?.value?.toPrecision(4) ?? NaN) || ""),
+    text: (run) => run.scalars[name]?.value ?? "",
+    cell: (run) => {
+      const found = run.scalars[name];
+      if (!found) return run.state === "failed" ? h("span", { class: "bh-why", title: run.error?.message }, "") : "";
+      if (found.value === null) return h("span", { title: found.reason }, "–");
+      return h("span", { title: `${found.value} ${found.unit}` }, number(found.value));
+    },
+  };
+}
+
+function parameter(name: string): Column {
+  const text = (run: Run) => {
+    const value = run.parameters[name];
+    return typeof value === "number" || typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value);
+  };
+  return { key: `parameter:${name}`, title: name, kind: "parameter", least: 76, grow: 1, sort: "", word: name, text, cell: (run) => titled(String(text(run))) };
+}
+
+function titled(text: string): Node {
+  return h("span", { title: text }, text);
 }
 
 /** Icon and word, never colour alone; while it runs, for how long. */
@@ -47,4 +110,10 @@ export function state(run: Run): Node {
   if (run.state === "queued" && run.attempts) more = " again";
   const why = run.error ? `${run.error.message}` : undefined;
   return h("span", { class: `bh-state bh-${run.state}`, title: why }, h("span", { "aria-hidden": "true" }, icon), ` ${word}${more}`);
+}
+
+/** The beginning of the minute, where whoever looks is. */
+function minute(time: string): string {
+  const at = new Date(Date.parse(time) - new Date(time).getTimezoneOffset() * 60000);
+  return at.toISOString().slice(0, 16);
 }

@@ -1,8 +1,14 @@
 // ProcessedData: the bar above, the table, and below it the panel of what is selected.
+import { chooser } from "./chooser.js";
 import { Comm, type Model } from "./comm.js";
+import { copying } from "./copy.js";
 import { direct } from "./direct.js";
 import { clock, duration, h, keep } from "./dom.js";
+import { Links } from "./links.js";
+import { menu, type Open } from "./menu.js";
+import { Newest } from "./newest.js";
 import { offerWhy } from "./offer.js";
+import { Pictures } from "./pictures.js";
 import type { Proposal, Run } from "./records.js";
 import { whyNothing } from "./reason.js";
 import { Rows, type Filter, type Queue } from "./rows.js";
@@ -12,7 +18,7 @@ import type { Panel } from "./view.js";
 
 declare const VIEW_CHUNK: string;
 
-interface ViewState { filter: Filter; selection: Selection; scrollTop: number; tab: string }
+interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean }
 
 /** What a view looked like, kept while the page lives: a cell that is painted anew goes on where it was. */
 const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
@@ -30,6 +36,8 @@ class View {
   private readonly state: ViewState;
   private readonly table: Table;
   private readonly rows: Rows;
+  private readonly newest: Newest;
+  private readonly links: Links;
   private readonly search: HTMLInputElement;
   private readonly chooser: HTMLSelectElement;
   private readonly count = h("span", { class: "bh-count", role: "status" });
@@ -38,6 +46,7 @@ class View {
   private readonly fresh = h("button", { type: "button", class: "bh-new", hidden: true, onclick: () => void this.rows.reload() });
   private readonly note = h("div", { class: "bh-note", role: "status", hidden: true });
   private readonly outdated = h("div", { class: "bh-note bh-error", role: "status", hidden: true });
+  private readonly tools = h("div", { class: "bh-buttons", role: "group", "aria-label": "table" });
   private readonly below = h("div", { class: "bh-below" });
   private panel: Promise<Panel> | null = null;
   private proposals: Proposal[] = [];
@@ -45,15 +54,20 @@ class View {
 
   constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly signal: AbortSignal) {
     const id: string = model.get("view_id");
-    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve" };
+    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false };
     this.state = views.get(id) ?? fallback;
+    this.links = new Links(transport, () => ({ filter: this.state.filter, ids: this.state.selection.ids }));
+    if (!views.has(id)) Object.assign(this.state.filter, this.links.open(this.state.filter.proposal));
     views.set(id, this.state);
-    this.table = new Table(this.state.selection, () => void this.selected(), (sort) => this.change({ sort }), "processed data");
+    const pictures = new Pictures(transport, () => this.table.paint());
+    signal.addEventListener("abort", () => pictures.end());
+    this.table = new Table(this.state.selection, () => { this.newest.turn(false); void this.selected(); }, (sort) => this.change({ sort }), (term) => this.seek(term), pictures, "processed data");
     this.rows = new Rows(transport, this.state.filter, () => this.table.atTop, () => this.paint());
     this.table.rows = this.rows;
+    this.newest = new Newest(this.state, transport, () => this.state.filter, (run) => this.pick([run]));
     this.chooser = h("select", { "aria-label": "proposal", onchange: () => this.change({ proposal: this.chooser.value }) });
     this.search = h("input", {
-      type: "search", class: "bh-search", placeholder: "search: scan_0007 state:failed after:10:00 chi2<1.2 …", "aria-label": "search", value: this.state.filter.search,
+      type: "search", class: "bh-search", placeholder: "search: scan_0007 state:failed after:10:00 chi2<1.2 …", "aria-label": "search", "aria-keyshortcuts": "/", value: this.state.filter.search,
       oninput: debounce(() => this.change({ search: this.search.value }), 200), onkeydown: keep,
     });
   }
@@ -63,12 +77,18 @@ class View {
     for (const [target, event] of [[document, "visibilitychange"], [window, "online"], [window, "focus"]] as const) {
       target.addEventListener(event, look, { signal: this.signal });
     }
-    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); });
+    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); this.newest.end(); });
+    window.addEventListener("hashchange", () => void this.open(), { signal: this.signal });
+    this.tools.append(
+      ...menu("Columns", this.state, (body, signal) => chooser(body, this.table.columns, signal)), ...menu("Copy", this.state, (body, signal) => this.copy(body, signal)),
+      this.newest.button, this.links.button,
+    );
     this.root.replaceChildren(
-      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.queue, this.live), this.note, this.outdated, this.table.element, this.fresh, this.below,
+      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.fresh, this.below,
     );
     this.paint();
     await this.findProposals();
+    await this.admit();
     await this.rows.reload();
     this.table.scrollTop = this.state.scrollTop;
     this.follow();
@@ -89,6 +109,10 @@ class View {
       const newest = [...this.proposals].sort((a, b) => (b.last || "").localeCompare(a.last || ""))[0];
       filter.proposal = newest?.name ?? filter.proposal;
     }
+    if (known.length && this.links.misses(known)) {
+      Object.assign(filter, { search: "", sort: "-queued" });
+      this.search.value = "";
+    }
     this.chooser.replaceChildren(...known.map((name) => h("option", { value: name, selected: name === filter.proposal }, name)));
     this.chooser.hidden = known.length === 0;
   }
@@ -105,6 +129,40 @@ class View {
   }
   private lost = "";
 
+  /** A link was opened in a page that shows a table already. */
+  private async open(): Promise<void> {
+    const filter = this.links.open("");
+    if (filter && !this.links.misses(this.proposals.map((one) => one.name))) {
+      this.search.value = filter.search;
+      this.chooser.value = filter.proposal;
+      this.change(filter);
+      await this.admit();
+    }
+    this.paint();
+  }
+
+  /** The runs of the link are selected. */
+  private async admit(): Promise<void> {
+    const ids = await this.links.runs();
+    if (!ids.length) return;
+    this.newest.turn(false);
+    this.pick(ids);
+  }
+
+  /** Selects runs that nobody clicked. */
+  private pick(ids: number[]): void {
+    const { selection } = this.state;
+    if (ids.join() === selection.ids.join()) return;
+    Object.assign(selection, { ids, focus: ids[0] });
+    this.table.reveal(ids[0]!);
+    void this.selected();
+  }
+
+  private copy(body: HTMLElement, signal: AbortSignal): void {
+    const { total, exact } = this.rows, filter = { ...this.state.filter };
+    copying(body, { transport: this.transport, filter, ids: [...this.state.selection.ids], total, exact, columns: this.table.columns.shown }, signal);
+  }
+
   private follow(): void {
     this.stream.abort();
     this.stream = new AbortController();
@@ -113,6 +171,7 @@ class View {
   }
 
   private hear(event: string, data: any): void {
+    if (event !== "status" || data.live) this.newest.soon();
     if (event === "change" && data.kind === "run" && data.proposal === this.state.filter.proposal) this.rows.change(data.id, data.seq);
     else if (event === "reset") void this.rows.reset();
     else if (event === "proposals" || (event === "change" && !this.state.filter.proposal)) void this.again();
@@ -158,11 +217,21 @@ class View {
   }
   private seq = -1;
 
+  /** Search for a term besides; one that only begins is to be gone on with. */
+  private seek(term: string): void {
+    const now = this.search.value.trim();
+    if (term && !now.split(/\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/).includes(term)) this.search.value = now ? `${now} ${term}` : term;
+    if (!term || term.endsWith(":")) this.search.focus();
+    else this.change({ search: this.search.value });
+  }
+
   private change(part: Partial<Filter>): void {
     const moved = part.proposal !== undefined && part.proposal !== this.state.filter.proposal;
     Object.assign(this.state.filter, part);
     this.table.scrollTop = 0;
+    this.links.refused = "";
     void this.rows.reload(this.state.filter);
+    this.newest.soon();
     if (moved) {
       this.lost = "";
       this.model.set("proposal", part.proposal);
@@ -180,7 +249,7 @@ class View {
     const lost = this.lost && `You cannot see the proposal ${this.lost} any more, since you are in no group that sees it. If you should be, ask those who run the beamline.`;
     const still = this.rows.misunderstood && total ? " Shown is what was found before." : "";
     const other = this.lost === this.state.filter.proposal ? "" : error ? error + still : this.unanswered;
-    const problem = [lost, other].filter(Boolean).join(" ");
+    const problem = [lost, this.links.refused, other].filter(Boolean).join(" ");
     this.note.hidden = !problem && loaded && total > 0;
     this.note.textContent = problem || (loaded ? this.emptiness() : "waiting for the processing service …");
     this.note.classList.toggle("bh-error", Boolean(problem));
@@ -188,7 +257,7 @@ class View {
     const mistakes = this.rows.mistakes();
     this.outdated.hidden = !mistakes.length;
     this.outdated.textContent = `The last good version is in force, since the newer one is not right. ${mistakes.join("; ")}`;
-    this.table.paint();
+    this.table.change();
     this.refreshPanel();
   }
 
@@ -240,9 +309,6 @@ class View {
       this.below.replaceChildren(h("div", { class: "bh-note bh-error" }, (error as Error).message));
     }
   }
-
-  /** Rows that the panel selects: old and new of what was run again. */
-  private pick(ids: number[]): void { Object.assign(this.state.selection, { ids, focus: ids[0] ?? 0 }); this.table.paint(); void this.selected(); }
 
   private async loadChunk(): Promise<typeof import("./view.js")> {
     const answer = await this.transport.send("GET", `chunk/${VIEW_CHUNK}`);

@@ -54,8 +54,11 @@ export class Rows {
   row(index: number): Run | undefined {
     const page = Math.floor(index / PAGE);
     if (!this.pages.has(page)) void this.fetch(page);
-    return this.pages.get(page)?.[index % PAGE];
+    return this.loadedRow(index);
   }
+
+  /** The row where it is there; it is not asked for. */
+  loadedRow(index: number): Run | undefined { return this.pages.get(Math.floor(index / PAGE))?.[index % PAGE]; }
 
   byId(id: number): Run | undefined {
     for (const page of this.pages.values()) for (const run of page) if (run.id === id) return run;

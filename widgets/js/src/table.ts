@@ -1,7 +1,12 @@
 // The table: a window of rows over all that match, moved with keyboard and mouse.
-import { Column, columnsFor } from "./columns.js";
+import { Arranged } from "./arranged.js";
+import type { Column } from "./columns.js";
 import { h, keep } from "./dom.js";
+import { finder, termOf } from "./finder.js";
+import type { Pictures } from "./pictures.js";
 import type { Run } from "./records.js";
+import { edge, widthBy } from "./resize.js";
+import { groups, scanOf } from "./scan.js";
 import type { Rows } from "./rows.js";
 
 const ROW = 26; // pixels
@@ -15,13 +20,14 @@ export class Table {
   private readonly scroll: HTMLElement;
   private readonly space: HTMLElement;
   private readonly body: HTMLElement;
-  private columns: Column[] = [];
+  readonly columns: Arranged;
   private frame = 0;
   private anchor = -1;
   private pressed = 0;
   rows!: Rows;
 
-  constructor(readonly selection: Selection, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, label: string) {
+  constructor(readonly selection: Selection, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, private readonly onTerm: (term: string) => void, pictures: Pictures, label: string) {
+    this.columns = new Arranged(() => this.paint(), (run) => pictures.cell(run));
     this.head = h("div", { class: "bh-head", role: "row", "aria-rowindex": "1" });
     this.body = h("div", {
       class: "bh-rows", role: "rowgroup",
@@ -37,11 +43,24 @@ export class Table {
       class: "bh-grid", role: "grid", "aria-label": label, "aria-multiselectable": "true",
       onkeydown: (event: KeyboardEvent) => this.key(event),
     }, this.scroll);
+    finder(this.scroll, (cell) => this.termAt(cell), onTerm);
   }
 
   get atTop(): boolean { return this.scroll.scrollTop < ROW; }
   get scrollTop(): number { return this.scroll.scrollTop; }
   set scrollTop(value: number) { this.scroll.scrollTop = value; }
+
+  /** The rows that are loaded changed. */
+  change(): void {
+    this.columns.look(this.rows.filter.proposal, this.rows.known());
+    this.paint();
+  }
+
+  private termAt(cell: HTMLElement): string {
+    const column = this.columns.shown.find(({ key }) => key === cell.dataset.column), id = this.idOf(cell);
+    const run = id ? this.rows.byId(id) : undefined;
+    return column && (run || !id) ? termOf(column, run) : "";
+  }
 
   /** Paint once before the next frame. */
   paint(): void {
@@ -60,6 +79,8 @@ export class Table {
     const last = Math.min(total, first + Math.ceil(visible / ROW) + 6);
     this.body.style.transform = `translateY(${scale === 1 ? first * ROW : this.scroll.scrollTop - 3 * ROW}px)`;
     const focused = this.body.contains(document.activeElement);
+    this.scans = groups(this.rows.filter.sort) && this.columns.shown.some((column) => column.key === "scan");
+    this.body.classList.toggle("bh-scans", this.scans);
     const rows: HTMLElement[] = [];
     for (let index = first; index < last; index++) rows.push(this.line(index, this.rows.row(index)));
     this.body.replaceChildren(...rows);
@@ -68,44 +89,76 @@ export class Table {
   }
 
   private paintHead(): void {
-    const columns = columnsFor(this.rows.known());
-    const same = columns.length === this.columns.length && columns.every((column, index) => column.title === this.columns[index]!.title);
-    const sort = this.rows.filter.sort;
-    if (same && this.head.dataset.sort === sort) return;
-    this.columns = columns;
-    this.head.dataset.sort = sort;
-    const least = columns.reduce((sum, column) => sum + Number(column.width.match(/\d+/)![0]), 0);
-    this.element.style.setProperty("--bh-least", `${least}px`);
-    this.element.style.setProperty("--bh-columns", columns.map((column) => column.width).join(" "));
+    const columns = this.columns.shown, sort = this.rows.filter.sort;
+    this.fit(columns);
+    const painted = JSON.stringify([sort, ...columns.map(({ key, title }) => [key, title, this.columns.isPinned(key)])]);
+    if (painted === this.painted) return;
+    this.painted = painted;
+    const focused = this.head.contains(document.activeElement) ? document.activeElement!.closest<HTMLElement>("[data-key]")?.dataset.key : undefined;
     this.element.setAttribute("aria-colcount", String(columns.length));
-    this.head.replaceChildren(...columns.map((column) => this.title(column, sort)));
+    this.head.replaceChildren(...columns.map((column, index) => this.title(column, index, sort)));
+    if (focused !== undefined) this.head.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"] button`)?.focus();
+  }
+  private painted = "";
+
+  /** How wide the columns are, and from where on pinned ones stay. */
+  private fit(columns: Column[]): void {
+    const style = this.element.style;
+    let least = 0, left = 0;
+    const widths = columns.map(({ key, least: own, grow }, index) => {
+      const pinned = this.columns.isPinned(key), fixed = this.columns.width(key) ?? (grow && !pinned ? 0 : own);
+      least += fixed || own;
+      if (pinned) { style.setProperty(`--bh-left-${index}`, `${left}px`); left += fixed; }
+      return fixed ? `${fixed}px` : `minmax(${own}px, ${grow}fr)`;
+    });
+    style.setProperty("--bh-least", `${least}px`);
+    style.setProperty("--bh-columns", widths.join(" "));
   }
 
-  private title(column: Column, sort: string): HTMLElement {
+  private title(column: Column, index: number, sort: string): HTMLElement {
     const by = sort.replace(/^-/, ""), falling = sort.startsWith("-");
     const mine = column.sort !== "" && by === column.sort;
     const direction = mine ? (falling ? "descending" : "ascending") : column.sort ? "none" : undefined;
     const click = () => this.onSort(mine && falling ? column.sort : `-${column.sort}`);
     const label = column.sort
       ? h("button", { type: "button", class: "bh-sort", title: `sort by ${column.title}`, onclick: click }, column.title, mine && h("span", { "aria-hidden": "true" }, falling ? " ▾" : " ▴"))
-      : column.title;
-    return h("div", { role: "columnheader", class: column.numeric ? "bh-number" : "", "aria-sort": direction }, label);
+      : h("span", { class: "bh-title", title: column.title }, column.title);
+    return h("div", {
+      ...this.place(column, index), role: "columnheader", "aria-sort": direction, "data-key": column.key, "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight",
+      tabindex: column.sort ? undefined : "0",
+    }, label, edge((pixels) => this.columns.resize(column.key, pixels)));
+  }
+
+  /** What the cells of a column have in common. */
+  private place(column: Column, index: number): Record<string, unknown> {
+    const pinned = this.columns.isPinned(column.key), names = [column.numeric && "bh-number", pinned && "bh-pinned"];
+    return { "data-column": column.key, class: names.filter(Boolean).join(" "), "aria-colindex": String(index + 1), style: pinned ? `left: var(--bh-left-${index})` : undefined };
   }
 
   private line(index: number, run: Run | undefined): HTMLElement {
     const selected = run !== undefined && this.selection.ids.includes(run.id);
     const row = h("div", {
-      class: "bh-row", role: "row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
+      class: this.begins(index, run) ? "bh-row bh-begins" : "bh-row", role: "row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
       tabindex: run && run.id === this.selection.focus ? "0" : "-1", "data-id": run ? String(run.id) : undefined, "data-state": run?.state,
     });
-    for (const column of this.columns) {
-      row.append(h("div", { role: "gridcell", class: column.numeric ? "bh-number" : "" }, run ? column.cell(run) : ""));
-    }
+    row.append(...this.columns.shown.map((column, at) => h("div", { ...this.place(column, at), role: "gridcell" }, run ? column.cell(run) : "")));
     return row;
   }
 
+  /** Whether a row is the first of its scan, where scans are shown. */
+  private begins(index: number, run: Run | undefined): boolean {
+    if (!run || !this.scans) return false;
+    const above = index ? this.rows.loadedRow(index - 1) : undefined;
+    return scanOf(run) !== "" && (index === 0 || (above !== undefined && scanOf(above) !== scanOf(run)));
+  }
+  private scans = false;
+
   private idAt(event: Event): number {
-    return Number((event.target as Element).closest<HTMLElement>(".bh-row")?.dataset.id ?? 0);
+    return this.idOf(event.target as Element);
+  }
+
+  private idOf(element: Element): number {
+    return Number(element.closest<HTMLElement>(".bh-row")?.dataset.id ?? 0);
   }
 
   private pick(id: number, event: MouseEvent): void {
@@ -135,6 +188,7 @@ export class Table {
 
   private key(event: KeyboardEvent): void {
     keep(event);
+    if (this.resize(event)) return;
     if (!this.body.contains(event.target as Node)) return;
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
     const step = steps[event.key];
@@ -144,17 +198,34 @@ export class Table {
       const run = this.rows.row(to);
       this.show(to);
       if (run) this.choose(run.id, to, event);
-    } else if (event.key === " " || event.key === "Enter") {
+    } else if (event.key === "/") this.onTerm("");
+    else if (event.key === " " || event.key === "Enter") {
       const run = this.rows.row(at);
       if (run) this.choose(run.id, at, event);
     } else return;
     event.preventDefault();
   }
 
+  private resize(event: KeyboardEvent): boolean {
+    const header = (event.target as Element).closest<HTMLElement>("[role=columnheader]"), pixels = header && widthBy(event, header);
+    if (!header || pixels === null) return false;
+    this.columns.resize(header.dataset.key!, pixels);
+    event.preventDefault(); // the browser would leave the page
+    event.stopPropagation();
+    return true;
+  }
+
   private show(index: number): void {
     const top = index * ROW, view = this.scroll;
     if (top < view.scrollTop) view.scrollTop = top;
     else if (top + 2 * ROW > view.scrollTop + view.clientHeight) view.scrollTop = top + 2 * ROW - view.clientHeight;
+  }
+
+  /** Scrolls to a row that is loaded. */
+  reveal(id: number): void {
+    const index = this.rows.indexOf(id);
+    if (index >= 0) this.show(index);
+    this.paint();
   }
 
   private focusRow(): void {

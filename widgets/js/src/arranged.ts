@@ -1,0 +1,83 @@
+// The columns of one table: those that there are, as somebody arranged them, kept in this browser.
+import { Seen, type Column } from "./columns.js";
+import { apiAddress } from "./direct.js";
+import { NARROWEST, WIDEST, arrange, moved, parse, type Layout } from "./layout.js";
+import type { Run } from "./records.js";
+
+export class Arranged {
+  all: Column[] = [];
+  shown: Column[] = [];
+  layout: Layout = parse(null);
+  private proposal: string | null = null;
+  private seen = new Seen();
+  private usual = new Set<string>();
+
+  /** `changed` is called after somebody changed something. */
+  constructor(private readonly changed: () => void, private readonly picture: (run: Run) => Node | string) {}
+
+  /** Takes in the rows that are loaded. */
+  look(proposal: string, runs: Iterable<Run>): void {
+    if (proposal !== this.proposal) {
+      this.proposal = proposal;
+      this.seen = new Seen();
+      this.layout = parse(stored(this.place));
+      for (const [key, shown] of Object.entries(this.layout.shown)) if (shown) this.seen.expect(key);
+    }
+    const before = this.all.length;
+    this.usual = this.seen.look(runs);
+    this.arrange();
+    if (this.all.length !== before) this.grown?.();
+  }
+  /** Called when other columns are known than before. */
+  grown: (() => void) | null = null;
+
+  /** Pixels; nothing where nobody chose a width. */
+  width(key: string): number | undefined { return this.layout.widths[key]; }
+  isShown(key: string): boolean { return this.layout.shown[key] ?? this.usual.has(key); }
+  isPinned(key: string): boolean { return this.layout.pinned.includes(key); }
+
+  show(key: string, shown: boolean): void {
+    this.layout.shown[key] = shown;
+    this.keep();
+  }
+
+  pin(key: string, pinned: boolean): void {
+    this.layout.pinned = [...this.layout.pinned.filter((each) => each !== key), ...(pinned ? [key] : [])];
+    this.keep();
+  }
+
+  move(key: string, step: 1 | -1): void {
+    this.layout.order = moved(this.all.map((column) => column.key), key, step, (each) => this.isShown(each), this.layout.pinned);
+    this.keep();
+  }
+
+  /** As wide as that many pixels; as usual again with 0. */
+  resize(key: string, pixels: number): void {
+    if (pixels) this.layout.widths[key] = Math.round(Math.min(WIDEST, Math.max(NARROWEST, pixels)));
+    else delete this.layout.widths[key];
+    this.keep();
+  }
+
+  reset(): void {
+    this.layout = parse(null);
+    this.keep();
+  }
+
+  private arrange(): void {
+    this.all = arrange(this.seen.columns(this.picture), this.layout);
+    this.shown = this.all.filter((column) => this.isShown(column.key));
+    if (!this.shown.length) this.shown = this.all.slice(0, 1);
+  }
+
+  private keep(): void {
+    this.arrange();
+    try { localStorage.setItem(this.place, JSON.stringify(this.layout)); } catch { /* this browser keeps nothing */ }
+    this.changed();
+  }
+
+  private get place(): string { return `beamhub.columns ${apiAddress() ?? location.origin} ${this.proposal}`; }
+}
+
+function stored(place: string): string | null {
+  try { return localStorage.getItem(place); } catch { return null; }
+}
