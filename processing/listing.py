@@ -8,6 +8,7 @@ from pydantic_core import to_json
 
 from beamhub.processing.clock import from_micros
 
+EMPTY = {"mistake": "", "output": "", "log_tail": "", "provenance": {}, "explanation": []}  # of a run in a listing
 HAS = ("output", "preview", "plot")
 
 
@@ -48,6 +49,7 @@ def as_json(row: Any, more: Mapping[str, str] | None = None) -> str:
         "requested_by": row.requested_by,
         "error": _error(row),
         "has": ["file" if name == "output" else name for name in HAS if getattr(row, name)],
+        **EMPTY,
         **(more or {}),
     }
     return (

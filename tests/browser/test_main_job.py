@@ -571,6 +571,7 @@ def test_a_computing_kernel_stops_neither_table_nor_plot(page, demo):
     page.get_by_role("tab", name="Curve").click()
     run_cell(page, 2, "import time; time.sleep(120)")
     page.wait_for_selector("text=/ipykernel\\) \\| Busy/")
+    search(page, "while-busy")
     name = write_file(demo, "while-busy")
     expect(row(page, name)).to_have_attribute("data-state", "done")
     row(page, name).click()
@@ -587,6 +588,7 @@ def test_after_a_restart_of_the_service_no_row_is_missing_and_none_is_there_twic
     child = [
         n for n in demo.processes() if b"beamhub.config.command\0processing" in Path(f"/proc/{n}/cmdline").read_bytes()
     ]
+    search(page, "after-the-kill")
     os.kill(child[0], 9)
     name = write_file(demo, "after-the-kill")
     expect(widget(page).locator(".bh-live")).to_contain_text("● live")

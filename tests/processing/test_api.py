@@ -5,6 +5,7 @@ import pytest
 from services.api import Bench, serving
 from sqlalchemy.exc import OperationalError
 
+from beamhub.catalog.records import Run
 from beamhub.processing.query import RunQuery
 
 
@@ -106,6 +107,7 @@ def test_a_page_of_runs_has_rows_cursors_and_the_position_of_the_feed(bench):
     rest = told(bench.ask("alice", "GET", "runs", params={"limit": 2, "after": page["after"]}))
     assert [run["id"] for run in rest["items"]] == [bench.done]
     assert rest["items"][0]["title"] == "Sum"
+    assert set(rest["items"][0]) == set(Run.model_fields)
 
 
 def test_runs_are_filtered_and_sorted(bench):

@@ -120,7 +120,7 @@ def test_a_function_is_found_by_its_title_too():
     [
         (
             "smaple:LaB6",
-            "nothing here is called 'smaple'; did you mean sample? To look for quotes: \"smaple:LaB6\"",
+            "nothing here is called 'smaple'; did you mean sample? To look for the text itself, put it in quotes: ",
         ),
         ("zzz<1", "nothing here is called 'zzz'; possible: state, function, rule, after, before, "),
         ("state:fail", "there is no state 'fail'; possible: queued, waiting, running, done, failed, cancelled"),

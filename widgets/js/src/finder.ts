@@ -16,7 +16,9 @@ function quoted(text: string): string {
   return /[\s:<>=]/.test(plain) && !/^\d{4}-\d{2}-\d{2}T/.test(plain) ? `"${plain}"` : plain;
 }
 
-/** Puts the sign into the cell under the pointer; the keyboard has the search field, which / leads to. */
+const REST_MS = 400; // that the pointer rests in a cell; who only clicks a row does not meet the sign
+
+/** Puts the sign into the cell that the pointer rests in; the keyboard has the search field, which / leads to. */
 export function finder(element: HTMLElement, termAt: (cell: HTMLElement) => string, search: (term: string) => void): void {
   const sign = h("button", { type: "button", class: "bh-find", tabindex: "-1", "aria-hidden": "true" }, "⌕");
   sign.addEventListener("pointerdown", (event) => {
@@ -24,14 +26,21 @@ export function finder(element: HTMLElement, termAt: (cell: HTMLElement) => stri
     event.preventDefault();
     search(sign.dataset.term!);
   });
+  let resting = 0, inside: Element | null = null;
+  const leave = () => { clearTimeout(resting); inside = null; sign.remove(); };
   element.addEventListener("pointerover", (event) => {
     const cell = (event.target as Element).closest<HTMLElement>("[data-column]");
-    if (cell?.contains(sign)) return;
-    const term = cell ? termAt(cell) : "";
-    if (!cell || !term) { sign.remove(); return; }
-    sign.dataset.term = term;
-    sign.title = `search for ${term}`;
-    cell.append(sign);
+    if (cell && cell === inside) return;
+    leave();
+    inside = cell;
+    if (cell) resting = window.setTimeout(() => {
+      const term = termAt(cell);
+      if (!term) return;
+      sign.dataset.term = term;
+      sign.title = `search for ${term}`;
+      cell.append(sign);
+    }, REST_MS);
   });
-  element.addEventListener("pointerleave", () => sign.remove());
+  element.addEventListener("pointerleave", leave);
+  element.addEventListener("pointerdown", leave);
 }
