@@ -265,9 +265,8 @@ class View {
   private refreshPanel(): void {
     const now = this.state.selection.ids.map((id) => `${id}:${this.rows.byId(id)?.state ?? ""}`).join();
     if (now === this.shown) return;
-    const known = this.shown !== "";
     this.shown = now;
-    if (known && this.panel) void this.panel.then((panel) => panel.refresh()).catch(() => undefined);
+    void this.panel?.then((panel) => panel.refresh()).catch(() => undefined);
   }
   private shown = "";
 
