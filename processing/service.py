@@ -59,6 +59,7 @@ class Running:
         self.text = text
         self.sources = RunningSources(service.take)
         self.storages: dict[str, Storage] = storages_of(service.settings)
+        self._looking = asyncio.Lock()
 
     async def follow(self) -> None:
         """Take each right change of processing.yaml; a wrong one leaves the last good one in force."""
@@ -76,6 +77,7 @@ class Running:
         new, old = document.value, self.service.settings
         if changed := [name for name in FIXED if getattr(new, name) != getattr(old, name)]:
             log.warning("%s changed in %s: restart the service for that", ", ".join(changed), document.path)
+        await self.look()  # a rule may name a function that was written a moment before it
         settings = new.model_copy(update={name: getattr(old, name) for name in FIXED})
         self.service.settings = self.service.intake.settings = settings
         self.storages.update(found := storages_of(settings))
@@ -108,15 +110,20 @@ class Running:
         return rule.executor if rule and rule.executor in settings.executors else next(iter(settings.executors))
 
     async def refresh(self) -> None:
-        """Look at the functions; the first look takes seconds, and what needs it waits for it."""
-        library = self.service.library
+        """Look at the functions again and again; the first look takes seconds, and what needs it waits for it."""
         while True:
+            await self.look()
+            self.service.intake.ready.set()
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Take the functions that were written or changed."""
+        library = self.service.library
+        async with self._looking:
             if await asyncio.to_thread(library.refresh):
                 log.info("functions in force: %s", ", ".join(f.name for f in library.functions()) or "none")
                 for where, mistake in library.mistakes.items():
                     log.error("%s is not in force: %s", where, mistake)
-            self.service.intake.ready.set()
-            await asyncio.sleep(LOOK_S)
 
 
 async def serve(config: Path, url: str, prefix: str, hub: Hub) -> None:

@@ -150,8 +150,8 @@ def test_a_row_is_chosen_although_the_table_is_painted_anew_between_press_and_re
 
 
 def test_several_rows_are_laid_over_each_other_and_loaded_as_one_dataset(page):
-    search(page, "state:done sans2d_33837_0")
-    rows = widget(page).locator(".bh-row[data-state='done']", has_text="sans2d_33837_0")
+    search(page, "state:done sans2d_33837_0000")
+    rows = widget(page).locator(".bh-row[data-state='done']", has_text="sans2d_33837_0000")
     rows.nth(0).click()
     rows.nth(1).click(modifiers=["Control"])
     expect(page.locator(".bh-plot[data-curves='3']")).to_be_visible()
@@ -165,8 +165,8 @@ def test_several_rows_are_laid_over_each_other_and_loaded_as_one_dataset(page):
 @pytest.mark.parametrize("rows", [1, 2])
 def test_the_line_that_is_copied_loads_what_is_selected_in_a_cell_where_nothing_is_named(page, rows):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    search(page, "state:done sans2d_33837_0")
-    found = widget(page).locator(".bh-row[data-state='done']", has_text="sans2d_33837_0")
+    search(page, "state:done sans2d_33837_0000")
+    found = widget(page).locator(".bh-row[data-state='done']", has_text="sans2d_33837_0000")
     found.nth(0).click()
     if rows == 2:
         found.nth(1).click(modifiers=["Control"])
