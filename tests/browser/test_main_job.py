@@ -151,9 +151,8 @@ def test_a_row_is_chosen_although_the_table_is_painted_anew_between_press_and_re
 
 def test_several_rows_are_laid_over_each_other_and_loaded_as_one_dataset(page):
     search(page, "state:done sans2d_33837_0000")
-    rows = widget(page).locator(".bh-row[data-state='done']", has_text="sans2d_33837_0000")
-    rows.nth(0).click()
-    rows.nth(1).click(modifiers=["Control"])
+    row(page, "_00002").click()  # by name: others arrive above them
+    row(page, "_00001").click(modifiers=["Control"])
     expect(page.locator(".bh-plot[data-curves='3']")).to_be_visible()
     run_cell(page, 1)
     output = page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-OutputArea-output")
@@ -166,10 +165,9 @@ def test_several_rows_are_laid_over_each_other_and_loaded_as_one_dataset(page):
 def test_the_line_that_is_copied_loads_what_is_selected_in_a_cell_where_nothing_is_named(page, rows):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     search(page, "state:done sans2d_33837_0000")
-    found = widget(page).locator(".bh-row[data-state='done']", has_text="sans2d_33837_0000")
-    found.nth(0).click()
+    row(page, "_00002").click()
     if rows == 2:
-        found.nth(1).click(modifiers=["Control"])
+        row(page, "_00001").click(modifiers=["Control"])
     page.get_by_role("button", name="copy code").click()
     expect(page.get_by_role("button", name="copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")

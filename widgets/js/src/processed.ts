@@ -294,7 +294,7 @@ class View {
         void this.transport.send("PUT", `selection/${this.model.get("view_id")}`, undefined, { proposal: this.state.filter.proposal, ids }).catch(() => undefined);
       } else { this.model.set("selected_ids", ids); this.model.save_changes(); }
     }
-    if (!ids.length) return;
+    if (!ids.length) { this.below.replaceChildren(); return; }
     if (!this.below.childElementCount) this.below.append(h("div", { class: "bh-empty" }, this.transport.name === "comm" ? "shown when the kernel is free" : "loading …"));
     const loading = this.panel ??= this.loadPanel();
     try {
