@@ -93,7 +93,7 @@ OPEN = {"/health", "/openapi.json"}
 
 @pytest.mark.parametrize("path", sorted(READS - OPEN))
 def test_an_expired_token_opens_nothing_of_the_api_and_is_told_to_restart_the_server(here, expired, path):
-    answer = here.ask("expired", path[1:].format(id=1))
+    answer = here.ask("expired", path[1:].format(id=1, name="key"))
     assert (answer.status_code, answer.json()["reason"]) == (401, "token")
     assert RESTART in answer.json()["message"]
 
