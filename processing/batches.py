@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from beamhub.catalog.records import Batch, Run
 from beamhub.processing import queries
+from beamhub.processing.parts import parts
 from beamhub.processing.query import RunQuery
 from beamhub.processing.schema import request, run
 
@@ -21,7 +22,7 @@ def batch(connection: Connection, key: str, proposals: Collection[str]) -> Batch
     if numbers is None:
         return None
     states: Counter[str] = Counter()
-    for part in _parts(numbers):
+    for part in parts(numbers, PART):
         asked = select(run.c.state).where(run.c.id.in_(part), run.c.proposal.in_(proposals))
         states.update(connection.execute(asked).scalars())
     return Batch(count=states.total(), states=dict(states))
@@ -29,7 +30,7 @@ def batch(connection: Connection, key: str, proposals: Collection[str]) -> Batch
 
 def waiting(connection: Connection, key: str, proposals: Collection[str]) -> Iterator[Any]:
     """The rows of what still waits of a request, locked."""
-    for part in _parts(_numbers(connection, key) or []):
+    for part in parts(_numbers(connection, key) or [], PART):
         queued = select(run).where(run.c.id.in_(part), run.c.proposal.in_(proposals), run.c.state == "queued")
         yield from connection.execute(queued.with_for_update()).all()
 
@@ -39,7 +40,7 @@ def before(connection: Connection, numbers: Sequence[int]) -> Iterator[tuple[Run
 
     Those that there are not are left out.
     """
-    for part in _parts(numbers):
+    for part in parts(numbers, PART):
         asked = select(run.c.id, run.c.proposal, run.c.words).where(run.c.id.in_(part))
         words = {row.id: row for row in connection.execute(asked)}
         query = RunQuery(tuple({row.proposal for row in words.values()}), ids=tuple(part), limit=PART)
@@ -50,8 +51,3 @@ def before(connection: Connection, numbers: Sequence[int]) -> Iterator[tuple[Run
 def _numbers(connection: Connection, key: str) -> list[int] | None:
     found = connection.execute(select(request.c.runs).where(request.c.id == key)).scalar_one_or_none()
     return None if found is None else list(json.loads(found))
-
-
-def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    for begin in range(0, len(numbers), PART):
-        yield numbers[begin : begin + PART]

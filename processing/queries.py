@@ -17,6 +17,7 @@ from beamhub.processing.schema import counter, file, heading, proposal, rule_sta
 
 COUNTED_TO = 10_000
 GATHERED = 20_000  # runs that fulfil a condition are gathered where there are so few, and else each run is looked at
+MOST_HEADINGS = 1000  # a function may name its numbers anew in each run
 NEWEST = 50  # runs that a mean duration is taken over,
 RECENT = 20_000  # of so many of all functions
 SHOWN = select(
@@ -233,7 +234,7 @@ def headings(connection: Connection, proposals: Sequence[str]) -> list[Heading]:
     """What the runs of some proposals have, each once."""
     columns = (heading.c.kind, heading.c.name, func.max(heading.c.unit).label("unit"))
     query = select(*columns).where(heading.c.proposal.in_(proposals)).group_by(heading.c.kind, heading.c.name)
-    rows = connection.execute(query.order_by(heading.c.kind, heading.c.name))
+    rows = connection.execute(query.order_by(heading.c.kind, heading.c.name).limit(MOST_HEADINGS))
     return [Heading(name=row.name, kind=row.kind, unit=row.unit) for row in rows]
 
 

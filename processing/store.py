@@ -26,6 +26,7 @@ from beamhub.processing import batches, lifecycle, queries, waits
 from beamhub.processing.clock import SetBack
 from beamhub.processing.event import Position
 from beamhub.processing.explanation import Standing
+from beamhub.processing.parts import parts
 from beamhub.processing.query import Kind, RunQuery
 from beamhub.processing.schema import counter, file, heading, identity, proposal, run, sequence
 from beamhub.processing.standing import named, standing
@@ -34,6 +35,7 @@ from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 READERS = 4
+TOUCHED = 5000  # rows that one statement numbers
 BUSY_S = 30  # how long SQLite waits for another process's lock
 WRITES = {
     "intake", "claim", "publish", "fail", "lost", "recover", "request", "cancel", "cancel_batch", "release", "pause",
@@ -114,7 +116,7 @@ class Transaction:
             update(sequence).values(value=sequence.c.value + 1).returning(sequence.c.value)
         ).scalar_one()
         for table, ids in ((run, self._changed["run"]), (file, self._changed["file"])):
-            for part in _parts(sorted(ids)):
+            for part in parts(sorted(ids), TOUCHED):
                 self.execute(update(table).where(table.c.id.in_(part)).values(seq=number))
         return int(number)
 
@@ -282,8 +284,8 @@ class Store:
         """How many attempts of each run were handed out; runs that there are not are left out."""
         asked = sorted(runs)
         with self.reading() as connection:
-            parts = [queries.attempts(connection, asked[at : at + 500]) for at in range(0, len(asked), 500)]
-        return {run: number for part in parts for run, number in part.items()}
+            found = [queries.attempts(connection, part) for part in parts(asked, batches.PART)]
+        return {run: number for part in found for run, number in part.items()}
 
     # What people ask for
 
@@ -479,8 +481,3 @@ def _migrate(connection: Connection) -> None:
         connection.execute(insert(sequence).values(id=1, value=0))
     if connection.execute(select(identity.c.name)).scalar_one_or_none() is None:
         connection.execute(insert(identity).values(id=1, name=uuid.uuid4().hex))
-
-
-def _parts(ids: list[int], size: int = 5000) -> Iterator[list[int]]:
-    for begin in range(0, len(ids), size):
-        yield ids[begin : begin + size]

@@ -1,5 +1,6 @@
 """``session``: what this server was started as, how long it stays, and what it uses."""
 
+import asyncio
 import os
 import platform
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ class SessionHandler(Handler):
     @authorized("read", resource=RESOURCE)
     async def get(self) -> None:
         """Site, profile, node, cores, memory in bytes (its limit is null where there is none), and the end."""
-        self.answer(session(os.environ))
+        self.answer(await asyncio.to_thread(session, os.environ))  # which looks at all processes of the node
 
 
 def session(environment: Any) -> dict[str, Any]:

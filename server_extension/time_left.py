@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 WARNINGS = (30, 10, 5)  # minutes before the end
-LOOK_S = 20.0  # between two looks at the clock, which may be set meanwhile
+LOOK_S = 20.0  # between two looks at the clock at most, which may be set meanwhile
 SCHEMA_ID = "urn:beamhub:time-left:1"
 SCHEMA = {
     "$id": SCHEMA_ID,
@@ -36,4 +36,14 @@ async def warn(
         if smallest is not None and (rank := len(WARNINGS) - WARNINGS.index(smallest)) < told:
             told = rank
             tell({"minutes": smallest, "ends_at": ends_at.isoformat().replace("+00:00", "Z")})
-        await asyncio.sleep(look_s)
+        await asyncio.sleep(min(look_s, _until_next(left)))
+
+
+def _until_next(left: timedelta) -> float:
+    """Seconds until the next of the warnings is due; 0 where all are over.
+
+    >>> _until_next(timedelta(minutes=10, seconds=3))
+    3.0
+    """
+    ahead = (left.total_seconds() - 60 * minutes for minutes in WARNINGS)
+    return min((seconds for seconds in ahead if seconds > 0), default=0.0)

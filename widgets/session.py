@@ -37,6 +37,12 @@ class Session(Widget):
         told = self._extension.session() if self._extension else {}
         return {name: told[name] for name in ("cores", "memory", "used") if name in told}
 
+    def close(self) -> None:
+        """End the widget and its connection."""
+        if self._extension is not None:
+            self._extension.close()
+        super().close()
+
     @property
     def left(self) -> timedelta | None:
         """Time until this server ends, never less than nothing; None where it has no limit."""

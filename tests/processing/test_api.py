@@ -286,6 +286,21 @@ def test_a_path_is_explained(bench, path, says):
     assert answer["rules"][0]["rule"] == "sum"
 
 
+@pytest.mark.promise("access")
+def test_nothing_is_told_of_a_file_of_another_proposal_by_a_way_through_ones_own(bench):
+    raw = bench.settings.storages["beamline"].root
+    (raw / "red").mkdir(exist_ok=True)
+    (raw / "blue").mkdir(exist_ok=True)
+    (raw / "blue/there.nxs").touch()
+
+    def explained(path):
+        answer = told(bench.ask("alice", "GET", "files/explain", params={"path": path}))
+        return [sentence.replace(path, "PATH") for sentence in answer["explanation"]]
+
+    assert explained("red/../blue/there.nxs") == explained("red/../blue/none.nxs")
+    assert explained("red/there.nxs") != explained("red/../blue/there.nxs")
+
+
 def test_a_run_says_in_sentences_why_it_is_in_its_state_and_its_path_and_name_say_the_same(bench):
     sentences = told(bench.ask("alice", "GET", f"runs/{bench.failed}"))["explanation"]
     assert sentences[0] == "The rule sum took the file: the path matches */*/*.nxs."

@@ -10,7 +10,7 @@ import { Newest } from "./newest.js";
 import { offerWhy } from "./offer.js";
 import { Pictures } from "./pictures.js";
 import type { Proposal, Run } from "./records.js";
-import { whyNothing } from "./reason.js";
+import { terms, whyNothing } from "./reason.js";
 import { Rows, type Filter, type Queue } from "./rows.js";
 import { Table, type Selection } from "./table.js";
 import { json, text, type Transport } from "./transport.js";
@@ -220,7 +220,7 @@ class View {
   /** Search for a term besides; one that only begins is to be gone on with. */
   private seek(term: string): void {
     const now = this.search.value.trim();
-    if (term && !now.split(/\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/).includes(term)) this.search.value = now ? `${now} ${term}` : term;
+    if (term && !terms(now).includes(term)) this.search.value = now ? `${now} ${term}` : term;
     if (!term || term.endsWith(":")) this.search.focus();
     else this.change({ search: this.search.value });
   }

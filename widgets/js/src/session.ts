@@ -2,7 +2,7 @@
 import type { Model } from "./comm.js";
 import { direct } from "./direct.js";
 import { clock, h } from "./dom.js";
-import { json } from "./transport.js";
+import { json, type Transport } from "./transport.js";
 
 interface Usage { cores?: number; memory?: number | null; used?: number }
 
@@ -26,8 +26,9 @@ export function session(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
   show((usage ?? {}) as Usage);
   // asked when somebody looks, and not by the clock: a page that asks keeps an idle server alive
+  let reached: Transport | null = null;
   const look = async () => {
-    const transport = document.hidden ? null : await direct(server);
+    const transport = document.hidden ? null : (reached ??= await direct(server));
     if (transport && !signal.aborted) await json<Usage>(transport, "GET", "session").then(show, () => undefined);
   };
   addEventListener("focus", () => void look(), { signal });
