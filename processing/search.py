@@ -145,7 +145,7 @@ def _condition(name: str, operator: str, value: str, names: Names) -> Condition:
         kinds = [kind for kind, known in names.headings.items() if name in known]
     if not kinds:
         possible = _possible(name, [*FIELDS, *sorted(_every(names))])
-        literal = f'To look for the text itself, put it in quotes: "{name}{operator}{value}"'
+        literal = f'To look for the text itself, put it in quotes: "{name}{operator}{value}".'
         raise BadQuery(f"nothing here is called {name!r}; {possible} {literal}")
     number = NUMBER.fullmatch(value)
     if operator not in ":=" and "parameter" in kinds:
