@@ -207,6 +207,5 @@ def test_after_the_server_was_killed_nothing_of_it_stays_and_the_page_goes_on_wh
     start(tab)
     names.append(write_file(demo, f"{len(killed)}-starting"))
     expect(live).to_have_text("● live")
-    tab.close()
     names.append(write_file(demo, f"{len(killed)}-after"))
     shows_now(page, names)
