@@ -7,9 +7,12 @@ SELECT
   '{"sample":"' || SAMPLE || '","temperature":' || CAST(TEMPERATURE AS TEXT) || '}', '{}'
 FROM s;
 
+INSERT INTO parameter_set (proposal, digest, parameters)
+SELECT DISTINCT proposal, 'abcd', '{"bins":200,"unit":"q_nm^-1"}' FROM file;
+
 INSERT INTO run (
   id, seq, proposal, state, cause, file, file_name, rule, automatic_rule, function, version, digest, parameters,
-  attempts, transient_failures, data_failures, resource_failures, losses, quarantined, cancelling,
+  parameter_set, attempts, transient_failures, data_failures, resource_failures, losses, quarantined, cancelling,
   queued, started, finished, due, executor, "where", requested_by, error_kind, error_type, error_message,
   scalars, sparkline, folder, output, preview, plot, words
 )
@@ -17,7 +20,7 @@ NUMBERS
 SELECT
   i, i, PROPOSAL, state, 'automatic', i, NAME, 'rule' || CAST(i % 3 AS TEXT), 'rule' || CAST(i % 3 AS TEXT),
   FUNCTION, '1', '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef', '{"bins":200,"unit":"q_nm^-1"}',
-  1, 0, 0, 0, 0, 1 = 0, 1 = 0,
+  (SELECT id FROM parameter_set WHERE parameter_set.proposal = PROPOSAL), 1, 0, 0, 0, 0, 1 = 0, 1 = 0,
   TIME,
   CASE WHEN state <> 'queued' THEN TIME + 50000 END,
   CASE WHEN state NOT IN ('queued', 'running') THEN TIME + 50000 + i * 7919 % 300000 END,
@@ -51,8 +54,8 @@ INSERT INTO heading (proposal, kind, name, unit) SELECT DISTINCT proposal, 'scal
 
 INSERT INTO heading (proposal, kind, name, unit) SELECT DISTINCT proposal, 'column', name, '' FROM cell;
 
-INSERT INTO counter (proposal, function, state, n)
-SELECT proposal, function, state, count(*) FROM run GROUP BY proposal, function, state;
+INSERT INTO counter (proposal, function, rule, state, n)
+SELECT proposal, function, rule, state, count(*) FROM run GROUP BY proposal, function, rule, state;
 
 INSERT INTO proposal (name, files, last, served) SELECT proposal, count(*), max(arrived), 0 FROM file GROUP BY proposal;
 

@@ -8,27 +8,30 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_
 
 from beamhub.processing.cells import LAST, NUMBER, beginning, number_key
 from beamhub.processing.query import Condition, Range
-from beamhub.processing.schema import cell, run, scalar
+from beamhub.processing.schema import cell, parameter_set, run, scalar
 
 SIDES = {"scalar": scalar, "column": cell}
 
 
-def holds(condition: Condition) -> ColumnElement[bool]:
-    """Whether a run fulfils a condition; looked up for each run."""
+def holds(condition: Condition, proposals: tuple[str, ...]) -> ColumnElement[bool]:
+    """Whether a run of some proposals fulfils a condition; looked up for each run."""
     parts: list[ColumnElement[bool]] = []
     for kind in condition.kinds & SIDES.keys():
         side = SIDES[kind].alias()  # the same may be sorted by
         here = and_(side.c.run == run.c.id, side.c.name == condition.name, _fits(kind, side.c.value, condition))
         parts.append(select(side.c.run).where(here).exists())
     if "parameter" in condition.kinds:
-        parts.append(_parameter(condition))
+        parts.append(run.c.parameter_set.in_(_sets(condition, proposals)))
     return or_(*parts)
 
 
 def gathered(condition: Condition, proposals: Any) -> Select[Any]:
     """The ids of the runs that fulfil a condition, found by the condition's own index."""
-    parts = []
-    for kind in sorted(condition.kinds):
+    parts: list[Select[Any]] = []
+    if "parameter" in condition.kinds:
+        its = run.c.parameter_set.in_(_sets(condition, proposals))
+        parts.append(select(run.c.id.label("run")).where(_of(run.c.proposal, proposals), its))
+    for kind in sorted(condition.kinds & SIDES.keys()):
         side = SIDES[kind]
         named = (_of(side.c.proposal, proposals), side.c.name == condition.name)
         parts.append(select(side.c.run).where(*named, _fits(kind, side.c.value, condition)))
@@ -36,14 +39,13 @@ def gathered(condition: Condition, proposals: Any) -> Select[Any]:
 
 
 def narrowest(connection: Connection, conditions: Sequence[Condition], proposals: Any, most: int) -> Condition | None:
-    """The condition that the fewest runs fulfil; None where each has more than ``most``, or no index."""
+    """The condition that the fewest runs fulfil; None where each has more than ``most``."""
     best, fewest = None, most + 1
     for condition in conditions:
-        if "parameter" not in condition.kinds:
-            some = gathered(condition, proposals).limit(fewest).subquery()
-            found = int(connection.execute(select(func.count()).select_from(some)).scalar_one())
-            if found < fewest:
-                best, fewest = condition, found
+        some = gathered(condition, proposals).limit(fewest).subquery()
+        found = int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+        if found < fewest:
+            best, fewest = condition, found
     return best
 
 
@@ -75,14 +77,15 @@ def _between(column: ColumnElement[Any], numbers: Range) -> ColumnElement[bool]:
     return and_(*parts)
 
 
-def _parameter(condition: Condition) -> ColumnElement[bool]:
-    """Parameters stand as JSON beside the run: what is looked for is their spelling in there."""
+def _sets(condition: Condition, proposals: Any) -> Select[Any]:
+    """The numbers of the parameters that fulfil a condition; they stand as JSON, and their spelling is looked for."""
     text = condition.text or ""
     spellings = {json.dumps(text, ensure_ascii=False)[:-1], *([text] if condition.numbers else [])}
     name = json.dumps(condition.name, ensure_ascii=False)
     tails = {False: ("",), True: (",", "}")}
-    return or_(*(
-        run.c.parameters.contains(f"{name}:{spelling}{tail}", autoescape=True)
+    spelled = (
+        parameter_set.c.parameters.contains(f"{name}:{spelling}{tail}", autoescape=True)
         for spelling in sorted(spellings)
         for tail in tails[spelling == text]
-    ))  # fmt: skip
+    )
+    return select(parameter_set.c.id).where(_of(parameter_set.c.proposal, proposals), or_(*spelled))

@@ -19,6 +19,7 @@ from beamhub.processing.retries import retry_after_loss, tried_alone
 from beamhub.processing.schema import (
     cell,
     file,
+    parameter_set,
     position,
     proposal,
     rule_state,
@@ -147,7 +148,7 @@ def _queue(
     words: str,
     **more: Any,
 ) -> int | None:
-    moment = now()
+    moment, parameters = now(), to_json(planned.parameters)
     values = {
         "seq": 0,
         "proposal": name_of_proposal,
@@ -159,7 +160,8 @@ def _queue(
         "function": planned.function,
         "version": planned.version,
         "digest": planned.digest,
-        "parameters": to_json(planned.parameters),
+        "parameters": parameters,
+        "parameter_set": _parameter_set(transaction, name_of_proposal, parameters),
         "queued": moment,
         "due": moment,
         "words": words,
@@ -167,9 +169,20 @@ def _queue(
     number = transaction.insert_new(run, values)
     if number is not None:
         transaction.touch_run(number)
-        transaction.count(name_of_proposal, planned.function, "queued", 1)
+        transaction.count(name_of_proposal, planned.function, planned.rule, "queued", 1)
         transaction.head(name_of_proposal, "parameter", dict.fromkeys(planned.parameters, ""))
     return number
+
+
+def _parameter_set(transaction: "Transaction", of: str, parameters: str) -> int:
+    """The number that a proposal's runs with these parameters have."""
+    digest = hashlib.sha256(parameters.encode("utf-8", "replace")).hexdigest()
+    known = select(parameter_set.c.id).where(parameter_set.c.proposal == of, parameter_set.c.digest == digest)
+    number = transaction.execute(known).scalar_one_or_none()
+    if number is None:
+        values = {"proposal": of, "digest": digest, "parameters": parameters}
+        number = transaction.insert_new(parameter_set, values) or transaction.execute(known).scalar_one()
+    return int(number)
 
 
 def claim(transaction: "Transaction", limit: int) -> list[Claim]:
@@ -235,12 +248,14 @@ def publish(transaction: "Transaction", number: int, attempt: int, outcome: Outc
         error_kind=None, error_type=None, error_message=None,
     )  # fmt: skip
     transaction.execute(delete(scalar).where(scalar.c.run == number))
-    if scalars:
-        rows = [
-            {"run": number, "name": name, "proposal": row.proposal, "value": value.value}
-            for name, value in scalars.items()
-        ]
+    rows = [
+        {"run": number, "name": name, "proposal": row.proposal, "value": value.value}
+        for name, value in scalars.items()
+        if value.value is not None
+    ]
+    if rows:
         transaction.execute(insert(scalar), rows)
+    if scalars:
         transaction.head(row.proposal, "scalar", {name: value.unit for name, value in scalars.items()})
     _detail(transaction, number, "[]", outcome.log_tail)
     return True
@@ -391,8 +406,8 @@ def _move(transaction: "Transaction", row: Any, state: str, **values: Any) -> bo
     moved = transaction.execute(update(run).where(still).values(state=state, **values)).rowcount == 1
     if moved:
         transaction.touch_run(row.id)
-        transaction.count(row.proposal, row.function, row.state, -1)
-        transaction.count(row.proposal, row.function, state, 1)
+        transaction.count(row.proposal, row.function, row.rule, row.state, -1)
+        transaction.count(row.proposal, row.function, row.rule, state, 1)
     return moved
 
 

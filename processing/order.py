@@ -21,6 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from beamhub.processing import counters
 from beamhub.processing.clock import to_micros
 from beamhub.processing.conditions import gathered, holds, narrowest
 from beamhub.processing.query import Condition, RunQuery
@@ -37,6 +38,7 @@ COLUMNS: dict[str, Any] = {
 }
 NULLABLE = ("started", "finished", "rule")
 FEWEST = 8  # keys that are read of a proposal at a time
+HAVE = {"scalar": ("done",), "finished": ("done", "failed", "cancelled")}  # runs of other states have none
 GROUPS = ("function", "state", "rule")  # a few different values: equal ones follow each other as they were queued
 Gather = str | Condition  # the column or condition by which rows are found before they are sorted; "": by the order
 
@@ -66,26 +68,28 @@ class Order:
         self._id: ColumnElement[int] = run.c.id if self._side is None else self._side.c.run
         nullable = self._side is not None or query.column in NULLABLE
         self._parts = [True, False][:: -1 if backward else 1] if nullable else [True]
-        if query.scalar and query.state not in (None, "done"):
-            self._parts = [False]  # only what is done has scalars
+        if query.state is not None and query.state not in HAVE.get(query.column.partition(":")[0], [query.state]):
+            self._parts = [False]
         few = query.ids is not None or query.file is not None  # then the proposals are no way to find them
         # the filter leaves one value only: a database would not see that the rest of the key can be searched for
         self._constant = query.column in GROUPS and getattr(query, query.column) is not None
         self._groups: Sequence[str | None] = [None] if few else query.proposals
+        self._span: tuple[str, str] | None = None
         self._made: dict[tuple[Key | None, bool, Gather], Select[Any]] = {}
 
     def keys(self, connection: Connection, cursor: tuple[Any, int] | None) -> list[Key]:
         """The keys beyond a cursor, one more than the page holds: found for each proposal, and merged."""
         wanted, proposals = self._query.limit + 1, self._groups
+        self._span = counters.span(connection, self._query)
         start = self._start(connection, *cursor) if cursor is not None else None
         chunk = wanted if len(proposals) < 2 else max(FEWEST, 4 * wanted // len(proposals))
         rare = self._rare(connection, chunk)
         each = [self._of_one(connection, name, start, chunk, rare.get(name, "")) for name in proposals]
         return list(islice(merge(*each, key=self._rank), wanted))
 
-    def keys_at(self, connection: Connection, skip: int) -> list[Key]:
-        """The keys from a row number on, one more than the page holds."""
-        wanted = self._query.limit + 1
+    def keys_at(self, connection: Connection, skip: int, wanted: int) -> list[Key]:
+        """So many keys, but for the first ``skip``."""
+        self._span = counters.span(connection, self._query)
         found: list[Key] = []
         rare = self._rare(connection, wanted)
         for valued in self._parts:
@@ -149,7 +153,7 @@ class Order:
         return found
 
     def _rare_groups(self, connection: Connection, chunk: int) -> dict[str | None, Gather]:
-        given = {name: value for name in ("state", "function") if (value := getattr(self._query, name)) is not None}
+        given = {name: value for name in counters.OF if (value := getattr(self._query, name)) is not None}
         if not given or self._query.column in ("queued", *given):
             return {}
         sums = [func.sum(case((counter.c[name] == value, counter.c.n), else_=0)) for name, value in given.items()]
@@ -177,8 +181,8 @@ class Order:
     def _key(self, valued: bool, gather: Gather) -> list[ColumnElement[Any]]:
         """What a part is ordered by."""
         value = _hidden(self._value) if gather else self._value
-        varies = valued and not self._constant
-        return [*([value] if varies else []), *self._ties(valued), self._id if valued else run.c.id]
+        varies, number = valued and not self._constant, self._id if valued else run.c.id
+        return [*([value] if varies else []), *self._ties(valued), _hidden(number) if gather else number]
 
     def _ties(self, valued: bool) -> list[ColumnElement[int]]:
         """What decides between equal values before the id does: what the indexes hold."""
@@ -212,22 +216,23 @@ class Order:
             named = (
                 self._of(run.c.proposal if gather else side.c.proposal, proposal, gather),
                 side.c.name == (self._query.scalar or self._query.of_file),
-                side.c.value.is_not(None),
             )
             return (query.join(run, run.c.id == side.c.run) if of_run else query).where(*named)
         value = _hidden(self._value) if gather else self._value
-        there = [value.is_not(None)] if len(self._parts) > 1 else []
+        there: list[ColumnElement[bool]] = [value.is_not(None)] if len(self._parts) > 1 else []
+        if self._span is not None:
+            there += [value >= self._span[0], value <= self._span[1]]
         return query.where(self._of(run.c.proposal, proposal, gather), *there)
 
     def _empty(self, proposal: Any, gather: Gather) -> Select[Any]:
         query, side = select(null().label("value"), self._tie(False), run.c.id.label("id")), self._side
         query = query.where(self._of(run.c.proposal, proposal, gather))
+        if self._parts == [False]:
+            return query
         if side is None:
             return query.where((_hidden(self._value) if gather else self._value).is_(None))
-        if self._query.scalar and self._query.state not in (None, "done"):
-            return query
         name = self._query.scalar or self._query.of_file
-        has = and_(side.c.run == run.c.id, side.c.name == name, side.c.value.is_not(None))
+        has = and_(side.c.run == run.c.id, side.c.name == name)
         return query.where(~select(side.c.run).where(has).exists())
 
     def _tie(self, valued: bool) -> ColumnElement[int]:
@@ -289,6 +294,6 @@ def matches(query: RunQuery, by: Gather = "") -> list[ColumnElement[bool]]:
         found.append(run.c.queued >= to_micros(query.since))
     if query.until is not None:
         found.append(run.c.queued < to_micros(query.until))
-    found += [holds(condition) for condition in query.conditions if condition is not by]
+    found += [holds(condition, query.proposals) for condition in query.conditions if condition is not by]
     found += [run.c.words.contains(word, autoescape=True) for word in query.words]
     return found

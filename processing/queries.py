@@ -2,20 +2,22 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, func, or_, select
 
 from beamhub.catalog.records import Change, CountByState, File, Heading, Page, Proposal, Run
-from beamhub.processing import outlook, schema
+from beamhub.processing import counters, outlook, schema
 from beamhub.processing.clock import from_micros, now
 from beamhub.processing.conditions import gathered, narrowest
 from beamhub.processing.listing import as_json
-from beamhub.processing.order import Order, matches
+from beamhub.processing.order import Key, Order, matches
 from beamhub.processing.query import RunQuery
 from beamhub.processing.schema import counter, file, heading, proposal, rule_state, run, run_detail, sequence
 
 COUNTED_TO = 10_000
+NAMED = 500  # runs that text finds are named one by one where there are so few
 GATHERED = 20_000  # runs that fulfil a condition are gathered where there are so few, and else each run is looked at
 MOST_HEADINGS = 1000  # a function may name its numbers anew in each run
 NEWEST = 50  # runs that a mean duration is taken over,
@@ -118,8 +120,8 @@ def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[
     backward = query.before is not None
     start = query.before if backward else query.after
     cursor = query.read_cursor(start) if start is not None else None
-    order = Order(query, backward)
-    keys = order.keys_at(connection, query.at) if query.at else order.keys(connection, cursor)
+    asked = _named_by_words(connection, query)
+    keys = _keys_at(connection, asked) if query.at else Order(asked, backward).keys(connection, cursor)
     more, keys = len(keys) > query.limit, keys[: query.limit]
     if backward:
         keys.reverse()
@@ -132,6 +134,36 @@ def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[
     return f'{{"items":[{",".join(items)}],{json.dumps(beside)[1:]}'
 
 
+def _named_by_words(connection: Connection, query: RunQuery) -> RunQuery:
+    """The same, with its runs named where text finds few: only the order by time has an index that holds the words."""
+    if not query.words or query.column == "queued" or query.ids is not None:
+        return query
+    found = run_ids(connection, query, NAMED + 1)
+    return replace(query, ids=tuple(found)) if len(found) <= NAMED else query
+
+
+def _keys_at(connection: Connection, query: RunQuery) -> list[Key]:
+    """The keys from a row number on, one more than the page holds; read from the end that is nearer."""
+    at, wanted = query.at or 0, query.limit + 1
+    states = counters.by_state(connection, query)
+    whole = counters.known(query, states)
+    if whole is None or at < whole - _quick_from_the_end(query, whole, states):
+        return Order(query, False).keys_at(connection, at, wanted)
+    wanted = min(wanted, whole - at)
+    return Order(query, True).keys_at(connection, whole - at - wanted, wanted)[::-1] if wanted > 0 else []
+
+
+def _quick_from_the_end(query: RunQuery, whole: int, states: Mapping[str, int]) -> int:
+    """How many of the last rows are quicker to reach from the end.
+
+    Rows without a number, or without what their file says, come last, and to find out that there are no more of them
+    means to look at all runs: that is not done, but where those without a result are enough.
+    """
+    if query.of_file:
+        return 0
+    return whole - states.get("done", 0) if query.scalar and query.state is None else whole // 2
+
+
 def run_ids(connection: Connection, query: RunQuery, limit: int) -> list[int]:
     """Ids of all that a filter matches, newest first."""
     found = select(run.c.id).where(run.c.proposal.in_(query.proposals), *matches(query))
@@ -140,22 +172,10 @@ def run_ids(connection: Connection, query: RunQuery, limit: int) -> list[int]:
 
 def count(connection: Connection, query: RunQuery) -> CountByState:
     """From the counters where the filter allows, else counted up to a bound."""
-    counted = select(counter.c.state, func.sum(counter.c.n)).where(counter.c.proposal.in_(query.proposals))
-    if query.function:
-        counted = counted.where(counter.c.function == query.function)
-    states = {state: int(n) for state, n in connection.execute(counted.group_by(counter.c.state)) if n}
+    states = counters.by_state(connection, query)
     expected = _outlook(connection, query, states.get("queued", 0))
-    if not (
-        query.words
-        or query.conditions
-        or query.since
-        or query.until
-        or query.ids is not None
-        or query.file
-        or query.rule
-    ):
-        total = states.get(query.state, 0) if query.state else sum(states.values())
-        return CountByState(count=total, states=states, **expected)
+    if (whole := counters.known(query, states)) is not None:
+        return CountByState(count=whole, states=states, **expected)
     by = narrowest(connection, query.conditions, query.proposals, GATHERED)
     matching = matches(query, by or "")
     some = select(run.c.id).where(run.c.proposal.in_(query.proposals), *matching).limit(COUNTED_TO + 1)

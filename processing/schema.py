@@ -114,6 +114,7 @@ run = Table(
     Column("version", Words, nullable=False),
     Column("digest", Words, nullable=False),
     Column("parameters", Words, nullable=False),
+    Column("parameter_set", Id, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, default=0),
     Column("transient_failures", Integer, nullable=False, default=0),
     Column("data_failures", Integer, nullable=False, default=0),
@@ -141,12 +142,13 @@ run = Table(
     UniqueConstraint("file", "automatic_rule", name="one_automatic_run"),
     UniqueConstraint("file", "request", name="one_requested_run"),
     Index("run_changes", "proposal", "seq"),
-    Index("run_by_started", "proposal", "started", "id"),
-    Index("run_by_finished", "proposal", "finished", "id"),
-    Index("run_by_name", "proposal", "file_name", "id"),
+    Index("run_by_started", "proposal", "started", "id", "queued"),
+    Index("run_by_finished", "proposal", "finished", "id", "queued"),
+    Index("run_by_name", "proposal", "file_name", "id", "queued"),
     Index("run_by_state", "proposal", "state", "queued", "id"),
     Index("run_by_function", "proposal", "function", "queued", "id"),
     Index("run_by_rule", "proposal", "rule", "queued", "id"),
+    Index("run_by_parameters", "proposal", "parameter_set", "queued", "id"),
 )
 Index("run_by_queued", run.c.proposal, run.c.queued, run.c.id).ddl_if(dialect="postgresql")
 # Text is looked for in the index alone, five times as fast; PostgreSQL's indexes cannot hold texts of any length.
@@ -189,11 +191,22 @@ heading = Table(
     Column("unit", Words, nullable=False),
     comment="what the runs of a proposal have",
 )
+parameter_set = Table(
+    "parameter_set",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("proposal", Words, nullable=False),
+    Column("digest", Words, nullable=False),
+    Column("parameters", Words, nullable=False),
+    UniqueConstraint("proposal", "digest", name="one_parameter_set"),
+    comment="the parameters that runs of a proposal have, each once: where one is searched for",
+)
 counter = Table(
     "counter",
     metadata,
     Column("proposal", Words, primary_key=True),
     Column("function", Words, primary_key=True),
+    Column("rule", Words, primary_key=True, comment="empty where there is none"),
     Column("state", Words, primary_key=True),
     Column("n", BigInteger, nullable=False),
     comment="how many runs there are, kept in the transactions that change them",

@@ -54,7 +54,7 @@ class Transaction:
         self.connection = connection
         self.execute = connection.execute
         self._changed: dict[str, set[int]] = {"run": set(), "file": set()}
-        self._counts: dict[tuple[str, str, str], int] = {}
+        self._counts: dict[tuple[str, str, str, str], int] = {}
         self._files: dict[str, tuple[int, int]] = {}
         self._headings: dict[tuple[str, Kind, str], str] = {}
 
@@ -66,9 +66,9 @@ class Transaction:
         """This file changed."""
         self._changed["file"].add(number)
 
-    def count(self, proposal: str, function: str, state: str, change: int) -> None:
+    def count(self, proposal: str, function: str, rule: str | None, state: str, change: int) -> None:
         """There are ``change`` more runs of this kind."""
-        key = (proposal, function, state)
+        key = (proposal, function, rule or "", state)
         self._counts[key] = self._counts.get(key, 0) + change
 
     def count_file(self, proposal: str, arrived: int) -> None:
@@ -100,9 +100,9 @@ class Transaction:
         for name, (more, arrived) in sorted(self._files.items()):
             row = {"name": name, "files": more, "last": arrived, "served": 0}
             self.put(proposal, row, files=proposal.c.files + more, last=arrived)
-        for (name, function, state), change in sorted(self._counts.items()):
+        for (name, function, rule, state), change in sorted(self._counts.items()):
             if change:
-                row = {"proposal": name, "function": function, "state": state, "n": change}
+                row = {"proposal": name, "function": function, "rule": rule, "state": state, "n": change}
                 self.put(counter, row, n=counter.c.n + change)
         if self._headings:
             rows = [

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import sqlite
 from beamhub.processing import schema
 from beamhub.processing.cells import key_of
 from beamhub.processing.clock import from_micros, to_micros
-from beamhub.processing.lifecycle import to_json
+from beamhub.processing.lifecycle import _parameter_set, to_json
 from beamhub.processing.order import Key, Order
 from beamhub.processing.query import LARGEST_PAGE, SORTS, BadQuery, Condition, Range, RunQuery
 from beamhub.processing.store import Store
@@ -41,6 +41,7 @@ def fill(store: Store) -> None:
     with store.writing() as transaction:
         for number in range(FEW):
             row = make_row(number, chance)
+            row["parameter_set"] = _parameter_set(transaction, row["proposal"], row["parameters"])
             transaction.execute(insert(schema.run).values(row))
             if row["state"] == "done" and (value := chance.choice([None, 0.0, -1.5, 2.5, 1e300])) is not None:
                 rg = {"run": row["id"], "name": "Rg", "proposal": row["proposal"], "value": value}
@@ -48,7 +49,7 @@ def fill(store: Store) -> None:
             if (sample := chance.choice([None, "LaB6", "lab6 dry", "AgBh", "ä", 20.0, -3.0, 100.0])) is not None:
                 of_file = {"run": row["id"], "name": "sample", "proposal": row["proposal"], "value": key_of(sample)}
                 transaction.execute(insert(schema.cell).values(of_file))
-            transaction.count(row["proposal"], row["function"], row["state"], 1)
+            transaction.count(row["proposal"], row["function"], row["rule"], row["state"], 1)
 
 
 def make_row(number: int, chance: random.Random) -> dict:
@@ -60,7 +61,7 @@ def make_row(number: int, chance: random.Random) -> dict:
         "id": 1000 - number if number % 2 else 1000 + number,
         "seq": 1,
         "proposal": (proposal := chance.choice(ALL)),
-        "state": chance.choice(["queued", "running", "done", "done", "done", "failed"]),
+        "state": (state := chance.choice(["queued", "running", "done", "done", "done", "failed"])),
         "cause": "requested",
         "file": ALL.index(proposal) + 1,
         "file_name": name,
@@ -71,7 +72,7 @@ def make_row(number: int, chance: random.Random) -> dict:
         "parameters": to_json({"bins": chance.choice([20, 200]), "unit": chance.choice(["q", "q_nm"])}),
         "queued": some_time(),
         "started": chance.choice([None, some_time()]),
-        "finished": chance.choice([None, some_time()]),
+        "finished": None if state in ("queued", "running") else some_time(),
         "words": f"{proposal}/{name} lab6 100%".lower(),
     }
 
@@ -257,9 +258,39 @@ FEW_KEYS = {key_of(20.0), key_of(-3.0)}
         ("unit", 'q"', None, lambda found: False),
     ],
 )
-def test_a_parameter_is_searched_for_as_it_is_or_as_it_begins(filled, name, text, numbers, holds):
-    kept = [run.id for run in filled.runs(RunQuery(ALL, limit=500)).items if holds(run.parameters or {name: ""})]
-    assert ids(filled.runs(RunQuery(ALL, limit=500, **condition(name, "parameter", numbers, text)))) == kept
+@pytest.mark.parametrize("most", [0, 1000], ids=["walked", "gathered"])
+@pytest.mark.parametrize("sort", ["-queued", "file"])
+def test_a_parameter_is_searched_for_as_it_is_or_as_it_begins(
+    filled, monkeypatch, name, text, numbers, holds, most, sort
+):
+    monkeypatch.setattr("beamhub.processing.order.isqrt", lambda _: most)
+    everything = filled.runs(RunQuery(ALL, sort=sort, limit=500)).items
+    kept = [run.id for run in everything if holds(run.parameters or {name: ""})]
+    given = condition(name, "parameter", numbers, text)
+    assert ids(filled.runs(RunQuery(ALL, sort=sort, limit=500, **given))) == kept
+    assert filled.count(RunQuery(ALL, **given)).count == len(kept)
+
+
+@pytest.mark.parametrize("named", [0, 500], ids=["walked", "named"])
+@pytest.mark.parametrize("sort", EVERY_SORT)
+def test_text_is_found_in_every_order_whether_by_many_runs_or_by_few(filled, monkeypatch, sort, named):
+    monkeypatch.setattr("beamhub.processing.queries.NAMED", named)
+    everything = filled.runs(RunQuery(ALL, sort=sort, limit=500)).items
+    kept = [run.id for run in everything if run.file.name == "B.nxs"]
+    first = filled.runs(RunQuery(ALL, sort=sort, limit=2, text="b.nxs"))
+    assert ids(first) + ids(filled.runs(RunQuery(ALL, sort=sort, after=first.after, text="b.nxs"))) == kept
+    assert ids(filled.runs(RunQuery(ALL, sort=sort, at=1, limit=500, text="b.nxs"))) == kept[1:]
+
+
+@pytest.mark.parametrize("given", [{}, {"state": "done"}, {"rule": "radial"}, {"function": "Powder"}], ids=str)
+def test_a_jump_is_read_from_the_end_that_is_nearer(filled, monkeypatch, given):
+    skipped = []
+    keys_at = Order.keys_at
+    monkeypatch.setattr(Order, "keys_at", lambda *a: skipped.append(a[2]) or keys_at(*a))
+    whole = ids(filled.runs(RunQuery(ALL, sort="started", limit=500, **given)))
+    for at in range(1, len(whole) + 2):
+        assert ids(filled.runs(RunQuery(ALL, sort="started", limit=2, at=at, **given))) == whole[at : at + 2]
+    assert max(skipped) <= len(whole) // 2
 
 
 def test_what_runs_have_is_known_by_proposal_with_units_and_stays_when_columns_are_sorted_by(store):
@@ -421,7 +452,9 @@ def test_no_page_is_found_by_looking_through_the_table(tmp_path, sort, given):
 
 
 @pytest.mark.parametrize("sort", EVERY_SORT)
-@pytest.mark.parametrize("given", [{"state": "done"}, {"function": "average"}, {"state": "done", "function": "Powder"}])
+@pytest.mark.parametrize(
+    "given", [{"state": "done"}, {"function": "average"}, {"rule": "radial"}, {"state": "done", "function": "Powder"}]
+)
 def test_a_filtered_page_is_the_same_whether_its_rows_are_gathered_or_walked_to(filled, monkeypatch, sort, given):
     pages = []
     for rare in (Order._rare, lambda *_: dict.fromkeys(ALL, next(iter(given))), lambda *_: {}):
@@ -439,8 +472,8 @@ def test_few_rows_of_a_state_are_gathered_and_many_walked_to(tmp_path):
     store = Store.open(f"sqlite:///{tmp_path}/rare.db")
     with store.writing() as transaction:
         for name, (done, failed) in {"red": (10_000, 30), "blue": (5_000, 5_000)}.items():
-            transaction.count(name, "average", "done", done)
-            transaction.count(name, "average", "failed", failed)
+            transaction.count(name, "average", "radial", "done", done)
+            transaction.count(name, "average", "radial", "failed", failed)
     with store.reading() as connection:
         rare = Order(RunQuery(ALL, sort="file", state="failed"), False)._rare(connection, 100)
         both = Order(RunQuery(ALL, sort="file", state="failed", function="average"), False)._rare(connection, 100)

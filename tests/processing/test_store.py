@@ -17,7 +17,7 @@ from beamhub.catalog.records import Scalar
 from beamhub.processing import retries, schema
 from beamhub.processing.event import LONGEST_PATH, Position
 from beamhub.processing.lifecycle import MAX_LOG, NotPossible, OtherRequest
-from beamhub.processing.query import RunQuery
+from beamhub.processing.query import Condition, Range, RunQuery
 from beamhub.processing.store import OtherVersion, Store, Transaction
 from beamhub.processing.work import Outcome, PlannedRun
 
@@ -64,10 +64,16 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_runs(store,
     (number,) = arrive(store, "red/a.nxs", columns={"sample": "LaB6"})
     publish(store, claim(store)[0], Rg=2.0)
     (number,) = arrive(store, "red/b.nxs", columns={"sample": None})
-    before = store.headings(("red",))
+    store.request("key", "body", "alice", [number], again)
+    before, counted = store.headings(("red",)), store.count(RunQuery(("red",), rule="radial"))
     with store.writing() as transaction:
         for statement in (
             "DROP TABLE identity",
+            "DROP TABLE parameter_set",
+            "DROP INDEX run_by_parameters",
+            "ALTER TABLE run DROP COLUMN parameter_set",
+            "UPDATE counter SET n = 0",
+            "INSERT INTO scalar (run, name, proposal, value) SELECT max(id), 'Rg', 'red', NULL FROM run",
             "DROP TABLE cell",
             "DROP TABLE heading",
             "ALTER TABLE run DROP COLUMN losses",
@@ -77,11 +83,18 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_runs(store,
             transaction.connection.exec_driver_sql(statement)
     store.close()
     opened = Store.open(store_url)
+    assert opened.count(RunQuery(("red",), rule="radial")) == counted
+    of_parameter = Condition("bins", frozenset({"parameter"}), Range(9.0, 9.0, True), "9")
+    assert [run.parameters for run in opened.runs(RunQuery(("red",), conditions=(of_parameter,))).items] == [
+        {"bins": 9}
+    ]
     claim(opened)
     opened.recover()
     assert opened.run(number).state == "queued"
     assert opened.identity()
-    assert [run.file.name for run in opened.runs(RunQuery(("red",), sort="column:sample")).items] == ["a.nxs", "b.nxs"]
+    for sort in ("column:sample", "scalar:Rg"):
+        found = opened.runs(RunQuery(("red",), sort=sort)).items
+        assert [run.file.name for run in found] == ["a.nxs", "b.nxs", "b.nxs"]
     assert opened.headings(("red",)) == before
     opened.close()
 

@@ -210,8 +210,8 @@ def test_no_file_is_left_that_no_row_names(storm):
 
 
 def test_counters_and_feed_agree_with_the_rows_after_all_kills(storm):
-    counted = storm.ask("SELECT proposal, function, state, n FROM counter WHERE n != 0")
-    rows = storm.ask("SELECT proposal, function, state, count(*) FROM run GROUP BY proposal, function, state")
+    counted = storm.ask("SELECT proposal, function, rule, state, n FROM counter WHERE n != 0")
+    rows = storm.ask("SELECT proposal, function, rule, state, count(*) FROM run GROUP BY 1, 2, 3, 4")
     assert sorted(counted) == sorted(rows)
     files = storm.ask("SELECT name, files FROM proposal")
     assert sorted(files) == sorted(storm.ask("SELECT proposal, count(*) FROM file GROUP BY proposal"))

@@ -260,9 +260,9 @@ def test_after_all_power_cuts_every_file_has_one_whole_result_of_each_rule_and_n
 
 
 def test_after_all_power_cuts_counters_feed_and_copies_of_functions_are_right(outage):
-    counted = outage.ask("SELECT proposal, function, state, n FROM counter WHERE n != 0")
+    counted = outage.ask("SELECT proposal, function, rule, state, n FROM counter WHERE n != 0")
     assert sorted(counted) == sorted(
-        outage.ask("SELECT proposal, function, state, count(*) FROM run GROUP BY proposal, function, state")
+        outage.ask("SELECT proposal, function, rule, state, count(*) FROM run GROUP BY 1, 2, 3, 4")
     )
     newest = "SELECT max(seq) FROM (SELECT seq FROM run UNION ALL SELECT seq FROM file)"
     assert outage.ask("SELECT value FROM sequence") == outage.ask(newest)
