@@ -149,6 +149,17 @@ def test_a_row_is_chosen_although_the_table_is_painted_anew_between_press_and_re
     expect(row(page, "clicked")).to_have_attribute("aria-selected", "true")
 
 
+def test_rows_that_did_not_change_stay_the_same_elements_while_others_arrive_above_them(page, demo):
+    search(page, "sans2d_33837")
+    name = write_file(demo, "stays")
+    expect(row(page, name)).to_have_attribute("data-state", "done")
+    row(page, name).evaluate("(each) => { each.marked = true; }")
+    before = row(page, name).get_attribute("aria-rowindex")
+    expect(row(page, write_file(demo, "above"))).to_have_attribute("data-state", "done")
+    assert row(page, name).evaluate("(each) => each.marked")
+    assert row(page, name).get_attribute("aria-rowindex") == str(int(before) + 1)
+
+
 def test_several_rows_are_laid_over_each_other_and_loaded_as_one_dataset(page):
     search(page, "state:done sans2d_33837_0000")
     row(page, "_00002").click()  # by name: others arrive above them

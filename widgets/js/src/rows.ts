@@ -1,4 +1,5 @@
 // The rows that the table shows: pages fetched as they are looked at, changed rows fetched again by their ids.
+import { far } from "./near.js";
 import type { Page, Run } from "./records.js";
 import { json, Refused, type Transport } from "./transport.js";
 
@@ -6,6 +7,7 @@ export const PAGE = 100;
 const COALESCE_MS = 100; // at most ten paints a second
 const QUIET_MS = 30;
 const COUNT_MS = 1000; // between two questions how many run and wait, where only that can have changed
+const AT_ONCE = 4; // pages that are asked for; when one has come, those that are looked at then
 const RETRY_MS = 5000; // after a question about changed rows that was not answered
 
 /** How many runs of the proposal are in each state, and what those that wait can expect (null: not known). */
@@ -35,6 +37,8 @@ export class Rows {
   live = false; // whether changes are heard; while not, nothing is asked again until they are
   private pages = new Map<number, Run[]>();
   private asked = new Set<number>();
+  private asking = 0;
+  private looked = 0; // the page of the row that was painted last
   private generation = 0;
   private changed = new Set<number>();
   private timer = 0;
@@ -52,7 +56,7 @@ export class Rows {
   }
 
   row(index: number): Run | undefined {
-    const page = Math.floor(index / PAGE);
+    const page = (this.looked = Math.floor(index / PAGE));
     if (!this.pages.has(page)) void this.fetch(page);
     return this.loadedRow(index);
   }
@@ -210,16 +214,24 @@ export class Rows {
   }
 
   private async fetch(number: number): Promise<void> {
-    if (this.asked.has(number) || !this.loaded) return;
+    if (this.asked.has(number) || this.asking >= AT_ONCE || !this.loaded) return;
     this.asked.add(number);
+    this.asking++;
     const generation = this.generation;
     try {
       const page = (await this.page(number)).items;
-      if (generation !== this.generation) return;
-      this.pages.set(number, page);
-      this.error = "";
-    } catch (error) { this.asked.delete(number); this.error = (error as Error).message; }
+      if (generation === this.generation) this.put(number, page);
+    } catch (error) {
+      if (generation === this.generation) { this.asked.delete(number); this.error = (error as Error).message; }
+    }
+    this.asking--;
     this.paint();
+  }
+
+  private put(number: number, page: Run[]): void {
+    this.pages.set(number, page);
+    for (const other of far(this.pages.keys(), this.looked)) { this.pages.delete(other); this.asked.delete(other); }
+    this.error = "";
   }
 
   private page(number: number, filter = this.filter): Promise<Page<Run>> {
