@@ -9,7 +9,7 @@ ROWS = 20
 TALL = ".bh-scroll { height: 600px !important; }"  # so that 20 rows are in sight; 11 are where nobody drags it
 OURS = ".bh-row[data-id]"
 # Notes the time of Ctrl-Enter, and of the first frame after 20 rows are there that were not before; `selector` finds
-# rows in the page, `drawn` is the text that a table on a canvas draws for its twentieth row.
+# rows in the page, `drawn` is what a table on a canvas writes into a cell of its twentieth row.
 WATCH = """
 ([selector, drawn, rows]) => {
   const seen = (window.beamhubEntered = window.beamhubEntered || {});
@@ -34,7 +34,7 @@ WATCH = """
   for (const drawing of [CanvasRenderingContext2D, OffscreenCanvasRenderingContext2D]) {
     const fillText = drawing.prototype.fillText;
     drawing.prototype.fillText = function (text, ...rest) {
-      if (seen.drawn && String(text).includes(seen.drawn)) paint();
+      if (seen.drawn && String(text) === seen.drawn) paint();
       return fillText.call(this, text, ...rest);
     };
   }
@@ -58,7 +58,7 @@ def enter(page: Any, cell: int, code: str = "", rows: str = OURS, drawn: str = "
         cell: its index.
         code: put into it before; nothing leaves what is there.
         rows: a selector of rows.
-        drawn: the text of the twentieth row, for a table that is drawn on a canvas.
+        drawn: the whole text of a cell in the twentieth row, for a table that is drawn on a canvas.
         within_s: how long to wait for the rows.
 
     Returns:

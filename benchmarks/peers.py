@@ -7,6 +7,7 @@ peer all of them, which is what is compared: all rows can be scrolled to in each
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from typing import Any
 from benchmarks.entering import OURS, TALL, enter, traffic, write
 from benchmarks.filled import fill_demo
 from benchmarks.steady import megabytes
-from benchmarks.workplace import ROOT, workplace
+from benchmarks.workplace import ROOT, read, workplace
 
 ROWS = tuple(int(one) for one in os.environ.get("PEERS_ROWS", "1000 10000 100000").split())
 AGAIN = int(os.environ.get("PEERS_AGAIN", "3"))
@@ -39,7 +40,7 @@ CODE = {
     "itables": 'itables.show(tables[{rows}], maxBytes=0, pageLength=25, scrollY="560px")',
 }
 SELECTORS = {"beamhub": OURS, "ipydatagrid": "", "itables": ".dt-container tbody tr:has(td:nth-child(3))"}
-NAME = """SELECT file_name FROM run WHERE proposal = 'rows-{}' ORDER BY queued DESC LIMIT 1 OFFSET 19"""
+TWENTIETH = "SELECT id FROM run WHERE proposal = ? ORDER BY queued DESC LIMIT 1 OFFSET 19"
 
 
 def measure() -> dict[str, object]:
@@ -68,7 +69,7 @@ def _open(demo: Any, page: Any, name: str, rows: int) -> dict[str, Any]:
     """Several times in one cell; what the first one brings (the code of a widget) is not the rows' own."""
     devtools = page.context.new_cdp_session(page)
     code = CODE[name].format(rows=rows)
-    drawn = "" if SELECTORS[name] else _name(demo, rows)
+    drawn = "" if SELECTORS[name] else str(read(demo, TWENTIETH, f"rows-{rows}")[0][0])
     again = partial(enter, page, 1, rows=SELECTORS[name], drawn=drawn, within_s=WITHIN_S)
     before = _clear(demo, page, devtools)
     times: list[float] = []
@@ -108,7 +109,7 @@ def _run(page: Any) -> None:
 
 
 def _saved(demo: Any, page: Any) -> int:
-    """Bytes of the notebook's outputs, saved."""
+    """Bytes of the table's output in the saved notebook."""
     page.wait_for_timeout(2000)
     page.keyboard.press("Control+S")
     path, until = demo.folder / "home/demo/tutorial.ipynb", time.monotonic() + 60
@@ -116,8 +117,8 @@ def _saved(demo: Any, page: Any) -> int:
     while path.stat().st_mtime_ns == before and time.monotonic() < until:
         time.sleep(0.2)
     time.sleep(2)
-    cells = json.loads(path.read_text())["cells"]
-    return sum(len(json.dumps(cell["outputs"])) for cell in cells if cell.get("outputs"))
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    return len(json.dumps(cells[1]["outputs"]))
 
 
 def _prepare(page: Any, folder: str) -> None:
@@ -127,12 +128,6 @@ def _prepare(page: Any, folder: str) -> None:
     write(page, 0, PREPARE.format(folder=str(Path(folder) / "peers"), rows=ROWS))
     run_cell(page, 0)
     page.locator(".jp-OutputArea-output", has_text="prepared [").wait_for(timeout=600_000)
-
-
-def _name(demo: Any, rows: int) -> str:
-    from benchmarks.workplace import read
-
-    return str(read(demo, NAME.format(rows))[0][0])
 
 
 def _install(folder: Path) -> dict[str, str]:
@@ -152,8 +147,7 @@ def _fill(folder: Path, demo: Path) -> None:
     fill_demo(demo, last, f"CASE {' '.join(parts)} END")
     config = (ROOT / "examples/demo/processing.yaml").read_text()
     (demo / "processing.yaml").write_text(config.replace("access:\n", "access:\n  all: [demo-2026]\n"))
+    shutil.copytree(ROOT / "examples/demo/home", demo / "home/demo")
     extensions = demo / "home/demo/.local/share/jupyter/labextensions"
     extensions.parent.mkdir(parents=True)
     extensions.symlink_to(folder / "peers/share/jupyter/labextensions")
-    for path in (ROOT / "examples/demo/home").iterdir():
-        (demo / "home/demo" / path.name).write_bytes(path.read_bytes())
