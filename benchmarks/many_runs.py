@@ -13,12 +13,13 @@ BEGIN = to_micros(datetime(2026, 11, 1, tzinfo=UTC))
 APART = 100_000  # microseconds between two files
 SAMPLES = 40
 # Of a thousand runs 950 are done, 30 failed, 5 cancelled, 14 waiting and 1 runs, all over the time.
-STATE = """CASE WHEN i * 7919 % 1000 < 950 THEN 'done' WHEN i * 7919 % 1000 < 980 THEN 'failed'
+MIXED = """CASE WHEN i * 7919 % 1000 < 950 THEN 'done' WHEN i * 7919 % 1000 < 980 THEN 'failed'
   WHEN i * 7919 % 1000 < 985 THEN 'cancelled' WHEN i * 7919 % 1000 < 999 THEN 'queued' ELSE 'running' END"""
+SETTLED = "CASE WHEN i * 7919 % 1000 < 970 THEN 'done' ELSE 'failed' END"  # which no service goes on with
+IN_TURN = "'p' || substr(CAST(1000 + i % {} AS TEXT), 2)"
 WORDS = {
-    "NUMBERS": f"""WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < RUNS),
-      s AS (SELECT i, {STATE} AS state FROM n)""",  # noqa: S608
-    "PROPOSAL": "'p' || substr(CAST(1000 + i % PROPOSALS AS TEXT), 2)",
+    "NUMBERS": """WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < RUNS),
+      s AS (SELECT i, STATE AS state FROM n)""",
     "NAME": "'scan_' || substr(CAST(10000 + i / 1000 AS TEXT), 2) || '_' || substr(CAST(100000 + i % 1000 AS TEXT), 2)"
     " || '.nxs'",
     "SAMPLE": f"'sample ' || CAST(i * 31 % {SAMPLES} AS TEXT)",
@@ -30,10 +31,18 @@ WORDS = {
 }  # fmt: skip
 
 
-def fill(store: Store, runs: int, proposals: int) -> None:
-    """Put so many runs, each of a file of its own, into so many proposals in turn; the store must be new."""
+def fill(store: Store, runs: int, proposals: int | str, state: str = MIXED) -> None:
+    """Put so many runs, each of a file of its own, into a store; it must be new.
+
+    Args:
+        store: where to.
+        runs: how many.
+        proposals: over how many in turn; or SQL that says the proposal of run ``i``.
+        state: SQL that says the state of run ``i``.
+    """
     text = Path(__file__).with_suffix(".sql").read_text()
-    for words in (WORDS, {"RUNS": str(runs), "PROPOSALS": str(proposals)}):
+    proposal = IN_TURN.format(proposals) if isinstance(proposals, int) else proposals
+    for words in (WORDS, {"RUNS": str(runs), "PROPOSAL": proposal, "STATE": state}):
         text = re.sub(rf"\b({'|'.join(words)})\b", lambda found, words=words: words[found[0]], text)
     with store.writing() as transaction:
         if transaction.connection.dialect.name == "sqlite":

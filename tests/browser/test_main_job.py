@@ -149,6 +149,19 @@ def test_a_row_is_chosen_although_the_table_is_painted_anew_between_press_and_re
     expect(row(page, "clicked")).to_have_attribute("aria-selected", "true")
 
 
+def test_rows_that_did_not_change_stay_the_same_elements_while_others_arrive_above_them(page, demo):
+    search(page, "state:done stays-")
+    rows = widget(page).locator(".bh-row")
+    for number in range(3):
+        write_file(demo, f"stays-{number}")
+        expect(rows).to_have_count(number + 1)
+        if number == 1:
+            rows.evaluate_all("(all) => all.forEach((each) => { each.marked = true; })")
+    assert rows.evaluate_all("(all) => all.filter((each) => each.marked).length") > 0
+    places = rows.evaluate_all("(all) => all.map((each) => each.getAttribute('aria-rowindex'))")
+    assert places == ["2", "3", "4"]
+
+
 def test_several_rows_are_laid_over_each_other_and_loaded_as_one_dataset(page):
     search(page, "state:done sans2d_33837_0000")
     row(page, "_00002").click()  # by name: others arrive above them

@@ -34,8 +34,10 @@ export function number(value: number): string {
 }
 
 export function clock(time: string | null): string {
-  return time ? new Date(time).toLocaleTimeString([], { hour12: false }) : "";
+  return time ? TIME.format(new Date(time)) : "";
 }
+// made once: toLocaleTimeString makes one for each cell, which took a third of the time that painting the table takes
+const TIME = new Intl.DateTimeFormat([], { hour: "numeric", minute: "numeric", second: "numeric", hour12: false });
 
 export function duration(seconds: number): string {
   if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;

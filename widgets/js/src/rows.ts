@@ -1,11 +1,13 @@
 // The rows that the table shows: pages fetched as they are looked at, changed rows fetched again by their ids.
+import { far } from "./near.js";
 import type { Page, Run } from "./records.js";
 import { json, Refused, type Transport } from "./transport.js";
 
 export const PAGE = 100;
 const COALESCE_MS = 100; // at most ten paints a second
 const QUIET_MS = 30;
-const COUNT_MS = 1000; // between two questions how many run and wait, where only that can have changed
+const COUNT_MS = 1000; // at least between two questions how many there are; rows that change do not wait for it
+const AT_ONCE = 4; // pages that are asked for; when one has come, those that are looked at then
 const RETRY_MS = 5000; // after a question about changed rows that was not answered
 
 /** How many runs of the proposal are in each state, and what those that wait can expect (null: not known). */
@@ -35,10 +37,13 @@ export class Rows {
   live = false; // whether changes are heard; while not, nothing is asked again until they are
   private pages = new Map<number, Run[]>();
   private asked = new Set<number>();
+  private asking = 0;
+  private looked = 0; // the page of the row that was painted last
   private generation = 0;
   private changed = new Set<number>();
   private timer = 0;
   private counting = 0;
+  private counted = -Infinity;
   private last = 0;
   private loading = 0;
   private ended = false;
@@ -52,7 +57,7 @@ export class Rows {
   }
 
   row(index: number): Run | undefined {
-    const page = Math.floor(index / PAGE);
+    const page = (this.looked = Math.floor(index / PAGE));
     if (!this.pages.has(page)) void this.fetch(page);
     return this.loadedRow(index);
   }
@@ -127,7 +132,10 @@ export class Rows {
   /** The service answers again: what could not be asked is asked now. */
   back(): void {
     if (this.error || !this.loaded) void this.reload();
-    else this.flushSoon();
+    else {
+      this.flushSoon();
+      this.recountSoon();
+    }
   }
 
   /** Nobody looks any more. */
@@ -161,7 +169,7 @@ export class Rows {
       asked.set("ids", ids.join(","));
       asked.set("limit", "500");
       const fresh = (await json<Page<Run>>(this.transport, "GET", "v1/runs", asked)).items;
-      if (generation === this.generation) await this.take(ids, new Map(fresh.map((run) => [run.id, run])));
+      if (generation === this.generation) this.take(ids, new Map(fresh.map((run) => [run.id, run])));
       this.timer = 0;
       this.flushSoon();
     } catch {
@@ -171,7 +179,7 @@ export class Rows {
   }
 
   /** Paint known rows in place; whether new ones match was decided by the service. */
-  private async take(ids: number[], fresh: Map<number, Run>): Promise<void> {
+  private take(ids: number[], fresh: Map<number, Run>): void {
     const unknown = new Set(fresh.keys());
     for (const page of this.pages.values()) {
       page.forEach((run, index) => {
@@ -186,13 +194,19 @@ export class Rows {
       this.putAbove(newest);
     } else this.moved += unknown.size + gone;
     this.paint();
-    if (unknown.size || gone) await this.recount();
-    else this.counting ||= window.setTimeout(() => void this.recount().catch(() => undefined), COUNT_MS);
+    this.recountSoon();
+  }
+
+  private recountSoon(): void {
+    if (this.ended) return;
+    const again = () => { if (this.live) this.recountSoon(); };
+    const wait = Math.max(0, COUNT_MS - (performance.now() - this.counted));
+    this.counting ||= window.setTimeout(() => void this.recount().catch(again), wait);
   }
 
   private async recount(): Promise<void> {
-    clearTimeout(this.counting);
     this.counting = 0;
+    this.counted = performance.now();
     const generation = this.generation, counted = await this.count();
     if (generation !== this.generation) return;
     Object.assign(this, counted);
@@ -210,16 +224,24 @@ export class Rows {
   }
 
   private async fetch(number: number): Promise<void> {
-    if (this.asked.has(number) || !this.loaded) return;
+    if (this.asked.has(number) || this.asking >= AT_ONCE || !this.loaded) return;
     this.asked.add(number);
+    this.asking++;
     const generation = this.generation;
     try {
       const page = (await this.page(number)).items;
-      if (generation !== this.generation) return;
-      this.pages.set(number, page);
-      this.error = "";
-    } catch (error) { this.asked.delete(number); this.error = (error as Error).message; }
+      if (generation === this.generation) this.put(number, page);
+    } catch (error) {
+      if (generation === this.generation) { this.asked.delete(number); this.error = (error as Error).message; }
+    }
+    this.asking--;
     this.paint();
+  }
+
+  private put(number: number, page: Run[]): void {
+    this.pages.set(number, page);
+    for (const other of far(this.pages.keys(), this.looked)) { this.pages.delete(other); this.asked.delete(other); }
+    this.error = "";
   }
 
   private page(number: number, filter = this.filter): Promise<Page<Run>> {

@@ -83,7 +83,7 @@ export class Table {
     this.body.classList.toggle("bh-scans", this.scans);
     const rows: HTMLElement[] = [];
     for (let index = first; index < last; index++) rows.push(this.line(index, this.rows.row(index)));
-    this.body.replaceChildren(...rows);
+    this.put(rows);
     if (focused) this.focusRow();
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
   }
@@ -135,13 +135,35 @@ export class Table {
     return { "data-column": column.key, class: names.filter(Boolean).join(" "), "aria-colindex": String(index + 1), style: pinned ? `left: var(--bh-left-${index})` : undefined };
   }
 
+  /** Rows that are there already stay where they are, so that they need not be laid out anew. */
+  private put(rows: HTMLElement[]): void {
+    const stay = new Set<Element>(rows), { body } = this;
+    for (const row of [...body.children]) if (!stay.has(row)) row.remove();
+    rows.forEach((row, index) => { if (body.children[index] !== row) body.insertBefore(row, body.children[index] ?? null); });
+  }
+
+  /** A row; one of the same run that was painted with the same columns before serves again. */
   private line(index: number, run: Run | undefined): HTMLElement {
-    const selected = run !== undefined && this.selection.ids.includes(run.id);
-    const row = h("div", {
-      class: this.begins(index, run) ? "bh-row bh-begins" : "bh-row", role: "row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
-      tabindex: run && run.id === this.selection.focus ? "0" : "-1", "data-id": run ? String(run.id) : undefined, "data-state": run?.state,
-    });
+    const row = (run && this.again(run)) ?? this.cells(run), selected = run !== undefined && this.selection.ids.includes(run.id);
+    const said = {
+      class: this.begins(index, run) ? "bh-row bh-begins" : "bh-row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
+      tabindex: run && run.id === this.selection.focus ? "0" : "-1",
+    };
+    for (const [name, value] of Object.entries(said)) if (row.getAttribute(name) !== value) row.setAttribute(name, value);
+    return row;
+  }
+
+  /** Not where the cells say something else now: how long it runs, or a picture that has come. */
+  private again(run: Run): HTMLElement | undefined {
+    const found = this.lines.get(run), pictured = this.columns.shown.some(({ key }) => key === "picture");
+    return found && found.painted === this.painted && found.row.isConnected && run.state !== "running" && !pictured ? found.row : undefined;
+  }
+  private readonly lines = new WeakMap<Run, { row: HTMLElement; painted: string }>();
+
+  private cells(run: Run | undefined): HTMLElement {
+    const row = h("div", { role: "row", "data-id": run ? String(run.id) : undefined, "data-state": run?.state });
     row.append(...this.columns.shown.map((column, at) => h("div", { ...this.place(column, at), role: "gridcell" }, run ? column.cell(run) : "")));
+    if (run) this.lines.set(run, { row, painted: this.painted });
     return row;
   }
 
