@@ -477,6 +477,20 @@ def test_a_function_that_was_edited_into_a_syntax_error_leaves_the_last_good_one
     expect(note).to_be_hidden()
 
 
+@pytest.mark.promise("bad input")
+def test_a_mistake_in_an_edited_processing_yaml_is_told_in_the_table_until_it_is_mended(page, demo):
+    rules = demo.folder / "processing.yaml"
+    good = rules.read_text()
+    line = len(good.splitlines()) + 1
+    note = widget(page).get_by_text(f"processing.yaml:{line}: unknown key 'ruls' @ ruls; did you mean rules?")
+    try:
+        rules.write_text(f"{good}ruls: {{}}\n")
+        expect(note).to_be_visible()
+    finally:
+        rules.write_text(good)
+    expect(note).to_be_hidden()
+
+
 # The tutorial of the first function, word for word
 
 

@@ -99,7 +99,8 @@ class View {
   private async findProposals(): Promise<void> {
     const filter = this.state.filter, saw = this.proposals.some((one) => one.name === filter.proposal);
     try {
-      this.proposals = (await json<{ items: Proposal[] }>(this.transport, "GET", "v1/proposals")).items;
+      const answer = await json<{ items: Proposal[]; notice?: string }>(this.transport, "GET", "v1/proposals");
+      [this.proposals, this.notice] = [answer.items, answer.notice ?? ""];
       this.unanswered = "";
     } catch (error) { this.unanswered = (error as Error).message; }
     const known = this.proposals.map((one) => one.name);
@@ -117,6 +118,7 @@ class View {
     this.chooser.hidden = known.length === 0;
   }
 
+  private notice = ""; // why an edited processing.yaml is not in force
   private unanswered = ""; // why the proposals could not be had when they were last asked for
 
   /** Its group was taken from this person: nothing of it stays in sight. */
@@ -255,8 +257,9 @@ class View {
     this.note.classList.toggle("bh-error", Boolean(problem));
     offerWhy(this.note, !problem && loaded && total === 0, async () => (await this.loadChunk()).whyNot(this.transport, () => this.state.filter.search));
     const mistakes = this.rows.mistakes();
-    this.outdated.hidden = !mistakes.length;
-    this.outdated.textContent = `The last good version is in force, since the newer one is not right. ${mistakes.join("; ")}`;
+    const outdated = mistakes.length ? [`The last good version is in force, since the newer one is not right. ${mistakes.join("; ")}`] : [];
+    this.outdated.hidden = !outdated.length && !this.notice;
+    this.outdated.textContent = [this.notice, ...outdated].filter(Boolean).join(" ");
     this.table.change();
     this.refreshPanel();
   }
