@@ -491,6 +491,25 @@ def test_a_mistake_in_an_edited_processing_yaml_is_told_in_the_table_until_it_is
     expect(note).to_be_hidden()
 
 
+def test_a_search_that_takes_long_says_so_and_can_be_stopped(page, demo):
+    with page.expect_response("**/v1/runs/count*search=state*"):
+        search(page, "state:done")
+    expect(widget(page).locator(".bh-row").first).to_be_visible()
+    page.wait_for_timeout(300)
+    table, shown = widget(page).get_by_role("grid"), widget(page).locator(".bh-row .bh-tail").all_inner_texts()
+    page.route("**/v1/runs*search=slow*", lambda route: None)  # which is never answered
+    search(page, "slow")
+    expect(widget(page).get_by_text("searching …")).to_be_visible()
+    expect(table).to_have_attribute("aria-busy", "true")
+    widget(page).get_by_role("button", name="Stop").click()
+    expect(widget(page).get_by_text("searching …")).to_be_hidden()
+    expect(table).to_have_attribute("aria-busy", "false")
+    assert page.locator(".bh-search").first.input_value() == "state:done"
+    assert set(shown) <= set(widget(page).locator(".bh-row .bh-tail").all_inner_texts())
+    page.unroute("**/v1/runs*search=slow*")
+    search(page, "")
+
+
 # The tutorial of the first function, word for word
 
 

@@ -41,6 +41,8 @@ class View {
   private readonly search: HTMLInputElement;
   private readonly chooser: HTMLSelectElement;
   private readonly count = h("span", { class: "bh-count", role: "status" });
+  private readonly busy = h("span", { class: "bh-busy", role: "status" });
+  private readonly halt = h("button", { type: "button", hidden: true, onclick: () => this.stop() }, "Stop");
   private readonly queue = h("span", { class: "bh-queue", title: "of the whole proposal, whatever is searched for" });
   private readonly live = h("span", { class: "bh-live", role: "status" });
   private readonly fresh = h("button", { type: "button", class: "bh-new", hidden: true, onclick: () => void this.rows.reload() });
@@ -84,7 +86,7 @@ class View {
       this.newest.button, this.links.button,
     );
     this.root.replaceChildren(
-      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.fresh, this.below,
+      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.busy, this.halt, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.fresh, this.below,
     );
     this.paint();
     await this.findProposals();
@@ -234,16 +236,32 @@ class View {
     this.links.refused = "";
     void this.rows.reload(this.state.filter);
     this.newest.soon();
-    if (moved) {
-      this.lost = "";
-      this.model.set("proposal", part.proposal);
-      this.model.save_changes();
-      this.follow();
-    }
+    if (moved) this.moved();
+  }
+
+  /** Another proposal is looked at. */
+  private moved(): void {
+    this.lost = "";
+    this.model.set("proposal", this.state.filter.proposal);
+    this.model.save_changes();
+    this.follow();
+  }
+
+  /** A search that takes too long is given up: the table is what it was before. */
+  private stop(): void {
+    const moved = this.state.filter.proposal !== this.rows.filter.proposal;
+    Object.assign(this.state.filter, this.rows.filter);
+    this.rows.stop();
+    this.search.value = this.state.filter.search;
+    this.chooser.value = this.state.filter.proposal;
+    if (moved) this.moved();
   }
 
   private paint(): void {
-    const { total, exact, queue, moved, error, loaded } = this.rows;
+    const { total, exact, queue, moved, error, loaded, searching } = this.rows;
+    this.busy.textContent = searching ? "searching …" : "";
+    this.halt.hidden = !searching;
+    this.table.element.setAttribute("aria-busy", String(searching));
     this.count.textContent = `${exact ? "" : "more than "}${total.toLocaleString("en")} ${total === 1 ? "run" : "runs"}`;
     this.queue.textContent = outlook(queue);
     this.fresh.hidden = moved === 0;
