@@ -130,6 +130,8 @@ async def compute(server: httpx.Client, code: str) -> None:
     await channel.write_message(json.dumps({**asked, "channel": "shell"}, default=str))
     wait_for(lambda: server.get(f"user/bob/api/kernels/{kernel}").json()["execution_state"] == "busy")
     channel.close()
+    while await channel.read_message() is not None:  # until it is closed
+        pass
 
 
 class Place:
