@@ -179,6 +179,12 @@ class Page(Record, Generic[Item]):
     seq: int = 0
 
 
+class Proposals(Page[Proposal]):
+    """The proposals that the asker may see; ``notice`` says why an edited processing.yaml is not in force."""
+
+    notice: str = ""
+
+
 class Count(Record):
     """How many rows match; where ``exact`` is false, at least that many."""
 

@@ -53,6 +53,12 @@ def may_see(settings: Settings, identity: Identity, proposal: str) -> bool:
     return proposal in visible(settings, identity, [(proposal, storage, "") for storage in settings.storages])
 
 
+def is_staff(settings: Settings, identity: Identity, storage: str) -> bool:
+    """Whether somebody is of those who look after a storage, whoever's files are in it."""
+    staff = {*settings.access.all, *settings.access.beamline_groups.values(), settings.storages[storage].staff} - {""}
+    return bool(staff & identity.groups)
+
+
 def groups(settings: Settings, proposal: str, storage: str, path: str) -> frozenset[str]:
     """The Hub groups that see a proposal; without one the file belongs to the storage's staff."""
     access = settings.access

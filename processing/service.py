@@ -65,13 +65,19 @@ class Running:
         """Take each right change of processing.yaml; a wrong one leaves the last good one in force."""
         await self.sources.follow(self.service.settings)
         changes: asyncio.Queue[Document[Settings]] = asyncio.Queue()
-        watching = asyncio.create_task(watch(self.config, Settings, changes.put_nowait, _complain, LOOK_S, self.text))
+        watching = asyncio.create_task(
+            watch(self.config, Settings, changes.put_nowait, self._complain, LOOK_S, self.text)
+        )
         try:
             while True:
                 await self._take(await changes.get())
         finally:
             watching.cancel()
             await self.sources.close()
+
+    def _complain(self, error: Mistakes) -> None:
+        log.error("the last good one stays in force, since:\n%s", error)
+        self.service.notice.put(error)
 
     async def _take(self, document: Document[Settings]) -> None:
         new, old = document.value, self.service.settings
@@ -85,6 +91,7 @@ class Running:
             del self.storages[gone]
         await self.sources.follow(settings)
         self.text = document.text
+        self.service.notice.put(None)
         log.info("%s is in force", document.path)
 
     async def dispatch(self) -> None:
@@ -165,10 +172,6 @@ async def serve(config: Path, url: str, prefix: str, hub: Hub) -> None:
         running = Running(service, config, document.text)
         parts = {"dispatcher": running.dispatch, "library": running.refresh, "settings": running.follow}
         await _until_told([asyncio.create_task(_kept(name, part)) for name, part in parts.items()])
-
-
-def _complain(error: Mistakes) -> None:
-    log.error("the last good one stays in force, since:\n%s", error)
 
 
 async def _kept(name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -10,6 +10,7 @@ from jupyter_server.extension.application import ExtensionApp
 from traitlets import Unicode, default
 
 from beamhub.server_extension import chunks, content
+from beamhub.server_extension.activity import watch
 from beamhub.server_extension.changes import Changes
 from beamhub.server_extension.handler import Shared
 from beamhub.server_extension.hdf5 import Hdf5
@@ -33,7 +34,7 @@ class BeamHubExtension(ExtensionApp):
 
     name = "beamhub"
     load_other_extensions = True
-    _warning: asyncio.Task[None] | None = None
+    _tasks: tuple[asyncio.Task[None], ...] = ()
 
     service_url = Unicode(help="Address of the processing service; default: BEAMHUB_SERVICE_URL, set by the Hub.").tag(
         config=True
@@ -64,16 +65,19 @@ class BeamHubExtension(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """Called by jupyter-server when its loop runs: from now on its pages hear when its time runs out."""
+        kernels = serverapp.kernel_manager.list_kernels
+        self._tasks = (asyncio.create_task(watch(serverapp.web_app.settings, kernels)),)
         if (ends := end_of(os.environ)) is None:
             return
         events = serverapp.event_logger
         events.register_event_schema(SCHEMA)
-        self._warning = asyncio.create_task(warn(ends, lambda data: events.emit(schema_id=SCHEMA_ID, data=data)))
+        tell = lambda data: events.emit(schema_id=SCHEMA_ID, data=data)  # noqa: E731
+        self._tasks += (asyncio.create_task(warn(ends, tell)),)
 
     async def stop_extension(self) -> None:
         """Called when the server ends."""
-        if self._warning is not None:
-            self._warning.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self.shared.upstream.close()
         await self.shared.outputs.close()
         await self.shared.service.close()

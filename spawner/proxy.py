@@ -1,6 +1,9 @@
-"""The proxy as a child of the Hub: it ends with the Hub, however that ends, and is started again when it ends alone.
+"""The Hub's proxy.
 
+``KeptTraefik`` is a child of the Hub: it ends with the Hub, however that ends, and is started again when it ends alone.
 In production the proxy runs outside of the Hub, and neither end touches the other.
+
+``BlindProxy`` is configurable-http-proxy for a Hub that ends idle servers.
 """
 
 import asyncio
@@ -10,6 +13,7 @@ import subprocess
 from functools import partial
 from typing import Any
 
+from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub_traefik_proxy.fileprovider import TraefikFileProviderProxy
 
 from beamhub.spawner.marked import end_with_parent
@@ -48,3 +52,18 @@ class KeptTraefik(TraefikFileProviderProxy):  # type: ignore[misc]
         if self._keeper is not None:
             self._keeper.cancel()
         await super().stop()
+
+
+class BlindProxy(ConfigurableHTTPProxy):  # type: ignore[misc]
+    """configurable-http-proxy, whose own opinion of who is active the Hub does not hear.
+
+    It takes each byte for activity, also the signs of life of a page that somebody left open, so that no idle server
+    would ever be ended. What a server is used for it tells the Hub itself.
+    """
+
+    async def get_all_routes(self) -> dict[str, Any]:
+        """The routes as the proxy has them, without ``last_activity``."""
+        routes: dict[str, Any] = await super().get_all_routes()
+        for route in routes.values():
+            route["data"].pop("last_activity", None)
+        return routes

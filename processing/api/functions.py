@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from beamhub.catalog.records import Rule
-from beamhub.processing.access import WRITE
+from beamhub.processing.access import WRITE, is_staff
 from beamhub.processing.api.handler import ApiHandler
 from beamhub.processing.errors import NotAllowed, NotFound
 from beamhub.processing.library import UnknownFunction
@@ -75,9 +75,7 @@ class PauseRule(RulesHandler):
 
     def _only_staff(self, name: str) -> None:
         settings = self.service.settings
-        storage = settings.storages[settings.rules[name].when.storage]
-        staff = {*settings.access.all, *settings.access.beamline_groups.values(), storage.staff} - {""}
-        if not settings.single_user and not staff & self.identity.groups:
+        if not settings.single_user and not is_staff(settings, self.identity, settings.rules[name].when.storage):
             raise NotAllowed(f"rule {name!r} concerns every proposal; ask the beamline's staff to pause it", "staff")
 
 
@@ -85,10 +83,12 @@ class Proposals(ApiHandler):
     """``proposals``."""
 
     async def get(self) -> None:
-        """The proposals that the asker may see, with their numbers."""
+        """The proposals that the asker may see, with numbers, and why an edited processing.yaml is not in force."""
         seen = await self.visible()
         every = await self.service.store.call(self.service.store.proposals)
-        self.answer({"items": [one.model_dump(mode="json") for one in every if one.name in seen]})
+        items = [one.model_dump(mode="json") for one in every if one.name in seen]
+        notice = self.service.notice.told(self.service.settings, self.identity)
+        self.answer({"items": items, "notice": notice})
 
 
 class Headings(ApiHandler):

@@ -23,6 +23,7 @@ from beamhub.processing.image_reader import ImageReader
 from beamhub.processing.intake import Intake
 from beamhub.processing.library import Library
 from beamhub.processing.metrics import Metrics
+from beamhub.processing.notice import Notice
 from beamhub.processing.query import LARGEST_ID
 from beamhub.processing.register import Register
 from beamhub.processing.settings import Settings
@@ -57,6 +58,7 @@ class Service:
     hub: Hub
     metrics: Metrics = field(default_factory=Metrics)
     images: ImageReader = field(default_factory=ImageReader)
+    notice: Notice = field(default_factory=Notice)
 
     def __post_init__(self) -> None:
         """The register follows the store."""

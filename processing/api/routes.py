@@ -90,7 +90,7 @@ ROUTES = (
         functions.Pause,
         WRITE,
     ),
-    Route("GET", "proposals", functions.Proposals, "The proposals that can be seen", records.Page[records.Proposal]),
+    Route("GET", "proposals", functions.Proposals, "The proposals that can be seen", records.Proposals),
     Route("GET", "headings", functions.Headings, "What the runs have", records.Page[records.Heading]),
     Route("GET", "changes", changes.Changes, "The change feed", "text/event-stream"),
     Route("POST", "events", events.Events, "CloudEvents of files", None, CloudEvent, INGEST),

@@ -2,8 +2,11 @@
 
 import re
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -85,6 +88,28 @@ def live(page: Page) -> Locator:
     return page.locator(f"{READY} .bh-live")
 
 
+def says_what_to_do(page: Page, here: Facility) -> None:
+    """Within a minute from when the Hub does not know the token of the page's server any more."""
+    until = time.monotonic() + MINUTE / 1000
+    while RESTART not in live(page).inner_text() and time.monotonic() < until:
+        here.drop(f"{time.time_ns()}.raw", "green")  # what is heard of may not be had any more
+        page.wait_for_timeout(1000)
+    expect(live(page)).to_have_text(re.compile(rf"^○ not live since \d\d:\d\d:\d\d: .*{RESTART}"))
+    page.wait_for_timeout(6000)
+
+
+@contextmanager
+def keeping_its_rows_and_asking_nothing(page: Page) -> Iterator[None]:
+    """For some seconds after what is done meanwhile, too."""
+    shown, asked = files(page).all_inner_texts(), []
+    page.on("request", lambda request: asked.append(request.url))
+    yield
+    page.wait_for_timeout(6000)
+    assert [url for url in asked if "/beamhub/api/" in url] == []
+    assert len(shown) > 3
+    assert files(page).all_inner_texts() == shown
+
+
 def test_of_a_proposal_whose_group_is_taken_away_the_page_shows_nothing_more_and_says_why(page, here):
     page.locator(f"{READY} .bh-row").click()
     expect(page.locator(".bh-panel")).to_be_visible()
@@ -103,22 +128,11 @@ def test_a_page_whose_token_was_revoked_says_what_to_do_keeps_its_rows_and_asks_
     tokens = here.hub.api("GET", "users/ada/tokens").json()["api_tokens"]
     (token,) = [one["id"] for one in tokens if one["note"] == "Server at /user/ada/"]
     here.hub.api("DELETE", f"users/ada/tokens/{token}").raise_for_status()
-    until = time.monotonic() + MINUTE / 1000
-    while RESTART not in live(page).inner_text() and time.monotonic() < until:
-        here.drop(f"{time.time_ns()}.raw", "green")  # what is heard of may not be had any more
-        page.wait_for_timeout(1000)
-    expect(live(page)).to_have_text(re.compile(rf"^○ not live since \d\d:\d\d:\d\d: .*{RESTART}"))
-    page.wait_for_timeout(6000)
-    shown = files(page).all_inner_texts()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    run_cell(page, 1, "data.catalog[1]")
-    output = page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-OutputArea-output")
-    expect(output).to_contain_text(RESTART)
-    page.wait_for_timeout(6000)
-    assert [url for url in asked if "/beamhub/api/" in url] == []
-    assert len(shown) > 3
-    assert files(page).all_inner_texts() == shown
+    says_what_to_do(page, here)
+    with keeping_its_rows_and_asking_nothing(page):
+        run_cell(page, 1, "data.catalog[1]")
+        output = page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-OutputArea-output")
+        expect(output).to_contain_text(RESTART)
 
 
 def test_a_page_whose_login_is_over_renews_it_once_and_then_says_what_to_do(page, here):
@@ -160,3 +174,18 @@ def test_a_page_whose_login_is_over_renews_it_once_and_then_says_what_to_do(page
     expect(files(page).first).to_have_text("last.raw")
     names = files(page).all_inner_texts()
     assert len(names) == len(set(names))
+
+
+def test_a_page_whose_token_expired_says_what_to_do_keeps_its_rows_and_asks_no_more(page, here):
+    here.hub.kill()  # which keeps what it knows of a token in its memory; servers and pages stay
+    with closing(sqlite3.connect(here.folder / "jupyterhub.sqlite")) as database, database:
+        over = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=15)
+        of_server = "UPDATE api_tokens SET expires_at = ? WHERE note = 'Server at /user/ada/'"
+        assert database.execute(of_server, [over.isoformat(" ")]).rowcount == 1
+    here.hub.start()
+    wait_for(here.up, 90, "the service does not answer")
+    while datetime.now(UTC).replace(tzinfo=None) < over:
+        page.wait_for_timeout(500)
+    says_what_to_do(page, here)
+    with keeping_its_rows_and_asking_nothing(page):
+        here.drop("unseen.raw", "green")

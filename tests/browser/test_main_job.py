@@ -217,10 +217,10 @@ def magnified(page: Page) -> set[str]:
 
 
 def test_scale_limits_colours_and_zoom_of_images_stay_from_row_to_row_and_are_the_same_for_several(page, demo):
-    for number in (1, 2, 3):
-        write_file(demo, f"screen-{number}")
-    search(page, "state:done screen")
-    expect(widget(page).locator(".bh-row")).to_have_count(3)
+    names = [write_file(demo, f"screen-{number}") for number in (1, 2, 3)]
+    search(page, "screen")
+    for name in names:
+        expect(row(page, name)).to_have_attribute("data-state", "done")
     shown(page, "screen-1")
     tab = page.locator(".bh-panel")
     tab.get_by_label("scale").select_option("log")
@@ -488,6 +488,39 @@ def test_a_function_that_was_edited_into_a_syntax_error_leaves_the_last_good_one
         if not note.is_visible():
             break
     expect(note).to_be_hidden()
+
+
+@pytest.mark.promise("bad input")
+def test_a_mistake_in_an_edited_processing_yaml_is_told_in_the_table_until_it_is_mended(page, demo):
+    rules = demo.folder / "processing.yaml"
+    good = rules.read_text()
+    line = len(good.splitlines()) + 1
+    note = widget(page).get_by_text(f"processing.yaml:{line}: unknown key 'ruls' @ ruls; did you mean rules?")
+    try:
+        rules.write_text(f"{good}ruls: {{}}\n")
+        expect(note).to_be_visible()
+    finally:
+        rules.write_text(good)
+    expect(note).to_be_hidden()
+
+
+def test_a_search_that_takes_long_says_so_and_can_be_stopped(page, demo):
+    with page.expect_response("**/v1/runs/count*search=state*"):
+        search(page, "state:done")
+    expect(widget(page).locator(".bh-row").first).to_be_visible()
+    page.wait_for_timeout(300)
+    table, newest = widget(page).get_by_role("grid"), widget(page).locator(".bh-row .bh-tail").first.inner_text()
+    page.route("**/v1/runs*search=slow*", lambda route: None)  # which is never answered
+    search(page, "slow")
+    expect(widget(page).get_by_text("searching …")).to_be_visible()
+    expect(table).to_have_attribute("aria-busy", "true")
+    widget(page).get_by_role("button", name="Stop").click()
+    expect(widget(page).get_by_text("searching …")).to_be_hidden()
+    expect(table).to_have_attribute("aria-busy", "false")
+    assert page.locator(".bh-search").first.input_value() == "state:done"
+    expect(row(page, newest)).to_be_visible()
+    page.unroute("**/v1/runs*search=slow*")
+    search(page, "")
 
 
 # The tutorial of the first function, word for word

@@ -1,11 +1,13 @@
 import base64
 import json
+from pathlib import Path
 
 import pytest
 from services.api import Bench, serving
 from sqlalchemy.exc import OperationalError
 
 from beamhub.catalog.records import Run
+from beamhub.config.mistakes import Mistake, Mistakes
 from beamhub.processing.query import RunQuery
 
 
@@ -560,6 +562,21 @@ def test_a_run_is_released_from_quarantine(bench):
     released = told(bench.ask("alice", "POST", f"runs/{run}/release"))
     assert (released["state"], released["quarantined"]) == ("queued", False)
     problem(bench.ask("alice", "POST", f"runs/{run}/release"), 409, "queued")
+
+
+@pytest.mark.promise("bad input")
+def test_what_is_wrong_with_an_edited_configuration_is_told_to_staff_and_to_others_that_it_is_so(bench):
+    wrong = Mistakes(
+        Path("processing.yaml"), [Mistake("there is no storage 'x'", "rules.sum.when", 7, "did you mean y?")]
+    )
+    bench.notice.put(wrong)
+    told_to = {who: told(bench.ask(who, "GET", "proposals"))["notice"] for who in ("staff", "admin", "alice", "nobody")}
+    bench.notice.put(None)
+    assert told_to["staff"] == told_to["admin"]
+    assert told_to["staff"].endswith(": processing.yaml:7: there is no storage 'x' @ rules.sum.when; did you mean y?")
+    assert told_to["alice"] == told_to["nobody"]
+    assert told_to["alice"].endswith("the last good one stays in force; the beamline's staff can see why.")
+    assert told(bench.ask("staff", "GET", "proposals"))["notice"] == ""
 
 
 def test_staff_pause_a_rule(bench):

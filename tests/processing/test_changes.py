@@ -1,12 +1,14 @@
 import asyncio
 import contextlib
 import json
+from pathlib import Path
 
 import httpx
 import pytest
 from services.api import Bench, listening
 from sqlalchemy.exc import OperationalError
 
+from beamhub.config.mistakes import Mistake, Mistakes
 from beamhub.processing.api import changes as module
 
 
@@ -62,6 +64,13 @@ async def stream(bench, who="alice", query="", **headers):
         opened = Stream(response)
         assert await opened.block() == ":"
         yield opened
+
+
+async def test_a_mistake_in_an_edited_configuration_and_its_end_are_told_at_once(bench):
+    async with stream(bench) as opened:
+        for wrong in (Mistakes(Path("processing.yaml"), [Mistake("wrong")]), None):
+            bench.notice.put(wrong)
+            assert await opened.event() == ("proposals", -1, {"proposals": ["red"]})
 
 
 async def test_a_file_and_its_run_are_told_in_commit_order(bench):

@@ -11,10 +11,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from services.measurements import NO_OUTPUT, NOON, arrival, arrive, claim, every, fail, finish, publish
-from sqlalchemy import inspect, update
+from sqlalchemy import insert, inspect, select, update
 
 from beamhub.catalog.records import Scalar
-from beamhub.processing import retries, schema
+from beamhub.processing import progress, retries, schema
 from beamhub.processing.event import LONGEST_PATH, Position
 from beamhub.processing.lifecycle import MAX_LOG, NotPossible, OtherRequest
 from beamhub.processing.query import Condition, Range, RunQuery
@@ -97,6 +97,25 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_runs(store,
         assert [run.file.name for run in found] == ["a.nxs", "b.nxs", "b.nxs"]
     assert opened.headings(("red",)) == before
     opened.close()
+
+
+def test_bringing_a_large_store_up_to_date_says_how_far_it_is(store, store_url, caplog, monkeypatch):
+    (first,) = arrive(store, "red/a.nxs", columns={"sample": "LaB6"})
+    with store.writing() as transaction:
+        for table, other in ((schema.file, {"file_id": str}), (schema.run, {"file": int})):
+            row = dict(transaction.connection.execute(select(table)).mappings().one())
+            also = [
+                {"id": n, **{name: kind(n) for name, kind in other.items()}} for n in range(first + 1, first + 7000)
+            ]
+            transaction.connection.execute(insert(table), [row | one for one in also])
+        for statement in ("DROP TABLE cell", "DROP TABLE heading", "UPDATE alembic_version SET version_num = '2'"):
+            transaction.connection.exec_driver_sql(statement)
+    store.close()
+    monkeypatch.setattr(progress, "EACH_S", 0.0)
+    with caplog.at_level("INFO", "beamhub.processing.progress"):
+        Store.open(store_url).close()
+    said = [line for line in caplog.messages if "cells of runs:" in line]
+    assert said == ["adding cells of runs: 5,000 of 7,000", "adding cells of runs: 7,000 of 7,000"]
 
 
 def test_a_store_keeps_its_name_and_another_one_has_another(store, store_url, tmp_path):

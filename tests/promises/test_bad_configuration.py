@@ -145,6 +145,13 @@ def test_on_a_reload_with_ten_mistakes_all_are_told_once_in_the_log_of_what_runs
 
 
 @pytest.mark.hub
+def test_on_a_reload_with_ten_mistakes_all_are_told_to_the_tables_of_those_who_may_see_them(running):
+    notice = running.ask("ada", "proposals").json()["notice"]
+    assert all(line in notice for line in lines_of("processing.yaml", running.folder))
+    assert SECRET not in notice
+
+
+@pytest.mark.hub
 def test_on_a_reload_with_ten_mistakes_the_last_good_catalogue_stays_in_force(running):
     running.hub.start_server("bob", options={"profile": "small", "cores": 2})
     assert running.hub.ask_server("ada", "x", {"profile": "Large one"}).status_code == 400

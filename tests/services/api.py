@@ -20,6 +20,7 @@ from beamhub.processing.event import FileEvent, identity
 from beamhub.processing.feed import Feed
 from beamhub.processing.intake import Intake
 from beamhub.processing.library import Library
+from beamhub.processing.notice import Notice
 from beamhub.processing.settings import Settings
 from beamhub.processing.store import Store
 from beamhub.processing.work import Failure, Outcome, Retry
@@ -89,6 +90,7 @@ class Bench:
     folder: Path
     store_url: str = "sqlite:///beamhub.db"
     hub: FakeHub = field(default_factory=FakeHub)
+    notice: Notice = field(default_factory=Notice)
     url: str = ""
 
     def __post_init__(self) -> None:
@@ -163,7 +165,8 @@ class Bench:
         return self.claims[run]
 
     def service(self) -> Service:
-        return Service(self.settings, self.store, self.library, Feed(self.store), self.intake, self.hub)
+        feed = Feed(self.store)
+        return Service(self.settings, self.store, self.library, feed, self.intake, self.hub, notice=self.notice)
 
     def client(self, token: str = "", **headers: str) -> httpx.AsyncClient:
         """Somebody with a token."""

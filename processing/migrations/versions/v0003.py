@@ -1,17 +1,20 @@
 """What a file's columns say of its runs can be sorted and searched, and what names there are is known."""
 
 import json
+import logging
 
 import sqlalchemy as sa
 from alembic import op
 
 from beamhub.processing.cells import key_of
+from beamhub.processing.progress import Progress
 
 revision = "3"
 down_revision = "2"
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Words = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 BATCH = 5000
+log = logging.getLogger("beamhub.processing.migrations")  # by its own name alembic knows it alone
 
 
 def upgrade() -> None:
@@ -34,16 +37,19 @@ def upgrade() -> None:
         comment="what the runs of a proposal have",
     )
     _fill(cell, heading)
+    log.info("making the index of the cells of runs")
     op.create_index("cell_by_value", "cell", ["proposal", "name", "value", "run"])
     if op.get_bind().dialect.name == "sqlite":
         op.drop_index("run_by_queued", "run", if_exists=True)
+        log.info("making the index of the words of runs")
         op.create_index("run_by_words", "run", ["proposal", "queued", "id", "words"], if_not_exists=True)
 
 
 def _fill(cell: sa.Table, heading: sa.Table) -> None:
     connection = op.get_bind()
     known: set[tuple[str, str, str, str]] = set()
-    last = 0
+    last = done = 0
+    progress = Progress("adding cells of runs", connection.execute(sa.text("SELECT count(*) FROM run")).scalar_one())
     query = sa.text(
         "SELECT run.id, run.proposal, file.columns, run.parameters, run.scalars"
         " FROM run JOIN file ON file.id = run.file WHERE run.id > :last ORDER BY run.id LIMIT :batch"
@@ -63,6 +69,7 @@ def _fill(cell: sa.Table, heading: sa.Table) -> None:
             known |= {(row.proposal, "scalar", name, it["unit"]) for name, it in json.loads(row.scalars).items()}
         if cells:
             connection.execute(cell.insert(), cells)
+        progress.at(done := done + len(rows))
     named = {(proposal, kind, name): unit for proposal, kind, name, unit in sorted(known)}
     if named:
         made = [{"proposal": p, "kind": k, "name": n, "unit": unit} for (p, k, n), unit in named.items()]

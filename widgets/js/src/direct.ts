@@ -38,13 +38,13 @@ class Direct implements Transport {
   readonly name = "direct";
   constructor(private readonly base: string) {}
 
-  async send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  async send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers: Record<string, string> = {}, signal: AbortSignal | null = null): Promise<Answer> {
     const address = this.base + path + (query && query.size ? `?${query}` : "");
     let answer: Response;
     try {
       answer = await fetch(address, {
         method, headers: { ...headers, ...xsrf(), ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
-        credentials: "same-origin", body: body === undefined ? null : JSON.stringify(body),
+        credentials: "same-origin", body: body === undefined ? null : JSON.stringify(body), signal,
       });
     } catch {
       const problem = { message: "the notebook server does not answer; is the network there?" };

@@ -41,6 +41,8 @@ class View {
   private readonly search: HTMLInputElement;
   private readonly chooser: HTMLSelectElement;
   private readonly count = h("span", { class: "bh-count", role: "status" });
+  private readonly busy = h("span", { class: "bh-busy", role: "status" });
+  private readonly halt = h("button", { type: "button", hidden: true, onclick: () => this.stop() }, "Stop");
   private readonly queue = h("span", { class: "bh-queue", title: "of the whole proposal, whatever is searched for" });
   private readonly live = h("span", { class: "bh-live", role: "status" });
   private readonly fresh = h("button", { type: "button", class: "bh-new", hidden: true, onclick: () => void this.rows.reload() });
@@ -84,7 +86,7 @@ class View {
       this.newest.button, this.links.button,
     );
     this.root.replaceChildren(
-      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.fresh, this.below,
+      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.busy, this.halt, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.fresh, this.below,
     );
     this.paint();
     await this.findProposals();
@@ -99,7 +101,8 @@ class View {
   private async findProposals(): Promise<void> {
     const filter = this.state.filter, saw = this.proposals.some((one) => one.name === filter.proposal);
     try {
-      this.proposals = (await json<{ items: Proposal[] }>(this.transport, "GET", "v1/proposals")).items;
+      const answer = await json<{ items: Proposal[]; notice?: string }>(this.transport, "GET", "v1/proposals");
+      [this.proposals, this.notice] = [answer.items, answer.notice ?? ""];
       this.unanswered = "";
     } catch (error) { this.unanswered = (error as Error).message; }
     const known = this.proposals.map((one) => one.name);
@@ -117,6 +120,7 @@ class View {
     this.chooser.hidden = known.length === 0;
   }
 
+  private notice = ""; // why an edited processing.yaml is not in force
   private unanswered = ""; // why the proposals could not be had when they were last asked for
 
   /** Its group was taken from this person: nothing of it stays in sight. */
@@ -232,16 +236,32 @@ class View {
     this.links.refused = "";
     void this.rows.reload(this.state.filter);
     this.newest.soon();
-    if (moved) {
-      this.lost = "";
-      this.model.set("proposal", part.proposal);
-      this.model.save_changes();
-      this.follow();
-    }
+    if (moved) this.moved();
+  }
+
+  /** Another proposal is looked at. */
+  private moved(): void {
+    this.lost = "";
+    this.model.set("proposal", this.state.filter.proposal);
+    this.model.save_changes();
+    this.follow();
+  }
+
+  /** A search that takes too long is given up: the table is what it was before. */
+  private stop(): void {
+    const moved = this.state.filter.proposal !== this.rows.filter.proposal;
+    Object.assign(this.state.filter, this.rows.filter);
+    this.rows.stop();
+    this.search.value = this.state.filter.search;
+    this.chooser.value = this.state.filter.proposal;
+    if (moved) this.moved();
   }
 
   private paint(): void {
-    const { total, exact, queue, moved, error, loaded } = this.rows;
+    const { total, exact, queue, moved, error, loaded, searching } = this.rows;
+    this.busy.textContent = searching ? "searching …" : "";
+    this.halt.hidden = !searching;
+    this.table.element.setAttribute("aria-busy", String(searching));
     this.count.textContent = `${exact ? "" : "more than "}${total.toLocaleString("en")} ${total === 1 ? "run" : "runs"}`;
     this.queue.textContent = outlook(queue);
     this.fresh.hidden = moved === 0;
@@ -255,8 +275,9 @@ class View {
     this.note.classList.toggle("bh-error", Boolean(problem));
     offerWhy(this.note, !problem && loaded && total === 0, async () => (await this.loadChunk()).whyNot(this.transport, () => this.state.filter.search));
     const mistakes = this.rows.mistakes();
-    this.outdated.hidden = !mistakes.length;
-    this.outdated.textContent = `The last good version is in force, since the newer one is not right. ${mistakes.join("; ")}`;
+    const outdated = mistakes.length ? [`The last good version is in force, since the newer one is not right. ${mistakes.join("; ")}`] : [];
+    this.outdated.hidden = !outdated.length && !this.notice;
+    this.outdated.textContent = [this.notice, ...outdated].filter(Boolean).join(" ");
     this.table.change();
     this.refreshPanel();
   }

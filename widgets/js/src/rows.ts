@@ -8,6 +8,7 @@ const COALESCE_MS = 100; // at most ten paints a second
 const QUIET_MS = 30;
 const COUNT_MS = 1000; // at least between two questions how many there are; rows that change do not wait for it
 const AT_ONCE = 4; // pages that are asked for; when one has come, those that are looked at then
+const SLOW_MS = 500; // that an answer may take before it is said that it is waited for
 const RETRY_MS = 5000; // after a question about changed rows that was not answered
 
 /** How many runs of the proposal are in each state, and what those that wait can expect (null: not known). */
@@ -28,12 +29,14 @@ export function query(filter: Filter): URLSearchParams {
 export class Rows {
   filter: Filter; // of what is shown
   misunderstood = false; // what was searched for last cannot be meant; the rows shown are still those of before
-  total = 0;
+  length = 0; // of the table
+  total = 0; // that match; those that are new or moved may not be in the table
   exact = true;
   queue: Queue = { states: {}, held: 0, seconds: null };
   moved = 0;
   error = "";
   loaded = false;
+  searching = false; // the answer takes its time, and can be given up
   live = false; // whether changes are heard; while not, nothing is asked again until they are
   private pages = new Map<number, Run[]>();
   private asked = new Set<number>();
@@ -49,6 +52,7 @@ export class Rows {
   private ended = false;
   private knownUntil = 0;
   private wanted: Filter;
+  private question = new AbortController();
 
   /** `atTop` tells whether new rows may be put in above; `paint` is called after each change. */
   constructor(private readonly transport: Transport, filter: Filter, private readonly atTop: () => boolean, private readonly paint: () => void) {
@@ -96,22 +100,41 @@ export class Rows {
     this.wanted = filter;
     const generation = ++this.generation, wanted = { ...filter };
     this.asked.clear();
+    this.question.abort(); // what was asked for before is not wanted any more
+    const { signal } = this.question = new AbortController();
+    const slow = window.setTimeout(() => {
+      if (generation !== this.generation) return;
+      this.searching = true;
+      this.paint();
+    }, SLOW_MS);
     this.loading++;
     try {
-      const [first, total] = await Promise.all([this.page(0, wanted), this.count(wanted)]);
+      const [first, total] = await Promise.all([this.page(0, wanted, signal), this.count(wanted, signal)]);
       if (generation !== this.generation) return;
       this.filter = wanted;
       this.pages = new Map([[0, first.items]]);
       this.knownUntil = this.loaded ? Math.max(this.knownUntil, first.seq) : first.seq;
-      Object.assign(this, { ...total, moved: 0, error: "", misunderstood: false, loaded: true });
+      Object.assign(this, { ...total, length: total.total, moved: 0, error: "", misunderstood: false, loaded: true });
     } catch (error) {
       if (generation !== this.generation) return;
       this.error = (error as Error).message;
       this.misunderstood = error instanceof Refused && error.status === 400;
     } finally {
       this.loading--;
+      clearTimeout(slow);
+      if (generation === this.generation) this.searching = false;
       this.flushSoon(); // what changed since the question was sent may not be in its answer
     }
+    this.paint();
+  }
+
+  /** Give up what is searched for; what is shown stays. */
+  stop(): void {
+    this.generation++;
+    this.question.abort();
+    this.wanted = { ...this.filter };
+    this.searching = false;
+    if (!this.loaded) this.error = "the search was stopped";
     this.paint();
   }
 
@@ -124,9 +147,11 @@ export class Rows {
   /** Nothing of what was loaded may be seen any more. */
   clear(): void {
     this.generation++;
+    this.question.abort();
+    this.searching = false;
     this.pages.clear();
     this.changed.clear();
-    Object.assign(this, { total: 0, exact: true, moved: 0, queue: { states: {}, held: 0, seconds: null }, error: "" });
+    Object.assign(this, { length: 0, total: 0, exact: true, moved: 0, queue: { states: {}, held: 0, seconds: null }, error: "" });
   }
 
   /** The service answers again: what could not be asked is asked now. */
@@ -188,6 +213,7 @@ export class Rows {
         unknown.delete(run.id);
       });
     }
+    if (unknown.size && !this.length) return void this.reload(); // an empty table has no order to be kept
     const gone = ids.filter((id) => !fresh.has(id) && this.indexOf(id) >= 0).length;
     if (unknown.size && this.filter.sort === "-queued" && this.atTop()) {
       const newest = [...unknown].map((id) => fresh.get(id)!).sort((a, b) => b.id - a.id);
@@ -220,6 +246,7 @@ export class Rows {
     this.moved += newest.length - above.length;
     this.pages = new Map([[0, [...above, ...first].slice(0, PAGE)]]);
     this.asked.clear();
+    this.length += above.length;
     this.total += above.length;
   }
 
@@ -240,22 +267,23 @@ export class Rows {
 
   private put(number: number, page: Run[]): void {
     this.pages.set(number, page);
+    if (page.length < PAGE) this.length = number * PAGE + page.length; // there are no rows to wait for behind it
     for (const other of far(this.pages.keys(), this.looked)) { this.pages.delete(other); this.asked.delete(other); }
     this.error = "";
   }
 
-  private page(number: number, filter = this.filter): Promise<Page<Run>> {
+  private page(number: number, filter = this.filter, signal?: AbortSignal): Promise<Page<Run>> {
     const asked = query(filter);
     asked.set("limit", String(PAGE));
     if (number) asked.set("at", String(number * PAGE));
-    return json<Page<Run>>(this.transport, "GET", "v1/runs", asked);
+    return json<Page<Run>>(this.transport, "GET", "v1/runs", asked, undefined, undefined, signal);
   }
 
   /** How many match a filter, and what waits. */
-  async count(filter = this.filter): Promise<{ total: number; exact: boolean; queue: Queue }> {
+  async count(filter = this.filter, signal?: AbortSignal): Promise<{ total: number; exact: boolean; queue: Queue }> {
     const asked = query(filter);
     asked.delete("sort");
-    const { count, exact, ...queue } = await json<Queue & { count: number; exact: boolean }>(this.transport, "GET", "v1/runs/count", asked);
+    const { count, exact, ...queue } = await json<Queue & { count: number; exact: boolean }>(this.transport, "GET", "v1/runs/count", asked, undefined, undefined, signal);
     return { total: count, exact, queue };
   }
 }

@@ -71,7 +71,7 @@ export class Table {
 
   private paintNow(): void {
     this.paintHead();
-    const total = this.rows.total, height = Math.min(total * ROW, TALLEST), visible = (this.scroll.clientHeight || 11 * ROW) - ROW;
+    const total = this.rows.length, height = Math.min(total * ROW, TALLEST), visible = (this.scroll.clientHeight || 11 * ROW) - ROW;
     this.space.style.height = `${height}px`;
     this.element.setAttribute("aria-rowcount", String(total + 1));
     const scale = total * ROW > TALLEST ? (total * ROW - visible) / (height - visible) : 1;
@@ -216,7 +216,7 @@ export class Table {
     const step = steps[event.key];
     const at = Math.max(0, this.rows.indexOf(this.selection.focus));
     if (step !== undefined) {
-      const to = Math.min(this.rows.total - 1, Math.max(0, at + step));
+      const to = Math.min(this.rows.length - 1, Math.max(0, at + step));
       const run = this.rows.row(to);
       this.show(to);
       if (run) this.choose(run.id, to, event);

@@ -7,7 +7,7 @@ export type Listener = (event: string, data: any) => void;
 export interface Transport {
   readonly name: "direct" | "comm";
   /** One request; `path` as the extension names it: `v1/runs`, `chunk/…`, `selection/…`. */
-  send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<Answer>;
   /** Hints of changes in some proposals until the signal ends it, from `last()` on: the seq of what is shown, if anything is. */
   listen(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): void;
 }
@@ -23,9 +23,9 @@ export function text(answer: Answer): string {
 
 /** A request whose answer is JSON; anything but success is thrown as a sentence. */
 export async function json<Body>(
-  transport: Transport, method: string, path: string, query?: URLSearchParams, body?: unknown, headers?: Record<string, string>,
+  transport: Transport, method: string, path: string, query?: URLSearchParams, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal,
 ): Promise<Body> {
-  const answer = await transport.send(method, path, query, body, headers);
+  const answer = await transport.send(method, path, query, body, headers, signal);
   if (answer.status >= 300) throw new Refused(sentence(answer), answer.status);
   if (answer.status === 204) return undefined as Body;
   try { return JSON.parse(text(answer)); }
