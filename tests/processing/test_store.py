@@ -21,6 +21,12 @@ from beamhub.processing.query import Condition, Range, RunQuery
 from beamhub.processing.store import OtherVersion, Store, Transaction
 from beamhub.processing.work import Outcome, PlannedRun
 
+AS_IN_VERSION_3 = (
+    "DROP TABLE parameter_set",
+    "DROP INDEX run_by_parameters",
+    "ALTER TABLE run DROP COLUMN parameter_set",
+)
+
 
 def states(store: Store, *proposals: str) -> dict[str, int]:
     return {state: n for state, n in store.count(RunQuery(proposals)).states.items() if n}
@@ -69,9 +75,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_runs(store,
     with store.writing() as transaction:
         for statement in (
             "DROP TABLE identity",
-            "DROP TABLE parameter_set",
-            "DROP INDEX run_by_parameters",
-            "ALTER TABLE run DROP COLUMN parameter_set",
+            *AS_IN_VERSION_3,
             "UPDATE counter SET n = 0",
             "INSERT INTO scalar (run, name, proposal, value) SELECT max(id), 'Rg', 'red', NULL FROM run",
             "DROP TABLE cell",
@@ -108,7 +112,8 @@ def test_bringing_a_large_store_up_to_date_says_how_far_it_is(store, store_url, 
                 {"id": n, **{name: kind(n) for name, kind in other.items()}} for n in range(first + 1, first + 7000)
             ]
             transaction.connection.execute(insert(table), [row | one for one in also])
-        for statement in ("DROP TABLE cell", "DROP TABLE heading", "UPDATE alembic_version SET version_num = '2'"):
+        of_version_2 = ("DROP TABLE cell", "DROP TABLE heading", "UPDATE alembic_version SET version_num = '2'")
+        for statement in (*AS_IN_VERSION_3, *of_version_2):
             transaction.connection.exec_driver_sql(statement)
     store.close()
     monkeypatch.setattr(progress, "EACH_S", 0.0)
