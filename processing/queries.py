@@ -172,9 +172,10 @@ def run_ids(connection: Connection, query: RunQuery, limit: int) -> list[int]:
 
 def count(connection: Connection, query: RunQuery) -> CountByState:
     """From the counters where the filter allows, else counted up to a bound."""
-    states = counters.by_state(connection, query)
+    states = counters.by_state(connection, replace(query, rule=None))  # what waits is told whatever rule is looked at
     expected = _outlook(connection, query, states.get("queued", 0))
-    if (whole := counters.known(query, states)) is not None:
+    its = states if query.rule is None else counters.by_state(connection, query)
+    if (whole := counters.known(query, its)) is not None:
         return CountByState(count=whole, states=states, **expected)
     by = narrowest(connection, query.conditions, query.proposals, GATHERED)
     matching = matches(query, by or "")

@@ -334,6 +334,13 @@ def test_counts_come_with_the_numbers_by_state(filled):
     assert count.exact
 
 
+def test_what_waits_is_the_proposals_whatever_rule_is_looked_at(filled):
+    of_all, of_one = filled.count(RunQuery(RED)), filled.count(RunQuery(RED, rule="radial"))
+    assert of_one.states == of_all.states
+    assert of_one.count < of_all.count
+    assert of_one.count == len(ids(filled.runs(RunQuery(RED, rule="radial", limit=500))))
+
+
 def test_a_count_that_must_be_counted_ends_at_a_bound_and_says_so(filled, monkeypatch):
     monkeypatch.setattr("beamhub.processing.queries.COUNTED_TO", 5)
     count = filled.count(RunQuery(ALL, text="nxs"))

@@ -78,3 +78,15 @@ def test_a_search_in_what_may_not_be_seen_any_more_is_none(after_ms):
 def test_what_was_searched_for_before_is_given_up():
     found = played("service.wait = 50; const old = rows.reload(); await rows.reload(); await old;")
     assert found["asked"] == [True] * 4 + [False] * 2
+
+
+def test_a_page_of_rows_that_was_not_answered_is_not_asked_for_again_at_once():
+    found = played(
+        "for (let id = 1; id <= 150; id++) runs.push({ id, name: String(id), seq: id }); await rows.reload();"
+        "service.send = async () => { asked.push(null);"
+        "  return { status: 503, body: new TextEncoder().encode('{\"message\": \"away\"}'), type: '' }; };"
+        "asked.length = 0; rows.paint = () => void rows.row(120);"  # as a table does that shows this row
+        "rows.row(120); await later(400); seen.push(rows.error);"
+    )
+    assert found["asked"] == [False]
+    assert "away" in found["seen"][-1]

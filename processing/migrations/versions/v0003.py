@@ -36,16 +36,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("proposal", "kind", "name"),
         comment="what the runs of a proposal have",
     )
-    _fill(cell, heading)
-    log.info("making the index of the cells of runs")
+    if runs := _fill(cell, heading):
+        log.info("making the indexes of the cells and words of %s runs", f"{runs:,}")
     op.create_index("cell_by_value", "cell", ["proposal", "name", "value", "run"])
     if op.get_bind().dialect.name == "sqlite":
         op.drop_index("run_by_queued", "run", if_exists=True)
-        log.info("making the index of the words of runs")
         op.create_index("run_by_words", "run", ["proposal", "queued", "id", "words"], if_not_exists=True)
 
 
-def _fill(cell: sa.Table, heading: sa.Table) -> None:
+def _fill(cell: sa.Table, heading: sa.Table) -> int:
+    """Of how many runs."""
     connection = op.get_bind()
     known: set[tuple[str, str, str, str]] = set()
     last = done = 0
@@ -74,3 +74,4 @@ def _fill(cell: sa.Table, heading: sa.Table) -> None:
     if named:
         made = [{"proposal": p, "kind": k, "name": n, "unit": unit} for (p, k, n), unit in named.items()]
         connection.execute(heading.insert(), made)
+    return done

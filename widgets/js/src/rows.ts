@@ -259,9 +259,19 @@ export class Rows {
       const page = (await this.page(number)).items;
       if (generation === this.generation) this.put(number, page);
     } catch (error) {
-      if (generation === this.generation) { this.asked.delete(number); this.error = (error as Error).message; }
+      if (generation === this.generation) {
+        this.error = (error as Error).message;
+        window.setTimeout(() => this.askAgain(number, generation), RETRY_MS);
+      }
     }
     this.asking--;
+    this.paint();
+  }
+
+  /** A page that was not answered is asked for again, if it is still looked at. */
+  private askAgain(number: number, generation: number): void {
+    if (this.ended || generation !== this.generation) return;
+    this.asked.delete(number);
     this.paint();
   }
 
