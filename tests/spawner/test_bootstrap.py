@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from services.demo import free_ports
 from services.hub import free_port
 
 from beamhub.spawner import bootstrap
@@ -128,7 +129,7 @@ def listeners() -> Iterator[list[Listener]]:
 
 
 def test_a_free_port_of_the_range_is_taken(listeners):
-    first = free_port()
+    first = free_ports(2)
     said = {"ports": [first, first + 1], "bind": "127.0.0.1", "job": JOB}
     listeners += [listen(said, SECRET), listen(said, SECRET)]
     assert {one.server_address[1] for one in listeners} == {first, first + 1}
