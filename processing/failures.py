@@ -18,6 +18,7 @@ TRANSIENT = frozenset(
     {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EREMOTEIO}
     | {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENOTCONN}
 )
+REPLACED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EINVAL})  # a folder moved away, or no link any more
 LONGEST_MESSAGE = 2000
 _HDF5_ERRNO = re.compile(r"errno = (\d+)")  # how HDF5 reports the number, in the text of its own errors
 _NO_FILTER = re.compile(r"required filter|can't open directory \(.*plugin")  # the second where there are no plugins
@@ -29,7 +30,7 @@ def kind_of(exc: BaseException, raw: Path) -> ErrorClass:
 
     Args:
         exc: what came out of a function or of what surrounds it.
-        raw: the file that it read; an error about this very file is the data's.
+        raw: the file that it read; an error about this very file, or a folder above it that is gone, is the data's.
     """
     if isinstance(exc, DataError):
         return "data"
@@ -51,7 +52,8 @@ def _kind_of_os_error(exc: OSError, raw: Path) -> ErrorClass:
         return "transient"
     if number == errno.ENOMEM:
         return "resource"
-    about_raw = exc.filename is not None and Path(str(exc.filename)) == raw
+    named = Path(str(exc.filename)) if exc.filename is not None else None
+    about_raw = named == raw or (named in raw.parents and number in REPLACED)
     if about_raw or str(raw) in str(exc) or (number is None and _HDF5_OPEN.search(str(exc))):
         return "data"
     return "code"
