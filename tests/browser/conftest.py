@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-pytest.register_assert_rewrite("browser.table_cases")
+pytest.register_assert_rewrite("browser.table_cases", "browser.lab_cases")
 CHROMIUM = [
     "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",

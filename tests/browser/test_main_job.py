@@ -435,12 +435,16 @@ def test_what_stands_in_a_cell_is_searched_for_by_a_click_and_in_a_header_by_its
     search(page, "")
 
 
-@pytest.mark.parametrize("theme", ["Dark", "Light"])
-def test_axe_finds_nothing_wrong_in_light_and_dark_with_a_failed_row_focused_and_each_tab_open(page, theme):
+def choose_theme(page: Page, theme: str) -> None:
     page.locator(".lm-MenuBar-itemLabel", has_text="Settings").click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^JupyterLab {theme}$")).click()
     expect(page.locator("body")).to_have_attribute("data-jp-theme-light", str(theme == "Light").lower())
+
+
+@pytest.mark.parametrize("theme", ["Dark", "Light"])
+def test_axe_finds_nothing_wrong_in_light_and_dark_with_a_failed_row_focused_and_each_tab_open(page, theme):
+    choose_theme(page, theme)
     search(page, "no_centre state:failed")
     expect(widget(page).locator(".bh-row")).to_have_count(1)
     row(page, "no_centre").click()

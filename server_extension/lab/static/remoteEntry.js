@@ -1,4 +1,5 @@
-// A plugin of JupyterLab, small enough to be written as Lab loads it: a notification when this server's time runs out.
+// What Lab and Notebook get from us, small enough to be written as they load it: a notification when this server's time
+// runs out, and the table as it was where a notebook is opened whose kernel is gone.
 (() => {
   const SCHEMA = "urn:beamhub:time-left:1";
   const SOON = 30 * 60 * 1000; // milliseconds
@@ -17,7 +18,7 @@
     return `Your server ends in ${minutes} ${minutes === 1 ? "minute" : "minutes"} (${clock}): save your work.`;
   }
 
-  const plugin = {
+  const timeLeft = {
     id: "@beamhub/session:time-left",
     description: "Says how much time the server has left, from 30 minutes before its end.",
     autoStart: true,
@@ -42,9 +43,47 @@
     if (found.ends_at && Date.parse(found.ends_at) - Date.now() < SOON) warn(found.ends_at);
   }
 
+  const asItWas = {
+    id: "@beamhub/session:as-it-was",
+    description: "Shows the static table in place of the error that there is no widget, in a notebook of another kernel.",
+    autoStart: true,
+    activate: (app) => {
+      new MutationObserver((changes) => {
+        for (const { target } of changes) if (isLost(target)) void show(app, target).catch(console.error);
+      }).observe(document.body, { childList: true, subtree: true });
+    },
+  };
+
+  /** Whether the widgets' own renderer wrote there that the kernel knows no such widget. */
+  function isLost(node) {
+    return node.classList?.contains("jupyter-widgets") && node.childElementCount === 0
+      && node.textContent === "Error displaying widget: model not found";
+  }
+
+  /** The static table of the output that is shown in a node, where there is one of ours. */
+  async function show(app, node) {
+    const { area, output } = outputOf(app, node) ?? {};
+    if (!String(output?.data["text/html"] ?? "").includes("Processed data")) return;
+    const table = area.rendermime.createRenderer("text/html");
+    await table.renderModel(output);
+    const how = document.createElement("p");
+    how.textContent = "Run this cell to see it live.";
+    node.replaceChildren(how, table.node);
+  }
+
+  function outputOf(app, node) {
+    for (const { content } of app.shell.widgets("main")) {
+      for (const { outputArea: area } of content?.widgets ?? []) {
+        const at = area?.widgets.findIndex((one) => one.node.contains(node)) ?? -1;
+        if (at >= 0) return { area, output: area.model.get(at) };
+      }
+    }
+    return undefined;
+  }
+
   const containers = (window._JUPYTERLAB = window._JUPYTERLAB || {});
   containers["@beamhub/session"] = {
     init: (scopes) => { scope = scopes; },
-    get: async () => () => ({ __esModule: true, default: plugin }),
+    get: async () => () => ({ __esModule: true, default: [timeLeft, asItWas] }),
   };
 })();

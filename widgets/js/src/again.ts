@@ -97,12 +97,13 @@ class Again {
 
   private async submit(): Promise<void> {
     if (this.start.disabled || this.fields.some((one) => one.touched() && !one.check())) return;
+    const held = this.start.matches(":focus"); // which a button that is disabled loses
     this.start.disabled = true; // until something is changed
     const body = this.body(), text = JSON.stringify(body), key = this.keys.get(text) ?? crypto.randomUUID();
     this.keys.set(text, key);
     try {
       const made = (await json<Page<Run>>(this.context.transport, "POST", "v1/runs", undefined, body, { "Idempotency-Key": key })).items;
-      this.begun(key, body.parameters as Record<string, unknown>, made);
+      this.begun(key, body.parameters as Record<string, unknown>, made, held);
     } catch (error) {
       const message = (error as Error).message, at = this.fields.find((one) => message.startsWith(`parameters.${one.name}:`));
       if (at) at.complain(message.split(": ").slice(1).join(": "));
@@ -111,7 +112,7 @@ class Again {
     }
   }
 
-  private begun(key: string, parameters: Record<string, unknown>, made: Run[]): void {
+  private begun(key: string, parameters: Record<string, unknown>, made: Run[], held: boolean): void {
     const version = new Map(made.map((run) => [run.file.id, run]));
     const pairs = this.runs.filter((run) => run.function === this.focus.function && version.has(run.file.id)).map((run): [Run, Run] => [run, version.get(run.file.id)!]);
     const before = (name: string) => {
@@ -122,6 +123,7 @@ class Again {
     last?.element.remove();
     last = new Batch(this.context, key, changed, pairs);
     this.form.after(last.element);
+    if (held) last.element.focus();
     void last.follow(this.signal);
   }
 }

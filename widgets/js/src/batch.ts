@@ -19,7 +19,7 @@ export class Batch {
   constructor(private readonly context: Context, private readonly key: string, changed: Changed[], pairs: [Run, Run][]) {
     const ids = pairs.slice(0, LAID_OVER).flatMap(([before, after]) => [before.id, after.id]);
     const compare = ids.length > 0 && h("button", { type: "button", onclick: () => { context.open("Curve"); context.select(ids); } }, "Show old and new over each other");
-    this.element = h("section", { class: "bh-batch", "aria-label": "run again" }, this.line, this.bar,
+    this.element = h("section", { class: "bh-batch", tabindex: "-1", "aria-label": "run again" }, this.line, this.bar,
       h("dl", { class: "bh-facts" }, ...changed.flatMap(({ name, before, after }) => [h("dt", {}, name), h("dd", {}, `${before} → ${after}`)])),
       h("div", { class: "bh-tools" }, this.stop, compare));
   }

@@ -2,6 +2,8 @@
 import { h } from "./dom.js";
 import type { Answer, Listener, Transport } from "./transport.js";
 
+declare const VIEW_CHUNK: string;
+
 const AWAY = "waiting for the notebook server";
 const STOPPED = `${AWAY}, which does not run: start it from the Hub's page, and this table goes on`;
 const LOGIN = "waiting for the login to be renewed";
@@ -54,25 +56,57 @@ class Direct implements Transport {
   }
 
   listen(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): void {
-    void this.follow(proposals, last, tell, signal);
+    let stream = streams.get(this.base);
+    if (!stream) streams.set(this.base, (stream = new Stream(this.base)));
+    stream.join({ proposals, last, tell }, signal);
+  }
+}
+
+interface Ear { proposals: string[]; last(): number | null; tell: Listener }
+
+/** Of each address one stream for all tables of the page: without HTTPS a browser holds six connections, then all wait. */
+const streams: Map<string, Stream> = ((globalThis as any)[Symbol.for(`beamhub.streams ${VIEW_CHUNK}`)] ??= new Map());
+
+class Stream {
+  private readonly ears = new Set<Ear>();
+  private life = new AbortController();
+  constructor(private readonly base: string) {}
+
+  /** Tells one more from what it shows on; so the stream begins anew, for what all of them may have missed. */
+  join(ear: Ear, signal: AbortSignal): void {
+    this.ears.add(ear);
+    signal.addEventListener("abort", () => { this.ears.delete(ear); if (!this.ears.size) this.life.abort(); }, { once: true });
+    this.life.abort();
+    this.life = new AbortController();
+    void this.follow(this.life.signal);
   }
 
-  private async follow(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): Promise<void> {
-    const say = (message: string) => tell("status", { live: false, since: new Date().toISOString(), message });
+  private tell(event: string, data: unknown): void { for (const ear of [...this.ears]) ear.tell(event, data); }
+
+  private get query(): URLSearchParams {
+    const ears = [...this.ears], names = new Set(ears.flatMap((ear) => ear.proposals));
+    const all = ears.some((ear) => !ear.proposals.length); // whoever names none hears of all
+    const query = new URLSearchParams(all ? [] : [...names].map((name) => ["proposal", name]));
+    const seqs = ears.map((ear) => ear.last()).filter((seq) => seq !== null);
+    if (seqs.length) query.set("last", String(Math.min(...seqs)));
+    return query;
+  }
+
+  private async follow(signal: AbortSignal): Promise<void> {
+    const say = (message: string) => this.tell("status", { live: false, since: new Date().toISOString(), message });
     let renewed = false; // once in a loss, and once each time that somebody comes back to the page
     addEventListener("focus", () => { renewed = false; }, { signal });
     for (let failures = 0; !signal.aborted; failures++) {
       let message = AWAY;
       try {
-        const query = new URLSearchParams(proposals.map((name) => ["proposal", name])), seq = last();
-        if (seq !== null) query.set("last", String(seq));
-        const answer = await fetch(`${this.base}changes?${query}`, { headers: xsrf(), credentials: "same-origin", signal });
+        const answer = await fetch(`${this.base}changes?${this.query}`, { headers: xsrf(), credentials: "same-origin", signal });
         if (isStream(answer)) {
           failures = 0;
           renewed = false;
-          await read(answer.body!, tell);
+          await read(answer.body!, (event, data) => { if (!signal.aborted) this.tell(event, data); });
         } else message = await why(answer);
-      } catch { if (signal.aborted) return; }
+      } catch { /* it is said below */ }
+      if (signal.aborted) return;
       if (message === LOGGED_OUT && !renewed) {
         renewed = true;
         say(LOGIN);

@@ -13,9 +13,9 @@ export class Newest {
   private asking = false;
   private wanted = false;
 
-  /** `kept.follow` says whether it is on; `select` is told the newest run, also when it is still the same. */
-  constructor(private readonly kept: { follow: boolean }, private readonly transport: Transport, private readonly filter: () => Filter, private readonly select: (id: number) => void) {
-    this.button = h("button", { type: "button", title: "select each run as soon as it is done", onclick: () => this.turn(!kept.follow) }, "Follow newest");
+  /** `kept.follow` says whether it is on, `want` is told what somebody wants; `select` is told the newest run, also when it is still the same. */
+  constructor(private readonly kept: { follow: boolean }, private readonly transport: Transport, private readonly filter: () => Filter, private readonly select: (id: number) => void, want: (on: boolean) => void) {
+    this.button = h("button", { type: "button", title: "select each run as soon as it is done", onclick: () => want(!kept.follow) }, "Follow newest");
     this.turn(kept.follow);
   }
 

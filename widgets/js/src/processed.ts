@@ -18,9 +18,9 @@ import type { Panel } from "./view.js";
 
 declare const VIEW_CHUNK: string;
 
-interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean }
+interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View> }
 
-/** What a view looked like, kept while the page lives: a cell that is painted anew goes on where it was. */
+/** What a table looked like, kept while the page lives: a cell that is painted anew goes on where it was, and all views of one table show the same. */
 const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
 
 export async function processed(model: Model, el: HTMLElement, signal: AbortSignal): Promise<void> {
@@ -56,22 +56,27 @@ class View {
 
   constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly signal: AbortSignal) {
     const id: string = model.get("view_id");
-    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false };
+    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set() };
     this.state = views.get(id) ?? fallback;
     this.links = new Links(transport, () => ({ filter: this.state.filter, ids: this.state.selection.ids }));
     if (!views.has(id)) Object.assign(this.state.filter, this.links.open(this.state.filter.proposal));
     views.set(id, this.state);
     const pictures = new Pictures(transport, () => this.table.paint());
     signal.addEventListener("abort", () => pictures.end());
-    this.table = new Table(this.state.selection, () => { this.newest.turn(false); void this.selected(); }, (sort) => this.change({ sort }), (term) => this.seek(term), pictures, "processed data");
+    this.table = new Table(this.state.selection, () => { this.turn(false); void this.selected(); }, (sort) => this.change({ sort }), (term) => this.seek(term), () => void this.enterPanel(), pictures, "processed data");
     this.rows = new Rows(transport, this.state.filter, () => this.table.atTop, () => this.paint());
     this.table.rows = this.rows;
-    this.newest = new Newest(this.state, transport, () => this.state.filter, (run) => this.pick([run]));
+    this.newest = new Newest(this.state, transport, () => this.state.filter, (run) => this.pick([run]), (on) => this.turn(on));
     this.chooser = h("select", { "aria-label": "proposal", onchange: () => this.change({ proposal: this.chooser.value }) });
+    const soon = debounce(() => void this.look(), 200);
     this.search = h("input", {
       type: "search", class: "bh-search", placeholder: "search: scan_0007 state:failed after:10:00 chi2<1.2 …", "aria-label": "search", "aria-keyshortcuts": "/", value: this.state.filter.search,
-      oninput: debounce(() => this.change({ search: this.search.value }), 200), onkeydown: keep,
+      oninput: () => { this.typed = true; soon(); },
+      onkeydown: (event: KeyboardEvent) => { keep(event); if (event.key === "Enter" || event.key === "ArrowDown") { event.preventDefault(); void this.enterRows(); } },
     });
+    root.addEventListener("keydown", (event) => this.key(event), { capture: true, signal });
+    this.state.views.add(this);
+    signal.addEventListener("abort", () => this.state.views.delete(this));
   }
 
   async start(): Promise<void> {
@@ -106,7 +111,7 @@ class View {
       this.unanswered = "";
     } catch (error) { this.unanswered = (error as Error).message; }
     const known = this.proposals.map((one) => one.name);
-    if (saw && !known.includes(filter.proposal)) this.lose(filter.proposal);
+    if (saw && !known.includes(filter.proposal)) for (const view of this.state.views) view.lose(filter.proposal);
     else if (known.includes(this.lost)) this.lost = "";
     if (!known.includes(filter.proposal)) {
       const newest = [...this.proposals].sort((a, b) => (b.last || "").localeCompare(a.last || ""))[0];
@@ -149,7 +154,7 @@ class View {
   private async admit(): Promise<void> {
     const ids = await this.links.runs();
     if (!ids.length) return;
-    this.newest.turn(false);
+    this.turn(false);
     this.pick(ids);
   }
 
@@ -168,6 +173,7 @@ class View {
   }
 
   private follow(): void {
+    if (this.signal.aborted) return;
     this.stream.abort();
     this.stream = new AbortController();
     const proposal = this.state.filter.proposal;
@@ -177,6 +183,7 @@ class View {
   private hear(event: string, data: any): void {
     if (event !== "status" || data.live) this.newest.soon();
     if (event === "change" && data.kind === "run" && data.proposal === this.state.filter.proposal) this.rows.change(data.id, data.seq);
+    else if (event === "change" && this.state.filter.proposal) this.rows.heard(data.seq - 1);
     else if (event === "reset") void this.rows.reset();
     else if (event === "proposals" || (event === "change" && !this.state.filter.proposal)) void this.again();
     else if (event === "status") {
@@ -229,29 +236,73 @@ class View {
     else this.change({ search: this.search.value });
   }
 
-  private change(part: Partial<Filter>): void {
+  /** Shows what is searched for by now; done when it is there. */
+  private async look(): Promise<void> {
+    if (!this.typed) return;
+    this.typed = false;
+    await this.change({ search: this.search.value });
+  }
+  private typed = false; // and not searched for yet
+
+  private key(event: KeyboardEvent): void {
+    if (event.key !== "/" || (event.target as Element).matches("input:not([type=checkbox], [type=radio], [type=range]), select, textarea")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.search.focus();
+    this.search.select();
+  }
+
+  /** From the search field to the rows that it finds. */
+  private async enterRows(): Promise<void> {
+    await this.look();
+    if (this.rows.total && !this.rows.misunderstood) this.table.enter();
+  }
+
+  /** From a row to what is shown of it; Escape leads back. */
+  private async enterPanel(): Promise<void> {
+    (await this.panel?.catch(() => null))?.enter();
+  }
+
+  /** Follow newest, or do not. */
+  private turn(on: boolean): void { for (const view of this.state.views) view.newest.turn(on); }
+
+  private async change(part: Partial<Filter>): Promise<void> { await this.changed(this.share(part), false); }
+
+  /** Shares what is looked for with all other views of this table; says whether it is in another proposal. */
+  private share(part: Partial<Filter>): boolean {
     const moved = part.proposal !== undefined && part.proposal !== this.state.filter.proposal;
     Object.assign(this.state.filter, part);
+    if (moved) {
+      this.model.set("proposal", part.proposal);
+      this.model.save_changes();
+    }
+    for (const view of this.state.views) if (view !== this) void view.changed(moved, true);
+    return moved;
+  }
+
+  /** The filter is another, in another view of this table or (where somebody may still type) in this one. */
+  private async changed(moved: boolean, elsewhere: boolean): Promise<void> {
+    const { filter } = this.state;
+    if (elsewhere) Object.assign(this.search, { value: filter.search });
+    if (elsewhere) Object.assign(this.chooser, { value: filter.proposal });
     this.table.scrollTop = 0;
     this.links.refused = "";
-    void this.rows.reload(this.state.filter);
+    const loaded = this.rows.reload(filter);
     this.newest.soon();
     if (moved) this.moved();
+    await loaded;
   }
 
   /** Another proposal is looked at. */
   private moved(): void {
     this.lost = "";
-    this.model.set("proposal", this.state.filter.proposal);
-    this.model.save_changes();
     this.follow();
   }
 
   /** A search that takes too long is given up: the table is what it was before. */
   private stop(): void {
-    const moved = this.state.filter.proposal !== this.rows.filter.proposal;
-    Object.assign(this.state.filter, this.rows.filter);
     this.rows.stop();
+    const moved = this.share(this.rows.filter);
     this.search.value = this.state.filter.search;
     this.chooser.value = this.state.filter.proposal;
     if (moved) this.moved();
@@ -314,6 +365,7 @@ class View {
       if (this.transport.name === "direct") {
         void this.transport.send("PUT", `selection/${this.model.get("view_id")}`, undefined, { proposal: this.state.filter.proposal, ids }).catch(() => undefined);
       } else { this.model.set("selected_ids", ids); this.model.save_changes(); }
+      for (const view of this.state.views) if (view !== this) view.same();
     }
     if (!ids.length) { this.below.replaceChildren(); return; }
     if (!this.below.childElementCount) this.below.append(h("div", { class: "bh-empty" }, this.transport.name === "comm" ? "shown when the kernel is free" : "loading …"));
@@ -330,6 +382,12 @@ class View {
     }
   }
 
+  /** Somebody selected in another view of this table. */
+  private same(): void {
+    this.table.paint();
+    void this.selected(false);
+  }
+
   private async loadChunk(): Promise<typeof import("./view.js")> {
     const answer = await this.transport.send("GET", `chunk/${VIEW_CHUNK}`);
     if (answer.status !== 200) throw new Error("the rest of the widget could not be loaded: is the same version installed beside the notebook server?");
@@ -341,7 +399,7 @@ class View {
 
   private async loadPanel(): Promise<Panel> {
     const chunk = await this.loadChunk();
-    return new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), proposal: () => this.state.filter.proposal, filter: () => this.state.filter, select: (ids) => this.pick(ids), tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
+    return new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), proposal: () => this.state.filter.proposal, filter: () => this.state.filter, select: (ids) => this.pick(ids), leave: () => this.table.enter(), tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
   }
 }
 

@@ -172,10 +172,13 @@ export class Rows {
 
   /** A run changed; others may have with the same number, of which the next hints tell. */
   change(id: number, seq: number): void {
-    this.knownUntil = Math.max(this.knownUntil, seq - 1);
+    this.heard(seq - 1);
     this.changed.add(id);
     this.flushSoon();
   }
+
+  /** All changes up to this number have been told. */
+  heard(seq: number): void { this.knownUntil = Math.max(this.knownUntil, seq); }
 
   private flushSoon(): void {
     if (this.ended || this.timer || this.loading || !this.changed.size) return;

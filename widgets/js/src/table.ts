@@ -26,7 +26,7 @@ export class Table {
   private pressed = 0;
   rows!: Rows;
 
-  constructor(readonly selection: Selection, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, private readonly onTerm: (term: string) => void, pictures: Pictures, label: string) {
+  constructor(readonly selection: Selection, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, onTerm: (term: string) => void, private readonly onOpen: () => void, pictures: Pictures, label: string) {
     this.columns = new Arranged(() => this.paint(), (run) => pictures.cell(run));
     this.head = h("div", { class: "bh-head", role: "row", "aria-rowindex": "1" });
     this.body = h("div", {
@@ -214,16 +214,17 @@ export class Table {
     if (!this.body.contains(event.target as Node)) return;
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
     const step = steps[event.key];
-    const at = Math.max(0, this.rows.indexOf(this.selection.focus));
+    const chosen = this.rows.indexOf(this.selection.focus), row = (event.target as Element).closest(".bh-row");
+    const at = chosen >= 0 ? chosen : Math.max(0, Number(row?.getAttribute("aria-rowindex")) - 2);
     if (step !== undefined) {
       const to = Math.min(this.rows.length - 1, Math.max(0, at + step));
       const run = this.rows.row(to);
       this.show(to);
       if (run) this.choose(run.id, to, event);
-    } else if (event.key === "/") this.onTerm("");
-    else if (event.key === " " || event.key === "Enter") {
-      const run = this.rows.row(at);
-      if (run) this.choose(run.id, at, event);
+    } else if (event.key === " " || event.key === "Enter") {
+      const run = this.rows.row(at), open = event.key === "Enter";
+      if (run && !(open && this.selection.ids.includes(run.id))) this.choose(run.id, at, event);
+      if (open) this.onOpen();
     } else return;
     event.preventDefault();
   }
@@ -250,8 +251,15 @@ export class Table {
     this.paint();
   }
 
+  /** Leads the keyboard to the row that was chosen last, or to the first. */
+  enter(): void {
+    this.paintNow();
+    this.focusRow();
+  }
+
+  /** Where the row that was chosen last is out of sight, another has the focus: none would leave the keyboard to the notebook. */
   private focusRow(): void {
-    const row = this.body.querySelector<HTMLElement>(`[data-id="${this.selection.focus}"]`);
+    const row = this.body.querySelector<HTMLElement>(`[data-id="${this.selection.focus}"]`) ?? this.body.querySelector<HTMLElement>(".bh-row");
     row?.setAttribute("tabindex", "0");
     row?.focus({ preventScroll: true });
   }

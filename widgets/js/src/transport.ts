@@ -8,7 +8,7 @@ export interface Transport {
   readonly name: "direct" | "comm";
   /** One request; `path` as the extension names it: `v1/runs`, `chunk/…`, `selection/…`. */
   send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<Answer>;
-  /** Hints of changes in some proposals until the signal ends it, from `last()` on: the seq of what is shown, if anything is. */
+  /** Hints of changes in some proposals (none: in all; those in others may come too) until the signal ends it, from `last()` on: the seq of what is shown, if anything is. */
   listen(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): void;
 }
 

@@ -17,6 +17,7 @@ export interface Outside {
   proposal(): string;
   filter(): Filter;
   select(ids: number[]): void;
+  leave(): void;
   tab: string;
   onTab(tab: string): void;
 }
@@ -49,8 +50,17 @@ export class Panel {
     const copy = h("button", { type: "button", class: "bh-copy", title: "copy the line that loads this", onclick: () => void this.copy(copy) }, "copy code");
     this.element = h("div", { class: "bh-panel" }, h("div", { class: "bh-tabbar" }, this.tabs, this.open, copy), this.body);
     this.body.addEventListener("keydown", keep);
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      event.stopPropagation();
+      outside.leave();
+    }, { capture: true });
     this.paintTabs();
   }
+
+  /** Leads the keyboard here. */
+  enter(): void { this.tabs.querySelector<HTMLElement>('[aria-selected="true"]')?.focus(); }
 
   show(ids: number[], focus: number): void {
     this.ids = ids;

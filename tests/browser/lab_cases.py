@@ -1,0 +1,270 @@
+"""Several tables at once, the keyboard alone, much magnified: in Lab, in a real browser."""
+
+import re
+from collections.abc import Iterator
+
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser.test_front_ends import ACTIVE, end_kernels, open_notebook, run
+from browser.test_main_job import READY, choose_theme, write_file
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+expect.set_options(timeout=40_000)
+BEGIN = "from IPython.display import display\nfrom beamhub.widgets import ProcessedData\ndata = ProcessedData()\ndata"
+SEVERAL = 5  # with the two others more than a browser has connections to a server that has no HTTPS
+TAB = ".lm-DockPanel-tabBar .lm-TabBar-tab"
+
+
+def write_notebook(demo, name: str, *cells: str) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
+    nbformat.write(notebook, demo.folder / f"home/{demo.user}/{name}")
+
+
+@pytest.fixture(scope="module")
+def lab(demo, context) -> Iterator[Page]:
+    """Lab with two notebooks; `streams` holds the requests for changes that are open."""
+    more = f"for _ in range({SEVERAL}):\n    display(data)"
+    write_notebook(demo, "one.ipynb", BEGIN, more, "print([entry.run.id for entry in data.selected])")
+    write_notebook(demo, "two.ipynb", BEGIN)
+    page = context.new_page()
+    page.streams = set()
+    page.on("request", lambda asked: page.streams.add(asked) if "/changes?" in asked.url else None)
+    for event in ("requestfinished", "requestfailed"):
+        page.on(event, lambda ended: page.streams.discard(ended))
+    open_notebook(page, demo, "lab/workspaces/several/tree", "one.ipynb?reset")
+    run(page, 0)
+    expect(page.locator(READY)).to_be_visible()
+    yield page
+    end_kernels(page)
+
+
+def rows(table: Locator, name: str) -> Locator:
+    return table.locator(".bh-row", has_text=name)
+
+
+def test_tables_of_two_notebooks_are_live_on_one_stream_and_each_is_searched_for_itself(lab, demo):
+    lab.locator(".jp-DirListing-item", has_text="two.ipynb").dblclick()
+    expect(lab.locator(TAB, has_text="two.ipynb")).to_have_class(re.compile("lm-mod-current"))
+    lab.wait_for_selector(f"{ACTIVE}.jp-CodeCell")
+    run(lab, 0)
+    tables = lab.locator(READY)
+    expect(tables).to_have_count(2)
+    lab.locator(f"{ACTIVE}.bh-search").fill("two-")
+    name = write_file(demo, "two-notebooks")
+    for table in tables.all():
+        expect(table.locator(".bh-live")).to_have_text("● live")
+        expect(rows(table, name)).to_have_attribute("data-state", "done")
+    one, two = (table.locator(".bh-search").input_value() for table in tables.all())
+    assert {one, two} == {"", "two-"}
+    assert len(lab.streams) == 1
+
+
+def test_a_table_goes_on_when_the_notebook_of_another_was_closed(lab, demo):
+    lab.locator(TAB, has_text="two.ipynb").locator(".lm-TabBar-tabCloseIcon").click()
+    lab.locator(".jp-Dialog button", has_text="Discard").click()
+    expect(lab.locator(READY)).to_have_count(1)
+    name = write_file(demo, "closed-the-other")
+    expect(rows(lab.locator(READY), name)).to_have_attribute("data-state", "done")
+    assert len(lab.streams) == 1
+
+
+def test_all_views_of_one_table_are_live_on_one_stream_and_show_the_same(lab, demo):
+    run(lab, 1)
+    lab.locator(f"{READY} .bh-bar").first.click(button="right", position={"x": 3, "y": 3})
+    lab.locator(".lm-Menu-itemLabel", has_text=re.compile("Create New View for")).click()
+    views = lab.locator(READY)
+    expect(views).to_have_count(SEVERAL + 2)
+    for view in views.all():
+        expect(view.locator(".bh-live")).to_have_text("● live")
+    assert len(lab.streams) == 1
+    name = write_file(demo, "views-1")
+    views.nth(1).locator(".bh-search").fill("views-")
+    for view in views.all():
+        expect(view.locator(".bh-search")).to_have_value("views-")
+        expect(rows(view, name)).to_have_attribute("data-state", "done")
+        expect(view.locator(".bh-row")).to_have_count(1)
+
+
+def test_what_is_selected_in_one_view_is_selected_in_all_and_for_the_kernel(lab):
+    views = lab.locator(READY)
+    apart = lab.locator(f".jp-LinkedOutputView {READY}")
+    rows(apart, "views-1").click()
+    for view in (views.first, views.nth(1), apart):
+        expect(rows(view, "views-1")).to_have_attribute("aria-selected", "true")
+        expect(view.locator(".bh-plot[data-curves='4']")).to_be_visible()
+    number = rows(apart, "views-1").get_attribute("data-id")
+    run(lab, 2)
+    output = lab.locator(f"{ACTIVE}.jp-CodeCell").nth(2).locator(".jp-OutputArea-output")
+    expect(output).to_have_text(f"[{number}]")
+    apart.get_by_role("button", name="Follow newest").click()
+    for view in (views.first, views.nth(1)):
+        expect(view.get_by_role("button", name="Follow newest")).to_have_attribute("aria-pressed", "true")
+    apart.get_by_role("button", name="Follow newest").click()
+
+
+def test_a_view_that_is_closed_leaves_the_others_live(lab, demo):
+    tabs = lab.locator(TAB, has_text="Output View")
+    tabs.locator(".lm-TabBar-tabCloseIcon").click()
+    views = lab.locator(READY)
+    expect(views).to_have_count(SEVERAL + 1)
+    name = write_file(demo, "views-2")
+    for view in (views.first, views.last):
+        expect(rows(view, name)).to_have_attribute("data-state", "done")
+    assert len(lab.streams) == 1
+    run(lab, 1, "pass")
+    expect(views).to_have_count(1)
+
+
+# From here on no mouse, but for the cell that is run
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def tab_to(page: Page, wanted: str) -> Locator:
+    """Press Tab until what a selector means has the focus."""
+    for _ in range(99):
+        press(page, "Tab")
+        if page.evaluate("(wanted) => document.activeElement.matches(wanted)", wanted):
+            break
+    found = page.locator(f"{wanted}:focus")
+    expect(found).to_be_visible()
+    return found
+
+
+def find(page: Page, table: Locator) -> Locator:
+    """The second of three runs that a search finds, with its curve; the row has the focus."""
+    tab_to(page, ".bh-search")
+    page.keyboard.type("keys- state:done")
+    press(page, "Enter")
+    expect(table.locator(".bh-row:focus")).to_have_attribute("aria-rowindex", "2")
+    press(page, "ArrowDown", "ArrowDown", "ArrowUp")
+    chosen = table.locator(".bh-row[aria-selected='true']")
+    expect(chosen).to_be_focused()
+    expect(chosen).to_have_attribute("aria-rowindex", "3")
+    expect(table.locator(".bh-plot[data-curves='4']")).to_be_visible()
+    return chosen
+
+
+def turn_log_scale(page: Page, table: Locator) -> None:
+    press(page, "Enter")
+    expect(table.get_by_role("tab", name="Curve")).to_be_focused()
+    box = tab_to(page, ".bh-panel input[name='log x']")
+    before = box.is_checked()
+    press(page, "Space")
+    expect(box).to_be_checked(checked=not before)
+
+
+def do_again(page: Page, table: Locator) -> None:
+    press(page, "Enter", "ArrowLeft")
+    expect(table.get_by_role("tab", name="Again")).to_be_focused()
+    expect(table.get_by_role("button", name="Run 1 again")).to_be_enabled()
+    tab_to(page, ".bh-form input[type=number]")
+    press(page, "Control+A")
+    page.keyboard.type("35")
+    tab_to(page, ".bh-form button[type=submit]")
+    press(page, "Enter")
+    expect(table.locator(".bh-batch")).to_contain_text("1 of 1 ended")
+    expect(table.locator(".bh-batch")).to_be_focused()
+
+
+def show_column(page: Page, table: Locator, name: str) -> None:
+    tab_to(page, ".bh-bar button[aria-haspopup]")
+    press(page, "Enter")
+    box = table.get_by_role("dialog", name="Columns").get_by_role("checkbox", name=name)
+    tab_to(page, ".bh-menu li[data-key='parameter:direction'] input")
+    press(page, "Space")
+    expect(box).to_be_checked()
+    press(page, "Escape")
+    expect(table.get_by_role("columnheader", name=name)).to_be_visible()
+    expect(table.get_by_role("button", name="Columns")).to_be_focused()
+
+
+def copy(page: Page, table: Locator) -> str:
+    button = table.get_by_role("button", name="Copy", exact=True)
+    press(page, "Tab")
+    expect(button).to_be_focused()
+    press(page, "Enter")
+    menu = table.get_by_role("dialog", name="Copy")
+    expect(menu.get_by_role("button", name="1 selected as Markdown")).to_be_focused()
+    press(page, "Enter")
+    expect(menu.get_by_role("status")).to_have_text("copied 1 rows")
+    press(page, "Escape")
+    expect(button).to_be_focused()
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def test_with_the_keyboard_alone_a_run_is_found_looked_at_done_again_and_copied(lab, demo):
+    lab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    names = [write_file(demo, f"keys-{number}") for number in range(3)]
+    table = lab.locator(READY).first
+    run(lab, 0)
+    expect(table.locator(".bh-search")).to_have_value("")
+    for name in names:
+        expect(rows(table, name)).to_have_attribute("data-state", "done")
+    chosen = find(lab, table)
+    for act in (turn_log_scale, do_again):
+        act(lab, table)
+        press(lab, "Escape")
+        expect(chosen).to_be_focused()
+    press(lab, "/")
+    expect(table.locator(".bh-search")).to_be_focused()
+    show_column(lab, table, "direction")
+    assert copy(lab, table).splitlines()[0].startswith("| scan | when | file |")
+
+
+MOVES = """() => [...document.querySelectorAll(".bh-root, .bh-root *")].filter((each) => {
+  const { transitionDuration, animationName } = getComputedStyle(each);
+  return parseFloat(transitionDuration) > 0 || animationName !== "none"; }).map((each) => each.className)"""
+
+
+def test_nothing_of_the_table_moves_by_itself_for_people_who_ask_for_that(lab):
+    assert lab.evaluate(MOVES)
+    lab.emulate_media(reduced_motion="reduce")
+    assert lab.evaluate(MOVES) == []
+    lab.emulate_media(reduced_motion=None)
+
+
+def begin_flood(page: Page, demo, count: int) -> None:
+    """Many rows, of files that hold nothing."""
+    folder = demo.folder / "raw/demo-2026/scan_0001_sans2d_33837"
+    for number in range(count):
+        (folder / f"sans2d_33837_empty-{number:03}.tmp").write_bytes(b"")
+        (folder / f"sans2d_33837_empty-{number:03}.tmp").rename(folder / f"sans2d_33837_empty-{number:03}.nxs")
+
+
+def select_done_and_failed(page: Page) -> None:
+    """Both are selected, what was done is drawn, and the failed one has the focus, among 200."""
+    table = page.locator(READY).first
+    table.locator(".bh-search").fill("keys-0")
+    rows(table, "keys-0").first.click()
+    table.locator(".bh-search").fill("empty-")
+    expect(table.locator(".bh-count")).to_have_text("200 runs")
+    if table.get_by_role("columnheader", name="when").get_attribute("aria-sort") == "descending":
+        table.get_by_role("columnheader", name="when").get_by_role("button").click()
+    failed = rows(table, "empty-000")
+    expect(failed).to_have_attribute("data-state", "failed")
+    failed.click(modifiers=["Control"])
+    expect(failed).to_be_focused()
+
+
+@pytest.mark.parametrize("theme", ["Dark", "Light"])
+def test_axe_finds_nothing_wrong_in_200_rows_that_are_magnified_to_200_percent(lab, demo, theme):
+    if theme == "Dark":
+        begin_flood(lab, demo, 200)
+    choose_theme(lab, theme)
+    select_done_and_failed(lab)
+    lab.set_viewport_size({"width": 640, "height": 500})
+    wrong = {}
+    for tab, shown in (("Again", ".bh-field"), ("Curve", ".bh-plot canvas")):
+        lab.locator(READY).first.get_by_role("tab", name=tab).click()
+        expect(lab.locator(READY).first.locator(shown).first).to_be_visible()
+        found = Axe().run(lab, context=".bh-root").response["violations"]
+        wrong |= {f"{tab}: {one['id']}": [node["html"] for node in one["nodes"]] for one in found}
+    lab.set_viewport_size({"width": 1280, "height": 1000})
+    assert wrong == {}
