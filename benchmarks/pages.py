@@ -26,7 +26,7 @@ RUNS = int(os.environ.get("BEAMHUB_RUNS", "1000000"))
 PAGE, ROUNDS, WORST = 200, 5, 8
 BAR_MS, JUMP_MS = 20, 100
 SEARCH_MS = 20 * RUNS / 100_000
-ORDERS = [sign + name for name in (*SORTS, "scalar:Rg", "column:sample") for sign in ("-", "")]
+ORDERS = [sign + name for name in (*SORTS, "scalar:Rg", "column:sample", "parameter:bins") for sign in ("-", "")]
 FILTERS: dict[str, dict[str, Any]] = {
     "everything": {},
     "function": {"function": "sectors"},

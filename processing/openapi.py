@@ -33,7 +33,7 @@ QUERY: dict[str, dict[str, Any]] = {
     "until": TIME,
     "ids": {"type": "string", "pattern": r"^\d+(,\d+)*$"},
     "file": NUMBER,
-    "sort": {"type": "string", "pattern": f"^-?({'|'.join(SORTS)}|scalar:.+|column:.+)$"},
+    "sort": {"type": "string", "pattern": f"^-?({'|'.join(SORTS)}|(scalar|column|parameter):.+)$"},
     "limit": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
     "after": TEXT,
     "before": TEXT,

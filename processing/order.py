@@ -35,6 +35,7 @@ COLUMNS: dict[str, Any] = {
     "function": run.c.function,
     "state": run.c.state,
     "rule": run.c.rule,
+    "parameter": run.c.parameter_set,
 }
 NULLABLE = ("started", "finished", "rule")
 FEWEST = 8  # keys that are read of a proposal at a time
@@ -64,7 +65,9 @@ class Order:
         self._backward = backward
         self._falling = query.descending != backward
         self._side = scalar if query.scalar else cell if query.of_file else None  # the table of what is sorted by
-        self._value: ColumnElement[Any] = COLUMNS[query.column] if self._side is None else self._side.c.value
+        self._value: ColumnElement[Any] = (
+            COLUMNS[query.column.partition(":")[0]] if self._side is None else self._side.c.value
+        )
         self._id: ColumnElement[int] = run.c.id if self._side is None else self._side.c.run
         nullable = self._side is not None or query.column in NULLABLE
         self._parts = [True, False][:: -1 if backward else 1] if nullable else [True]
@@ -180,13 +183,14 @@ class Order:
 
     def _key(self, valued: bool, gather: Gather) -> list[ColumnElement[Any]]:
         """What a part is ordered by."""
-        value = _hidden(self._value) if gather else self._value
+        value = hidden(self._value) if gather else self._value
         varies, number = valued and not self._constant, self._id if valued else run.c.id
-        return [*([value] if varies else []), *self._ties(valued), _hidden(number) if gather else number]
+        return [*([value] if varies else []), *self._ties(valued), hidden(number) if gather else number]
 
     def _ties(self, valued: bool) -> list[ColumnElement[int]]:
         """What decides between equal values before the id does: what the indexes hold."""
-        as_queued = self._query.column in GROUPS or (self._side is not None and not valued)
+        grouped = self._query.column in GROUPS or self._query.parameter
+        as_queued = grouped or (self._side is not None and not valued)
         return [run.c.queued] if as_queued else []
 
     def _further(self, start: Key, gather: Gather = "") -> ColumnElement[bool]:
@@ -218,7 +222,7 @@ class Order:
                 side.c.name == (self._query.scalar or self._query.of_file),
             )
             return (query.join(run, run.c.id == side.c.run) if of_run else query).where(*named)
-        value = _hidden(self._value) if gather else self._value
+        value = hidden(self._value) if gather else self._value
         there: list[ColumnElement[bool]] = [value.is_not(None)] if len(self._parts) > 1 else []
         if self._span is not None:
             there += [value >= self._span[0], value <= self._span[1]]
@@ -230,7 +234,7 @@ class Order:
         if self._parts == [False]:
             return query
         if side is None:
-            return query.where((_hidden(self._value) if gather else self._value).is_(None))
+            return query.where((hidden(self._value) if gather else self._value).is_(None))
         name = self._query.scalar or self._query.of_file
         has = and_(side.c.run == run.c.id, side.c.name == name)
         return query.where(~select(side.c.run).where(has).exists())
@@ -242,7 +246,7 @@ class Order:
         """The proposal's rows; where a few rows are named, those of all proposals, and no index of these is walked."""
         if self._groups == [None]:
             return column.concat("").in_(self._query.proposals)  # type: ignore[no-any-return]
-        one: ColumnElement[bool] = (_hidden(column) if isinstance(gather, Condition) else column) == proposal
+        one: ColumnElement[bool] = (hidden(column) if isinstance(gather, Condition) else column) == proposal
         return one
 
     def _direction(self, part: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -260,7 +264,7 @@ def _keys(connection: Connection, query: Any, given: dict[str, Any] | None = Non
     return [Key(*row) for row in connection.execute(query, given)]
 
 
-def _hidden(column: ColumnElement[Any]) -> ColumnElement[Any]:
+def hidden(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The same value, which no index is walked for."""
     return column.concat("") if isinstance(column.type, Storable) else column + 0
 
@@ -285,7 +289,7 @@ def matches(query: RunQuery, by: Gather = "") -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     for column, value in ((run.c.function, query.function), (run.c.rule, query.rule), (run.c.state, query.state)):
         if value is not None:
-            found.append((_hidden(column) if by and by != column.name else column) == value)
+            found.append((hidden(column) if by and by != column.name else column) == value)
     if query.file is not None:
         found.append(run.c.file == query.file)
     if query.ids is not None:

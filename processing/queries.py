@@ -13,6 +13,7 @@ from beamhub.processing.clock import from_micros, now
 from beamhub.processing.conditions import gathered, narrowest
 from beamhub.processing.listing import as_json
 from beamhub.processing.order import Key, Order, matches
+from beamhub.processing.order_by_parameter import ByParameter
 from beamhub.processing.query import RunQuery
 from beamhub.processing.schema import counter, file, heading, proposal, rule_state, run, run_detail, sequence
 
@@ -121,7 +122,7 @@ def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[
     start = query.before if backward else query.after
     cursor = query.read_cursor(start) if start is not None else None
     asked = _named_by_words(connection, query)
-    keys = _keys_at(connection, asked) if query.at else Order(asked, backward).keys(connection, cursor)
+    keys = _keys_at(connection, asked) if query.at else _order(asked, backward).keys(connection, cursor)
     more, keys = len(keys) > query.limit, keys[: query.limit]
     if backward:
         keys.reverse()
@@ -132,6 +133,10 @@ def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[
     after = query.cursor(keys[-1].value, keys[-1].id) if keys and last else None
     beside = {"before": before, "after": after, "seq": head(connection)}
     return f'{{"items":[{",".join(items)}],{json.dumps(beside)[1:]}'
+
+
+def _order(query: RunQuery, backward: bool) -> Order:
+    return ByParameter(query, backward) if query.parameter else Order(query, backward)
 
 
 def _named_by_words(connection: Connection, query: RunQuery) -> RunQuery:
@@ -148,9 +153,9 @@ def _keys_at(connection: Connection, query: RunQuery) -> list[Key]:
     states = counters.by_state(connection, query)
     whole = counters.known(query, states)
     if whole is None or at < whole - _quick_from_the_end(query, whole, states):
-        return Order(query, False).keys_at(connection, at, wanted)
+        return _order(query, False).keys_at(connection, at, wanted)
     wanted = min(wanted, whole - at)
-    return Order(query, True).keys_at(connection, whole - at - wanted, wanted)[::-1] if wanted > 0 else []
+    return _order(query, True).keys_at(connection, whole - at - wanted, wanted)[::-1] if wanted > 0 else []
 
 
 def _quick_from_the_end(query: RunQuery, whole: int, states: Mapping[str, int]) -> int:

@@ -48,9 +48,9 @@ class RunQuery:
     """A filter, an order, and which part of it.
 
     ``proposals`` are those to look in: the caller has decided that the asker may see them. ``sort`` is one of
-    :data:`SORTS`, ``scalar:NAME`` or ``column:NAME``, with ``-`` in front for descending. At most one of ``after``,
-    ``before`` (cursors of an earlier page) and ``at`` (a row number) is given. ``phrases`` are words that may have
-    blanks in them.
+    :data:`SORTS`, ``scalar:NAME``, ``column:NAME`` or ``parameter:NAME``, with ``-`` in front for descending. At most
+    one of ``after``, ``before`` (cursors of an earlier page) and ``at`` (a row number) is given. ``phrases`` are words
+    that may have blanks in them.
     """
 
     proposals: tuple[str, ...]
@@ -77,8 +77,8 @@ class RunQuery:
         Raises:
             BadQuery: an unknown sort, a limit or cursors that do not fit.
         """
-        if self.column not in SORTS and not self.scalar and not self.of_file:
-            possible = f"{', '.join(SORTS)}, scalar:NAME, column:NAME, each with - before it"
+        if self.column not in SORTS and not (self.scalar or self.of_file or self.parameter):
+            possible = f"{', '.join(SORTS)}, scalar:NAME, column:NAME, parameter:NAME, each with - before it"
             raise BadQuery(f"sort {self.sort!r} is unknown; possible: {possible}")
         if not 1 <= self.limit <= LARGEST_PAGE:
             raise BadQuery(f"limit {self.limit} is not between 1 and {LARGEST_PAGE}")
@@ -103,12 +103,21 @@ class RunQuery:
     @property
     def scalar(self) -> str:
         """The scalar that is sorted by, or nothing."""
-        return self.column.partition("scalar:")[2]
+        return self._named("scalar")
 
     @property
     def of_file(self) -> str:
         """The column of the file that is sorted by, or nothing."""
-        return self.column.partition("column:")[2]
+        return self._named("column")
+
+    @property
+    def parameter(self) -> str:
+        """The parameter that is sorted by, or nothing."""
+        return self._named("parameter")
+
+    def _named(self, kind: str) -> str:
+        found, _, name = self.column.partition(":")
+        return name if found == kind else ""
 
     def cursor(self, value: Any, number: int) -> str:
         """A cursor for the row with this value and id; it holds for the same filter and order only."""

@@ -218,6 +218,17 @@ def test_with_the_keyboard_alone_a_run_is_found_looked_at_done_again_and_copied(
     assert copy(lab, table).splitlines()[0].startswith("| scan | when | file |")
 
 
+def test_rows_are_sorted_by_a_parameter(lab):
+    table = lab.locator(READY).first
+    header = table.get_by_role("columnheader", name="direction")
+    column = header.get_attribute("aria-colindex")
+    for direction, values in (("descending", ["160", "160", "160", "35"]), ("ascending", ["35", "160", "160", "160"])):
+        header.get_by_role("button").click()
+        expect(header).to_have_attribute("aria-sort", direction)
+        expect(table.locator(f".bh-row [aria-colindex='{column}']")).to_have_text(values)
+    table.get_by_role("columnheader", name="when").get_by_role("button").click()
+
+
 MOVES = """() => [...document.querySelectorAll(".bh-root, .bh-root *")].filter((each) => {
   const { transitionDuration, animationName } = getComputedStyle(each);
   return parseFloat(transitionDuration) > 0 || animationName !== "none"; }).map((each) => each.className)"""

@@ -306,11 +306,6 @@ def test_where_lab_has_h5web_and_the_file_browser_shows_the_output_a_link_opens_
     link = page.get_by_role("link", name="open in h5web")
     shown(page, "screen-1", tab="Curve")
     expect(page.locator(".bh-plot canvas")).to_be_visible()
-    page.evaluate(
-        """() => { const all = document.getElementById("jupyter-config-data"), config = JSON.parse(all.textContent);
-                   config.federated_extensions = [...(config.federated_extensions ?? []), {name: "jupyterlab-h5web"}];
-                   all.textContent = JSON.stringify(config); }"""
-    )
     with page.expect_response(re.compile("/beamhub/api/place/")) as place:
         shown(page, "screen-2", tab="Curve")
     assert place.value.status == 404
@@ -323,6 +318,10 @@ def test_where_lab_has_h5web_and_the_file_browser_shows_the_output_a_link_opens_
         expect(link).to_have_attribute(
             "href", re.compile(r"/user/demo/lab/tree/results/demo-2026/\d+/1/.*screen-1-radial_average.nxs$")
         )
+        with page.context.browser.new_context(storage_state=page.context.storage_state()) as alone:
+            opened = alone.new_page()
+            opened.goto(f"{demo.url}{link.get_attribute('href')}")
+            expect(opened.get_by_role("treeitem", name="entry")).to_be_visible()
     finally:
         results.unlink()
         below.rename(results)

@@ -1,5 +1,6 @@
 """Pages of runs, the same on both databases: every order, filter and cursor against a plain sort in Python."""
 
+import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,14 @@ from beamhub.processing.query import LARGEST_PAGE, SORTS, BadQuery, Condition, R
 from beamhub.processing.store import Store
 from beamhub.processing.work import PlannedRun
 
-OF_VALUES = ("scalar:Rg", "scalar:nobody has it", "column:sample")
+OF_VALUES = (
+    "scalar:Rg",
+    "scalar:nobody has it",
+    "column:sample",
+    "parameter:bins",
+    "parameter:unit",
+    "parameter:none has it",
+)
 EVERY_SORT = [direction + sort for sort in (*SORTS, *OF_VALUES) for direction in ("", "-")]
 RED, ALL = ("red",), ("red", "blue", "green")
 FEW = 40
@@ -84,8 +92,14 @@ def expected(store: Store, query: RunQuery) -> list[int]:
         side, name = (schema.cell, query.of_file) if query.of_file else (schema.scalar, query.scalar)
         values = {row.run: row.value for row in connection.execute(select(side)) if row.name == name}
     column = "file_name" if query.column == "file" else query.column
-    tie = lambda row: row.queued if column in ("function", "state", "rule") else 0  # noqa: E731
-    keys = [(values.get(row.id) if name else getattr(row, column), tie(row), row.id) for row in rows]
+    grouped = column in ("function", "state", "rule") or query.parameter
+
+    def value(row):
+        if query.parameter:
+            return key_of(json.loads(row.parameters).get(query.parameter))
+        return values.get(row.id) if name else getattr(row, column)
+
+    keys = [(value(row), row.queued if grouped else 0, row.id) for row in rows]
     if name:
         keys = [key if key[0] is not None else (None, row.queued, row.id) for key, row in zip(keys, rows, strict=True)]
     valued = sorted((key for key in keys if key[0] is not None), reverse=query.descending)
@@ -112,6 +126,8 @@ def walk(store: Store, query: RunQuery, **cursor: str) -> list[list[int]]:
 @pytest.mark.parametrize("fewest", [1, 8], ids=["read key by key", "in chunks"])
 def test_pages_forward_and_backward_hold_every_row_once_in_order(filled, monkeypatch, proposals, sort, fewest):
     monkeypatch.setattr("beamhub.processing.order.FEWEST", fewest)
+    monkeypatch.setattr("beamhub.processing.order_by_parameter.FEWEST", fewest)
+    monkeypatch.setattr("beamhub.processing.order_by_parameter.MERGED", 50 if fewest > 1 else 1)
     query = RunQuery(proposals, sort=sort, limit=7 if fewest > 1 else 2)
     whole = expected(filled, query)
     pages = walk(filled, query)
@@ -377,6 +393,7 @@ def test_a_cursor_holds_for_pages_of_any_size(filled):
     [
         ({"sort": "colour"}, r"sort 'colour' is unknown; possible: queued, .*scalar:NAME"),
         ({"sort": "scalar:"}, "is unknown"),
+        ({"sort": "parameter"}, "is unknown"),
         ({"limit": 0}, "limit 0 is not between 1 and 500"),
         ({"limit": LARGEST_PAGE + 1}, "limit 501"),
         ({"at": -1}, "at -1 is no row number"),

@@ -14,6 +14,12 @@ def test_a_view_that_was_written_is_read_back():
     assert evaluate("link.ts", [there, usual, f"m.write({json.dumps(USUAL)})"]) == [VIEW, USUAL, "beamhub=p"]
 
 
+@pytest.mark.parametrize("sort", ["-started", "file", "-scalar:chi²", "column:sample", "-parameter:bins"])
+def test_a_view_is_read_back_in_its_order(sort):
+    view = {"filter": {**USUAL["filter"], "sort": sort}, "ids": []}
+    assert evaluate("link.ts", [f"m.read('#' + m.write({json.dumps(view)}))"]) == [view]
+
+
 @pytest.mark.parametrize(
     "fragment",
     ["#beamhub=p&sort=delete", "#beamhub=p&sort=-scalar:", "#beamhub=p&search=a%00b", f"#beamhub=p&search={'x' * 501}",

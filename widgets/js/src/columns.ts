@@ -94,7 +94,7 @@ function parameter(name: string): Column {
     const value = run.parameters[name];
     return typeof value === "number" || typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value);
   };
-  return { key: `parameter:${name}`, title: name, kind: "parameter", least: 76, grow: 1, sort: "", word: name, text, cell: (run) => titled(String(text(run))) };
+  return { key: `parameter:${name}`, title: name, kind: "parameter", least: 76, grow: 1, sort: `parameter:${name}`, word: name, text, cell: (run) => titled(String(text(run))) };
 }
 
 function titled(text: string): Node {

@@ -7,7 +7,7 @@ export interface Linked { filter: Filter; ids: number[] }
 
 export const MOST_IDS = 200; // in a link
 const LONGEST = 500; // characters of a search or a name
-const NEWEST = "-queued", SORT = /^-?(queued|started|finished|file|function|state|rule|scalar:.{1,200})$/;
+const NEWEST = "-queued", SORT = /^-?(queued|started|finished|file|function|state|rule|(scalar|column|parameter):.{1,200})$/;
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
 /** `beamhub=PROPOSAL&…`, without what is as usual. */
