@@ -31,6 +31,7 @@ from beamhub.processing.intake import Intake
 from beamhub.processing.library import Library
 from beamhub.processing.lock import lock_paths, only_one
 from beamhub.processing.logs import configure_logs
+from beamhub.processing.memory import give_back
 from beamhub.processing.prctl import die_with_parent, hide_memory
 from beamhub.processing.publication import ForeignResults, own
 from beamhub.processing.settings import Settings
@@ -48,6 +49,7 @@ END_WITHIN_S = 10.0  # from being told to end; a thread that hangs must not keep
 LOOK_S = 2.0  # between two looks at files that people edit
 AGAIN_S = 5.0  # before a part that failed is started again
 FIXED = ("store", "results", "executors", "functions", "single_user")  # a change of these takes a restart
+Part = Callable[[], Coroutine[Any, Any, None]]  # of the service, which runs as long as it does
 
 
 class Running:
@@ -170,11 +172,13 @@ async def serve(config: Path, url: str, prefix: str, hub: Hub) -> None:
         stack.push_async_callback(_close, http)
         log.info("listening on %s%s", url, prefix)
         running = Running(service, config, document.text)
-        parts = {"dispatcher": running.dispatch, "library": running.refresh, "settings": running.follow}
+        parts: dict[str, Part] = {
+            "dispatcher": running.dispatch, "library": running.refresh, "settings": running.follow, "memory": give_back
+        }  # fmt: skip
         await _until_told([asyncio.create_task(_kept(name, part)) for name, part in parts.items()])
 
 
-async def _kept(name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _kept(name: str, part: Part) -> None:
     """Run a part, and again after it failed: one part's trouble is not the others'."""
     while True:
         try:
