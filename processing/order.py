@@ -35,7 +35,6 @@ COLUMNS: dict[str, Any] = {
     "function": run.c.function,
     "state": run.c.state,
     "rule": run.c.rule,
-    "parameter": run.c.parameter_set,
 }
 NULLABLE = ("started", "finished", "rule")
 FEWEST = 8  # keys that are read of a proposal at a time
@@ -66,7 +65,7 @@ class Order:
         self._falling = query.descending != backward
         self._side = scalar if query.scalar else cell if query.of_file else None  # the table of what is sorted by
         self._value: ColumnElement[Any] = (
-            COLUMNS[query.column.partition(":")[0]] if self._side is None else self._side.c.value
+            COLUMNS.get(query.column, null()) if self._side is None else self._side.c.value
         )
         self._id: ColumnElement[int] = run.c.id if self._side is None else self._side.c.run
         nullable = self._side is not None or query.column in NULLABLE
@@ -110,7 +109,8 @@ class Order:
     def _start(self, connection: Connection, value: Any, number: int) -> Key:
         if not self._ties(value is not None):
             return Key(value, 0, number)
-        tie = connection.execute(select(run.c.queued).where(run.c.id == number)).scalar_one_or_none()
+        seen = run.c.proposal.in_(self._query.proposals)  # a cursor says what its sender wrote
+        tie = connection.execute(select(run.c.queued).where(run.c.id == number, seen)).scalar_one_or_none()
         return Key(value, tie or 0, number)
 
     def _of_one(
@@ -189,7 +189,7 @@ class Order:
 
     def _ties(self, valued: bool) -> list[ColumnElement[int]]:
         """What decides between equal values before the id does: what the indexes hold."""
-        grouped = self._query.column in GROUPS or self._query.parameter
+        grouped = self._query.column in GROUPS or self._query.parameter != ""
         as_queued = grouped or (self._side is not None and not valued)
         return [run.c.queued] if as_queued else []
 

@@ -23,6 +23,8 @@ class ByParameter(Order):
     """How a page is sorted by a parameter: the sets of parameters are few and sorted here, their runs by an index.
 
     Numbers stand before texts, runs that have no such parameter last; equal ones follow each other as they were queued.
+    A page takes a question for each value in it: slow is one whose filter leaves few rows of many values and is none
+    that is gathered (see ``Order``), such as a time.
     """
 
     def __init__(self, query: RunQuery, backward: bool) -> None:
@@ -65,15 +67,18 @@ class ByParameter(Order):
         self, connection: Connection, proposal: str, value: str | None, sets: list[int], start: Key | None, chunk: int
     ) -> Iterator[Key]:
         """The keys of runs with some sets of parameters from there on, read in chunks as they are taken."""
-        query = select(*self._every).where(run.c.proposal == proposal, _among(sets))
-        query = self._sorted(query.where(*matches(self._query, "parameter_set")))
         while True:
-            further = query if start is None else query.where(self._further(start))
-            keys = [Key(value, *row) for row in connection.execute(further.limit(chunk))]
+            query = self._from_sets(proposal, sets, start).limit(chunk)
+            keys = [Key(value, *row) for row in connection.execute(query)]
             yield from keys
             if len(keys) < chunk:
                 return
             start, chunk = keys[-1], 2 * chunk
+
+    def _from_sets(self, proposal: str, sets: list[int], start: Key | None) -> Select[Any]:
+        query: Select[Any] = select(*self._every).where(run.c.proposal == proposal, _among(sets))
+        query = self._sorted(query.where(*matches(self._query, "parameter_set")))
+        return query if start is None else query.where(self._behind(start))
 
     def _of_few(
         self, connection: Connection, proposal: str | None, groups: Sequence[Group], start: Key | None, gather: Gather
@@ -100,7 +105,7 @@ class ByParameter(Order):
         """Where the value of a key stands among others."""
         return self._rank(key)[:2]
 
-    def _further(self, start: Key, gather: Gather = "") -> Any:
+    def _behind(self, start: Key) -> Any:
         there = start.tie, start.id
         return tuple_(*self._every) < tuple_(*there) if self._falling else tuple_(*self._every) > tuple_(*there)
 

@@ -71,6 +71,7 @@ def run(page: Page, index: int, code: str = "") -> None:
         with contextlib.suppress(AssertionError):
             expect(prompt).to_have_text(begun, timeout=3000)
             return
+    pytest.fail(f"cell {index} does not begin")
 
 
 def end_kernels(page: Page) -> None:

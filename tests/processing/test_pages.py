@@ -16,18 +16,13 @@ from beamhub.processing.cells import key_of
 from beamhub.processing.clock import from_micros, to_micros
 from beamhub.processing.lifecycle import _parameter_set, to_json
 from beamhub.processing.order import Key, Order
+from beamhub.processing.order_by_parameter import ByParameter
 from beamhub.processing.query import LARGEST_PAGE, SORTS, BadQuery, Condition, Range, RunQuery
 from beamhub.processing.store import Store
 from beamhub.processing.work import PlannedRun
 
-OF_VALUES = (
-    "scalar:Rg",
-    "scalar:nobody has it",
-    "column:sample",
-    "parameter:bins",
-    "parameter:unit",
-    "parameter:none has it",
-)
+PARAMETERS = ("bins", "unit", "mask", "nobody has it")
+OF_VALUES = ("scalar:Rg", "scalar:nobody has it", "column:sample", *(f"parameter:{name}" for name in PARAMETERS))
 EVERY_SORT = [direction + sort for sort in (*SORTS, *OF_VALUES) for direction in ("", "-")]
 RED, ALL = ("red",), ("red", "blue", "green")
 FEW = 40
@@ -77,7 +72,10 @@ def make_row(number: int, chance: random.Random) -> dict:
         "function": chance.choice(["average", "Powder"]),
         "version": "",
         "digest": "",
-        "parameters": to_json({"bins": chance.choice([20, 200]), "unit": chance.choice(["q", "q_nm"])}),
+        "parameters": to_json(
+            {"bins": chance.choice([20, 200]), "unit": chance.choice(["q", "q_nm"])}
+            | chance.choice([{}, {}, *({"mask": mask} for mask in ("ä", 2.5, 10, True, [1]))])
+        ),
         "queued": some_time(),
         "started": chance.choice([None, some_time()]),
         "finished": None if state in ("queued", "running") else some_time(),
@@ -96,7 +94,8 @@ def expected(store: Store, query: RunQuery) -> list[int]:
 
     def value(row):
         if query.parameter:
-            return key_of(json.loads(row.parameters).get(query.parameter))
+            found = json.loads(row.parameters).get(query.parameter)
+            return key_of({"True": "true", "[1]": "[1]"}.get(str(found), found))
         return values.get(row.id) if name else getattr(row, column)
 
     keys = [(value(row), row.queued if grouped else 0, row.id) for row in rows]
@@ -211,7 +210,7 @@ def test_a_scalar_of_a_published_run_is_sorted_by(store):
     ],
     ids=lambda part: repr(part) if isinstance(part, dict) else "",
 )
-@pytest.mark.parametrize("sort", ["-queued", "started", "-scalar:Rg"])
+@pytest.mark.parametrize("sort", ["-queued", "started", "-scalar:Rg", "-parameter:mask"])
 def test_a_filter_keeps_what_it_says_and_counts_it(filled, given, holds, sort):
     everything = filled.runs(RunQuery(ALL, sort=sort, limit=500)).items
     kept = [run.id for run in everything if holds(run)]
@@ -245,7 +244,7 @@ def cells_of(store: Store, side, name: str) -> dict:
     ],
     ids=lambda part: repr(part) if isinstance(part, dict) else "",
 )
-@pytest.mark.parametrize("sort", ["-queued", "started", "-scalar:Rg", "column:sample", "state"])
+@pytest.mark.parametrize("sort", ["-queued", "started", "-scalar:Rg", "column:sample", "state", "parameter:mask"])
 @pytest.mark.parametrize("most", [0, 1000], ids=["walked", "gathered"])
 def test_a_condition_keeps_what_it_says_and_counts_it(filled, monkeypatch, given, side, holds, sort, most):
     monkeypatch.setattr("beamhub.processing.order.isqrt", lambda _: most)
@@ -275,7 +274,7 @@ FEW_KEYS = {key_of(20.0), key_of(-3.0)}
     ],
 )
 @pytest.mark.parametrize("most", [0, 1000], ids=["walked", "gathered"])
-@pytest.mark.parametrize("sort", ["-queued", "file"])
+@pytest.mark.parametrize("sort", ["-queued", "file", "-parameter:bins"])
 def test_a_parameter_is_searched_for_as_it_is_or_as_it_begins(
     filled, monkeypatch, name, text, numbers, holds, most, sort
 ):
@@ -455,7 +454,7 @@ def test_times_before_and_after_the_epoch_survive():
 # Indexes
 
 
-@pytest.mark.parametrize("sort", [sort for sort in EVERY_SORT if "nobody" not in sort])
+@pytest.mark.parametrize("sort", [sort for sort in EVERY_SORT if "nobody" not in sort and "parameter" not in sort])
 @pytest.mark.parametrize("given", [{}, {"state": "done"}, {"function": "average"}, {"text": "a"}], ids=str)
 def test_no_page_is_found_by_looking_through_the_table(tmp_path, sort, given):
     """Each part of an order walks an index that begins with the proposal; only the words of text are looked at."""
@@ -472,6 +471,21 @@ def test_no_page_is_found_by_looking_through_the_table(tmp_path, sort, given):
         assert "proposal=?" in steps[0], steps
         if not given:
             assert not any("TEMP B-TREE" in step for step in steps), steps
+    store.close()
+
+
+@pytest.mark.parametrize("given", [{}, {"state": "done"}, {"function": "average"}, {"text": "a"}], ids=str)
+@pytest.mark.parametrize(
+    ("sets", "index"), [([7], "(proposal=? AND parameter_set=? AND queued>?)"), ([7, 8], "(proposal=? AND queued>?)")]
+)
+def test_no_page_by_a_parameter_is_sorted_by_the_database(tmp_path, sets, index, given):
+    store = Store.open(f"sqlite:///{tmp_path}/plans.db")
+    query = ByParameter(RunQuery(RED, sort="parameter:bins", **given), backward=False)
+    of_sets = query._from_sets("red", sets, Key("a", 1, 5))
+    sql = str(of_sets.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+    with store.reading() as connection:
+        (step,) = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
+    assert index in step
     store.close()
 
 

@@ -109,6 +109,7 @@ class Again {
       if (at) at.complain(message.split(": ").slice(1).join(": "));
       else this.say(message, true);
       this.start.disabled = false;
+      if (!at && held && isNowhere()) this.start.focus();
     }
   }
 
@@ -123,10 +124,13 @@ class Again {
     last?.element.remove();
     last = new Batch(this.context, key, changed, pairs);
     this.form.after(last.element);
-    if (held) last.element.focus();
+    if (held && isNowhere()) last.element.focus();
     void last.follow(this.signal);
   }
 }
+
+/** Whether the keyboard leads to nothing; what had the focus lost it. */
+function isNowhere(): boolean { return document.activeElement === null || document.activeElement === document.body; }
 
 /** Only runs of the clicked one's function: this one, those selected, and of what the table shows the failed ones or all. */
 function choices(context: Context, focus: Run): Choice[] {

@@ -69,17 +69,20 @@ const streams: Map<string, Stream> = ((globalThis as any)[Symbol.for(`beamhub.st
 
 class Stream {
   private readonly ears = new Set<Ear>();
-  private life = new AbortController();
+  private lives: AbortController[] = []; // the newest last
   constructor(private readonly base: string) {}
 
   /** Tells one more from what it shows on; so the stream begins anew, for what all of them may have missed. */
   join(ear: Ear, signal: AbortSignal): void {
     this.ears.add(ear);
-    signal.addEventListener("abort", () => { this.ears.delete(ear); if (!this.ears.size) this.life.abort(); }, { once: true });
-    this.life.abort();
-    this.life = new AbortController();
-    void this.follow(this.life.signal);
+    signal.addEventListener("abort", () => { this.ears.delete(ear); if (!this.ears.size) this.end(this.lives.length); }, { once: true });
+    const life = new AbortController();
+    this.lives.push(life);
+    void this.follow(life);
   }
+
+  /** Ends the oldest. */
+  private end(many: number): void { for (const life of this.lives.splice(0, many)) life.abort(); }
 
   private tell(event: string, data: unknown): void { for (const ear of [...this.ears]) ear.tell(event, data); }
 
@@ -92,7 +95,8 @@ class Stream {
     return query;
   }
 
-  private async follow(signal: AbortSignal): Promise<void> {
+  private async follow(life: AbortController): Promise<void> {
+    const { signal } = life;
     const say = (message: string) => this.tell("status", { live: false, since: new Date().toISOString(), message });
     let renewed = false; // once in a loss, and once each time that somebody comes back to the page
     addEventListener("focus", () => { renewed = false; }, { signal });
@@ -100,6 +104,7 @@ class Stream {
       let message = AWAY;
       try {
         const answer = await fetch(`${this.base}changes?${this.query}`, { headers: xsrf(), credentials: "same-origin", signal });
+        this.end(this.lives.indexOf(life)); // those before it, now that it hears: nobody says between that it is not live
         if (isStream(answer)) {
           failures = 0;
           renewed = false;

@@ -22,7 +22,6 @@ export class Newest {
   turn(on: boolean): void {
     this.kept.follow = on;
     this.button.setAttribute("aria-pressed", String(on));
-    this.soon();
   }
 
   /** Something changed. */

@@ -18,7 +18,7 @@ import type { Panel } from "./view.js";
 
 declare const VIEW_CHUNK: string;
 
-interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View> }
+interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View>; known: string[] }
 
 /** What a table looked like, kept while the page lives: a cell that is painted anew goes on where it was, and all views of one table show the same. */
 const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
@@ -56,7 +56,7 @@ class View {
 
   constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly signal: AbortSignal) {
     const id: string = model.get("view_id");
-    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set() };
+    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [] };
     this.state = views.get(id) ?? fallback;
     this.links = new Links(transport, () => ({ filter: this.state.filter, ids: this.state.selection.ids }));
     if (!views.has(id)) Object.assign(this.state.filter, this.links.open(this.state.filter.proposal));
@@ -72,7 +72,7 @@ class View {
     this.search = h("input", {
       type: "search", class: "bh-search", placeholder: "search: scan_0007 state:failed after:10:00 chi2<1.2 …", "aria-label": "search", "aria-keyshortcuts": "/", value: this.state.filter.search,
       oninput: () => { this.typed = true; soon(); },
-      onkeydown: (event: KeyboardEvent) => { keep(event); if (event.key === "Enter" || event.key === "ArrowDown") { event.preventDefault(); void this.enterRows(); } },
+      onkeydown: (event: KeyboardEvent) => { keep(event); if (event.isComposing) return; if (event.key === "Enter" || event.key === "ArrowDown") { event.preventDefault(); void this.enterRows(); } },
     });
     root.addEventListener("keydown", (event) => this.key(event), { capture: true, signal });
     this.state.views.add(this);
@@ -104,13 +104,13 @@ class View {
   }
 
   private async findProposals(): Promise<void> {
-    const filter = this.state.filter, saw = this.proposals.some((one) => one.name === filter.proposal);
+    const filter = this.state.filter, saw = this.state.known.includes(filter.proposal);
     try {
       const answer = await json<{ items: Proposal[]; notice?: string }>(this.transport, "GET", "v1/proposals");
       [this.proposals, this.notice] = [answer.items, answer.notice ?? ""];
       this.unanswered = "";
     } catch (error) { this.unanswered = (error as Error).message; }
-    const known = this.proposals.map((one) => one.name);
+    const known = this.state.known = this.proposals.map((one) => one.name);
     if (saw && !known.includes(filter.proposal)) for (const view of this.state.views) view.lose(filter.proposal);
     else if (known.includes(this.lost)) this.lost = "";
     if (!known.includes(filter.proposal)) {
@@ -181,7 +181,7 @@ class View {
   }
 
   private hear(event: string, data: any): void {
-    if (event !== "status" || data.live) this.newest.soon();
+    if (event !== "status" || data.live) this.newestSoon();
     if (event === "change" && data.kind === "run" && data.proposal === this.state.filter.proposal) this.rows.change(data.id, data.seq);
     else if (event === "change" && this.state.filter.proposal) this.rows.heard(data.seq - 1);
     else if (event === "reset") void this.rows.reset();
@@ -212,7 +212,7 @@ class View {
 
   /** Nobody looks any more: the table that is saved shows what was last seen. It is painted anew, which would empty a form. */
   private leave(): void {
-    if (!this.root.querySelector(".bh-form")) this.model.send({ hidden: true });
+    if (![...this.state.views].some((view) => view.root.querySelector(".bh-form"))) this.model.send({ hidden: true });
   }
 
   /** After sleep or a look elsewhere: one small question whether anything was missed. */
@@ -231,40 +231,51 @@ class View {
   /** Search for a term besides; one that only begins is to be gone on with. */
   private seek(term: string): void {
     const now = this.search.value.trim();
-    if (term && !terms(now).includes(term)) this.search.value = now ? `${now} ${term}` : term;
-    if (!term || term.endsWith(":")) this.search.focus();
+    if (!terms(now).includes(term)) this.search.value = now ? `${now} ${term}` : term;
+    if (term.endsWith(":")) this.search.focus();
     else this.change({ search: this.search.value });
   }
 
-  /** Shows what is searched for by now; done when it is there. */
-  private async look(): Promise<void> {
-    if (!this.typed) return;
+  /** Shows what is searched for by now; done when it is there, or given up for something else. */
+  private look(): Promise<void> {
+    if (this.typed) this.looking = this.change({ search: this.search.value });
     this.typed = false;
-    await this.change({ search: this.search.value });
+    return this.looking;
   }
+  private looking: Promise<void> = Promise.resolve();
   private typed = false; // and not searched for yet
 
   private key(event: KeyboardEvent): void {
-    if (event.key !== "/" || (event.target as Element).matches("input:not([type=checkbox], [type=radio], [type=range]), select, textarea")) return;
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if ((event.target as Element).closest(".bh-menu, input:not([type=checkbox], [type=radio], [type=range]), select, textarea")) return;
     event.preventDefault();
     event.stopPropagation();
     this.search.focus();
     this.search.select();
   }
 
-  /** From the search field to the rows that it finds. */
+  /** From the search field to the rows that it finds, where nobody went elsewhere or typed on meanwhile. */
   private async enterRows(): Promise<void> {
-    await this.look();
-    if (this.rows.total && !this.rows.misunderstood) this.table.enter();
+    const looked = this.look();
+    await looked;
+    const still = looked === this.looking && !this.typed && this.search.matches(":focus");
+    if (still && this.rows.total && !this.rows.misunderstood) this.table.enter();
   }
 
   /** From a row to what is shown of it; Escape leads back. */
   private async enterPanel(): Promise<void> {
-    (await this.panel?.catch(() => null))?.enter();
+    const panel = await this.panel?.catch(() => null);
+    if (this.table.element.contains(document.activeElement)) panel?.enter();
   }
 
   /** Follow newest, or do not. */
-  private turn(on: boolean): void { for (const view of this.state.views) view.newest.turn(on); }
+  private turn(on: boolean): void {
+    for (const view of this.state.views) view.newest.turn(on);
+    this.newestSoon();
+  }
+
+  /** One view asks for all. */
+  private newestSoon(): void { if ([...this.state.views][0] === this) this.newest.soon(); }
 
   private async change(part: Partial<Filter>): Promise<void> { await this.changed(this.share(part), false); }
 
@@ -288,7 +299,7 @@ class View {
     this.table.scrollTop = 0;
     this.links.refused = "";
     const loaded = this.rows.reload(filter);
-    this.newest.soon();
+    this.newestSoon();
     if (moved) this.moved();
     await loaded;
   }
@@ -301,11 +312,14 @@ class View {
 
   /** A search that takes too long is given up: the table is what it was before. */
   private stop(): void {
-    this.rows.stop();
-    const moved = this.share(this.rows.filter);
+    const { loaded, filter: { proposal, search, sort } } = this.rows;
+    const moved = this.share(loaded ? { proposal, search, sort } : { search, sort });
+    this.rows.stop(this.state.filter);
     this.search.value = this.state.filter.search;
     this.chooser.value = this.state.filter.proposal;
-    if (moved) this.moved();
+    if (!moved) return;
+    this.moved();
+    void this.rows.reload(); // its changes were not told meanwhile
   }
 
   private paint(): void {
@@ -384,7 +398,8 @@ class View {
 
   /** Somebody selected in another view of this table. */
   private same(): void {
-    this.table.paint();
+    if (this.state.follow) this.table.reveal(this.state.selection.focus);
+    else this.table.paint();
     void this.selected(false);
   }
 

@@ -83,7 +83,7 @@ export class Rows {
   }
 
   /** All changes up to this number are in what is shown, or will be asked for; null where nothing is shown. */
-  get seq(): number | null { return this.loaded ? this.knownUntil : null; }
+  get seq(): number | null { return (this.loaded && this.knownUntil) || null; }
 
   /** All rows that are loaded, for which columns there are. */
   *known(): Iterable<Run> { for (const page of this.pages.values()) yield* page; }
@@ -128,11 +128,11 @@ export class Rows {
     this.paint();
   }
 
-  /** Give up what is searched for; what is shown stays. */
-  stop(): void {
+  /** Give up what is searched for; what is shown stays, and is what `filter` says that is to be looked for from now on. */
+  stop(filter = { ...this.filter }): void {
     this.generation++;
     this.question.abort();
-    this.wanted = { ...this.filter };
+    this.wanted = filter;
     this.searching = false;
     if (!this.loaded) this.error = "the search was stopped";
     this.paint();
@@ -194,6 +194,7 @@ export class Rows {
     const generation = this.generation;
     try {
       const asked = query(this.filter);
+      asked.delete("sort"); // each is put where it stands
       asked.set("ids", ids.join(","));
       asked.set("limit", "500");
       const fresh = (await json<Page<Run>>(this.transport, "GET", "v1/runs", asked)).items;

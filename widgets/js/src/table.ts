@@ -214,8 +214,8 @@ export class Table {
     if (!this.body.contains(event.target as Node)) return;
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
     const step = steps[event.key];
-    const chosen = this.rows.indexOf(this.selection.focus), row = (event.target as Element).closest(".bh-row");
-    const at = chosen >= 0 ? chosen : Math.max(0, Number(row?.getAttribute("aria-rowindex")) - 2);
+    const row = (event.target as Element).closest(".bh-row");
+    const at = row ? Number(row.getAttribute("aria-rowindex")) - 2 : Math.max(0, this.rows.indexOf(this.selection.focus));
     if (step !== undefined) {
       const to = Math.min(this.rows.length - 1, Math.max(0, at + step));
       const run = this.rows.row(to);
@@ -251,15 +251,18 @@ export class Table {
     this.paint();
   }
 
-  /** Leads the keyboard to the row that was chosen last, or to the first. */
+  /** Leads the keyboard to the row that was chosen last, or to the first in sight. */
   enter(): void {
+    const at = this.rows.indexOf(this.selection.focus);
+    if (at >= 0) this.show(at);
     this.paintNow();
     this.focusRow();
   }
 
   /** Where the row that was chosen last is out of sight, another has the focus: none would leave the keyboard to the notebook. */
   private focusRow(): void {
-    const row = this.body.querySelector<HTMLElement>(`[data-id="${this.selection.focus}"]`) ?? this.body.querySelector<HTMLElement>(".bh-row");
+    const find = (what: string) => this.body.querySelector<HTMLElement>(`.bh-row${what}`), inSight = Math.ceil(this.scroll.scrollTop / ROW) + 2;
+    const row = find(`[data-id="${this.selection.focus}"]`) ?? find(`[aria-rowindex="${inSight}"]`) ?? find("");
     row?.setAttribute("tabindex", "0");
     row?.focus({ preventScroll: true });
   }
