@@ -318,10 +318,10 @@ def test_where_lab_has_h5web_and_the_file_browser_shows_the_output_a_link_opens_
         expect(link).to_have_attribute(
             "href", re.compile(r"/user/demo/lab/tree/results/demo-2026/\d+/1/.*screen-1-radial_average.nxs$")
         )
-        with page.context.browser.new_context(storage_state=page.context.storage_state()) as alone:
-            opened = alone.new_page()
-            opened.goto(f"{demo.url}{link.get_attribute('href')}")
-            expect(opened.get_by_role("treeitem", name="entry")).to_be_visible()
+        link.click()
+        expect(page.get_by_role("treeitem", name="entry")).to_be_visible()
+        page.locator(".lm-TabBar-tab.lm-mod-current", has_text="screen-1").locator(".lm-TabBar-tabCloseIcon").click()
+        expect(link).to_be_visible()
     finally:
         results.unlink()
         below.rename(results)

@@ -1,5 +1,5 @@
 // What Lab and Notebook get from us, small enough to be written as they load it: a notification when this server's time
-// runs out, and the table as it was where a notebook is opened whose kernel is gone.
+// runs out, the table as it was where a notebook is opened whose kernel is gone, and a run's output beside the notebook.
 (() => {
   const SCHEMA = "urn:beamhub:time-left:1";
   const SOON = 30 * 60 * 1000; // milliseconds
@@ -81,9 +81,29 @@
     return undefined;
   }
 
+  const openOutput = {
+    id: "@beamhub/session:open-output",
+    description: "Opens a run's output beside the notebook where the table's link to it is clicked.",
+    autoStart: true,
+    activate: (app) => {
+      document.body.addEventListener("click", (event) => {
+        const path = event.target.closest?.(".bh-root a.bh-open")?.dataset.path;
+        if (!path?.endsWith(".nxs") || event.ctrlKey || event.metaKey || event.shiftKey) return;
+        event.preventDefault();
+        void open(app, path).catch(console.error);
+      });
+    },
+  };
+
+  /** h5web opens what is selected in the file browser, whatever it was asked for. */
+  async function open(app, path) {
+    await app.commands.execute("filebrowser:go-to-path", { path });
+    await app.commands.execute("docmanager:open", { path });
+  }
+
   const containers = (window._JUPYTERLAB = window._JUPYTERLAB || {});
   containers["@beamhub/session"] = {
     init: (scopes) => { scope = scopes; },
-    get: async () => () => ({ __esModule: true, default: [timeLeft, asItWas] }),
+    get: async () => () => ({ __esModule: true, default: [timeLeft, asItWas, openOutput] }),
   };
 })();
