@@ -261,23 +261,34 @@ class FilesystemSource:
         return complete
 
     def _walk(self, folder: str) -> Iterator[str]:
+        """The files in a folder and in those below it, by name."""
+        for name in self._names(folder):
+            path = os.path.join(folder, name)
+            if name.endswith("/"):
+                yield from self._walk(path[:-1])
+            else:
+                yield path
+
+    def _names(self, folder: str) -> list[str]:
+        """What lies in a folder, those of folders with a slash: of a huge folder no more than the names is kept."""
+        names = []
         try:
             with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+                for entry in found:
+                    if self._ignored(entry.name):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        names.append(f"{entry.name}/")
+                    elif entry.is_file(follow_symlinks=False):
+                        names.append(entry.name)
+                    elif entry.is_symlink():
+                        told = "%s is a symbolic link and is not looked at; move the file itself into place"
+                        self._say(entry.path, told, entry.path)
         except OSError as error:
             self._say(folder, "%s cannot be looked at: %s", folder, error)
-            return
+            return []
         self._said.discard(folder)
-        for entry in entries:
-            if self._ignored(entry.name):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(entry.path)
-            elif entry.is_file(follow_symlinks=False):
-                yield entry.path
-            elif entry.is_symlink():
-                told = "%s is a symbolic link and is not looked at; move the file itself into place"
-                self._say(entry.path, told, entry.path)
+        return sorted(names)
 
     def _say(self, path: str, told: str, *values: object) -> None:
         """Say something of a path in the log, once."""
