@@ -284,3 +284,24 @@ def test_axe_finds_nothing_wrong_in_200_rows_that_are_magnified_to_200_percent(l
         wrong |= {f"{tab}: {one['id']}": [node["html"] for node in one["nodes"]] for one in found}
     lab.set_viewport_size({"width": 1280, "height": 1000})
     assert wrong == {}
+
+
+def test_where_lab_has_h5web_and_the_file_browser_shows_the_output_a_link_opens_it(lab, demo):
+    """The last, since Lab shows its file browser from then on."""
+    table = lab.locator(READY).first
+    link = table.get_by_role("link", name="open in h5web")
+    table.locator(".bh-search").fill("keys- direction:160 state:done")
+    expect(table.locator(".bh-row")).to_have_count(3)
+    table.get_by_role("tab", name="Curve").click()
+    with lab.expect_response(re.compile("/beamhub/api/place/")) as place:
+        rows(table, "keys-1").click()
+    assert place.value.status == 404
+    expect(link).to_have_count(0)
+    results, below = demo.folder / "results", demo.folder / f"home/{demo.user}/results"
+    results.rename(below)
+    results.symlink_to(below)
+    rows(table, "keys-2").click()
+    path = r"/user/demo/lab/tree/results/demo-2026/\d+/1/.*keys-2-radial_average.nxs$"
+    expect(link).to_have_attribute("href", re.compile(path))
+    link.click()
+    expect(lab.get_by_role("treeitem", name="entry")).to_be_visible()

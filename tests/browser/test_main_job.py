@@ -302,31 +302,6 @@ def test_curves_are_compared_and_their_view_stays_from_row_to_row(page):
     expect(plot).to_have_attribute("data-curves", "3")
 
 
-def test_where_lab_has_h5web_and_the_file_browser_shows_the_output_a_link_opens_it(page, demo):
-    link = page.get_by_role("link", name="open in h5web")
-    shown(page, "screen-1", tab="Curve")
-    expect(page.locator(".bh-plot canvas")).to_be_visible()
-    with page.expect_response(re.compile("/beamhub/api/place/")) as place:
-        shown(page, "screen-2", tab="Curve")
-    assert place.value.status == 404
-    expect(link).to_have_count(0)
-    results, below = demo.folder / "results", demo.folder / f"home/{demo.user}/results"
-    results.rename(below)
-    results.symlink_to(below)
-    try:
-        shown(page, "screen-1", tab="Curve")
-        expect(link).to_have_attribute(
-            "href", re.compile(r"/user/demo/lab/tree/results/demo-2026/\d+/1/.*screen-1-radial_average.nxs$")
-        )
-        link.click()
-        expect(page.get_by_role("treeitem", name="entry")).to_be_visible()
-        page.locator(".lm-TabBar-tab.lm-mod-current", has_text="screen-1").locator(".lm-TabBar-tabCloseIcon").click()
-        expect(link).to_be_visible()
-    finally:
-        results.unlink()
-        below.rename(results)
-
-
 def test_runs_are_done_again_with_other_parameters(page, demo):
     search(page, "appears")
     row(page, "sans2d_33837_appears").first.click()

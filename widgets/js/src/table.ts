@@ -214,8 +214,9 @@ export class Table {
     if (!this.body.contains(event.target as Node)) return;
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
     const step = steps[event.key];
-    const row = (event.target as Element).closest(".bh-row");
-    const at = row ? Number(row.getAttribute("aria-rowindex")) - 2 : Math.max(0, this.rows.indexOf(this.selection.focus));
+    const row = (event.target as Element).closest<HTMLElement>(".bh-row"); // which may have moved since it was painted
+    const focused = this.rows.indexOf(Number(row?.dataset.id));
+    const at = focused >= 0 ? focused : Math.max(0, this.rows.indexOf(this.selection.focus));
     if (step !== undefined) {
       const to = Math.min(this.rows.length - 1, Math.max(0, at + step));
       const run = this.rows.row(to);
