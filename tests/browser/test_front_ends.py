@@ -1,4 +1,4 @@
-"""The table in each front end that shows it: Lab, Notebook 7, and one where the kernel has to relay."""
+"""The table in front ends other than Lab with its page configuration: Notebook 7, and one where the kernel relays."""
 
 import contextlib
 import re
@@ -19,7 +19,6 @@ HIDE = """(() => { const get = Document.prototype.getElementById;
 VIEWPORT = {"width": 1280, "height": 1000}
 ACTIVE = ".jp-NotebookPanel:not(.lm-mod-hidden) "
 FRONT_ENDS = {
-    "Lab": ("lab/tree", "direct"),
     "Notebook 7": ("notebooks", "direct"),
     "Lab by comm": ("lab/tree", "comm"),
 }
