@@ -12,10 +12,11 @@ from sqlalchemy import Connection, Select, bindparam, func, select, tuple_
 from beamhub.processing.cells import key_of
 from beamhub.processing.conditions import gathered
 from beamhub.processing.order import FEWEST, Gather, Key, Order, hidden, matches
-from beamhub.processing.query import Condition, RunQuery
+from beamhub.processing.query import Condition
 from beamhub.processing.schema import parameter_set, run
 
 MERGED = 50  # sets with the same value that are each read by their index; of more, those that match are picked in time
+EVERY = (run.c.queued, run.c.id)  # what rows with one value are ordered by
 Group = tuple[str | None, list[int]]  # a value, and the sets of parameters that have it
 
 
@@ -27,10 +28,6 @@ class ByParameter(Order):
     that is gathered (see ``Order``), such as a time.
     """
 
-    def __init__(self, query: RunQuery, backward: bool) -> None:
-        super().__init__(query, backward)
-        self._every = (run.c.queued, run.c.id)
-
     def keys_at(self, connection: Connection, skip: int, wanted: int) -> list[Key]:
         """So many keys, but for the first ``skip``."""
         of_all = run.c.proposal.in_(self._query.proposals)
@@ -40,7 +37,7 @@ class ByParameter(Order):
         for value, sets in self._grouped(connection, self._query.proposals):
             there = sum(counts.get(number, 0) for number in sets)
             if skip < there and len(found) < wanted:
-                query = self._sorted(select(*self._every).where(of_all, _among(sets), *matches(self._query)))
+                query = self._sorted(select(*EVERY).where(of_all, _among(sets), *matches(self._query)))
                 rows = connection.execute(query.limit(wanted - len(found)).offset(skip))
                 found += [Key(value, *row) for row in rows]
             skip = max(0, skip - there)
@@ -76,7 +73,7 @@ class ByParameter(Order):
             start, chunk = keys[-1], 2 * chunk
 
     def _from_sets(self, proposal: str, sets: list[int], start: Key | None) -> Select[Any]:
-        query: Select[Any] = select(*self._every).where(run.c.proposal == proposal, _among(sets))
+        query: Select[Any] = select(*EVERY).where(run.c.proposal == proposal, _among(sets))
         query = self._sorted(query.where(*matches(self._query, "parameter_set")))
         return query if start is None else query.where(self._behind(start))
 
@@ -85,7 +82,7 @@ class ByParameter(Order):
     ) -> list[Key]:
         """The keys from there on where the filter leaves a few, which are sorted here."""
         values = {number: value for value, sets in groups for number in sets}
-        query = select(run.c.parameter_set, *self._every).where(self._of(run.c.proposal, proposal, gather))
+        query = select(run.c.parameter_set, *EVERY).where(self._of(run.c.proposal, proposal, gather))
         if isinstance(gather, Condition):
             query = query.where(run.c.id.in_(gathered(gather, proposal)))
         rows = connection.execute(query.where(*matches(self._query, gather or "id")))
@@ -107,10 +104,10 @@ class ByParameter(Order):
 
     def _behind(self, start: Key) -> Any:
         there = start.tie, start.id
-        return tuple_(*self._every) < tuple_(*there) if self._falling else tuple_(*self._every) > tuple_(*there)
+        return tuple_(*EVERY) < tuple_(*there) if self._falling else tuple_(*EVERY) > tuple_(*there)
 
     def _sorted(self, query: Select[Any]) -> Select[Any]:
-        return query.order_by(*(self._direction(part) for part in self._every))
+        return query.order_by(*(self._direction(part) for part in EVERY))
 
 
 def _value(parameters: dict[str, object], name: str) -> str | None:

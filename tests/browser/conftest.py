@@ -1,16 +1,24 @@
-"""The browser that looks at pages."""
+"""The demo, and the browser that looks at its pages."""
 
 import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from services.demo import RunningDemo
 
 pytest.register_assert_rewrite("browser.table_cases", "browser.lab_cases")
 CHROMIUM = [
     "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> Iterator[RunningDemo]:
+    running = RunningDemo(tmp_path_factory.mktemp("demo")).wait_ready()
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="module")

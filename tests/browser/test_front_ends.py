@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from browser.test_main_job import row, search, widget, write_file
-from browser.test_restarts import ASK, start
+from browser.test_restarts import ASK, enter_lab
 from playwright.sync_api import BrowserContext, Page, Response, expect
 from services.demo import RunningDemo
 
@@ -25,26 +25,12 @@ FRONT_ENDS = {
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Iterator[RunningDemo]:
-    running = RunningDemo(tmp_path_factory.mktemp("demo")).wait_ready()
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
 def context(demo, browser) -> Iterator[BrowserContext]:
     """A browser that is logged in, and whose server runs."""
     context = browser.new_context(viewport=VIEWPORT)
     context.set_default_timeout(60_000)
     page = context.new_page()
-    page.goto(demo.url)
-    page.fill("#username_input", demo.user)
-    page.fill("#password_input", demo.password)
-    page.click("#login_submit")
-    page.wait_for_url(re.compile(r"/hub/spawn|/user/demo/lab"))
-    if "/lab" not in page.url:
-        start(page)
-    page.wait_for_url(re.compile(r"/user/demo/lab"))
+    enter_lab(page, demo)
     page.close()
     yield context
     context.close()

@@ -28,13 +28,6 @@ READY = ".bh-root[data-ready='1']"
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Iterator[RunningDemo]:
-    running = RunningDemo(tmp_path_factory.mktemp("demo")).wait_ready()
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
 def page(demo, browser) -> Iterator[Page]:
     """A page that is logged in, with the tutorial open in Lab."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000})

@@ -1,10 +1,8 @@
 """The table where there is little room: a phone, and a notebook at 200 %."""
 
-import re
-
 import pytest
 from browser.test_main_job import READY, kernel_idle, run_cell, search
-from browser.test_restarts import demo, start  # noqa: F401 - fixtures
+from browser.test_restarts import enter_lab
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -24,19 +22,12 @@ UNDER = """() => { const boxes = [...document.querySelectorAll(".bh-facts dt, .b
 
 
 @pytest.fixture(params=[(375, 740, 1), (640, 500, 2)], ids=["phone", "200 %"], scope="module")
-def page(request, demo, browser):  # noqa: F811
+def page(request, demo, browser):
     """The tutorial in Lab, in a small window."""
     width, height, scale = request.param
     page = browser.new_context(viewport={"width": 1280, "height": 1000}, device_scale_factor=scale).new_page()
     page.set_default_timeout(60_000)
-    page.goto(demo.url)
-    page.fill("#username_input", demo.user)
-    page.fill("#password_input", demo.password)
-    page.click("#login_submit")
-    page.wait_for_url(re.compile(r"/hub/spawn|/user/demo/lab"))
-    if "/lab" not in page.url:
-        start(page)
-    page.wait_for_url(re.compile(r"/user/demo/lab"))
+    enter_lab(page, demo)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     kernel_idle(page)
     run_cell(page, 0)

@@ -66,6 +66,14 @@ def test_a_search_that_is_stopped_leaves_the_table_as_it_was():
     assert found["seen"][-1] == ""
 
 
+def test_changes_are_asked_for_from_what_is_shown_on_also_in_a_new_store_and_after_a_reset_from_none():
+    found = played(
+        "seen.push(rows.seq); service.wait = 200; const again = rows.reset(); seen.push(rows.seq); await again;"
+        "seen.push(rows.seq);"
+    )
+    assert [state for state in found["seen"] if not isinstance(state, dict)] == [0, None, 0]
+
+
 @pytest.mark.parametrize("after_ms", [100, 600])
 def test_a_search_in_what_may_not_be_seen_any_more_is_none(after_ms):
     found = played(

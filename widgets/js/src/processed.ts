@@ -108,9 +108,10 @@ class View {
     try {
       const answer = await json<{ items: Proposal[]; notice?: string }>(this.transport, "GET", "v1/proposals");
       [this.proposals, this.notice] = [answer.items, answer.notice ?? ""];
+      this.state.known = this.proposals.map((one) => one.name);
       this.unanswered = "";
     } catch (error) { this.unanswered = (error as Error).message; }
-    const known = this.state.known = this.proposals.map((one) => one.name);
+    const { known } = this.state;
     if (saw && !known.includes(filter.proposal)) for (const view of this.state.views) view.lose(filter.proposal);
     else if (known.includes(this.lost)) this.lost = "";
     if (!known.includes(filter.proposal)) {

@@ -9,6 +9,7 @@ const QUIET_MS = 30;
 const COUNT_MS = 1000; // at least between two questions how many there are; rows that change do not wait for it
 const AT_ONCE = 4; // pages that are asked for; when one has come, those that are looked at then
 const SLOW_MS = 500; // that an answer may take before it is said that it is waited for
+const UNKNOWN = -1; // a new store's changes are counted from 0
 const RETRY_MS = 5000; // after a question about changed rows that was not answered
 
 /** How many runs of the proposal are in each state, and what those that wait can expect (null: not known). */
@@ -50,7 +51,7 @@ export class Rows {
   private last = 0;
   private loading = 0;
   private ended = false;
-  private knownUntil = 0;
+  private knownUntil = UNKNOWN;
   private wanted: Filter;
   private question = new AbortController();
 
@@ -83,7 +84,7 @@ export class Rows {
   }
 
   /** All changes up to this number are in what is shown, or will be asked for; null where nothing is shown. */
-  get seq(): number | null { return (this.loaded && this.knownUntil) || null; }
+  get seq(): number | null { return this.loaded && this.knownUntil !== UNKNOWN ? this.knownUntil : null; }
 
   /** All rows that are loaded, for which columns there are. */
   *known(): Iterable<Run> { for (const page of this.pages.values()) yield* page; }
@@ -140,7 +141,7 @@ export class Rows {
 
   /** Changes were missed, or the service counts anew: nothing that is shown holds. */
   reset(): Promise<void> {
-    this.knownUntil = 0;
+    this.knownUntil = UNKNOWN;
     return this.reload();
   }
 
