@@ -31,7 +31,7 @@ from beamhub.processing.intake import Intake
 from beamhub.processing.library import Library
 from beamhub.processing.lock import lock_paths, only_one
 from beamhub.processing.logs import configure_logs
-from beamhub.processing.memory import give_back
+from beamhub.processing.memory import give_back, keep_together
 from beamhub.processing.prctl import die_with_parent, hide_memory
 from beamhub.processing.publication import ForeignResults, own
 from beamhub.processing.settings import Settings
@@ -240,6 +240,7 @@ class ProcessingCommand:
             return supervise(words + (["--log", options.log] if options.log else []))
         die_with_parent()
         hide_memory()
+        keep_together()
         configure_logs(options.log, options.verbose)
         if "JUPYTERHUB_SERVICE_URL" not in os.environ:
             told = "beamhub processing is a service of the Hub: name it in c.JupyterHub.services with a url"

@@ -22,6 +22,7 @@ from beamhub.processing.event import LONGEST_PATH, FileEvent, Kind, identity
 from beamhub.processing.sources.kernel import KernelNews, News
 from beamhub.processing.sources.mounts import untold
 from beamhub.processing.sources.source import Sink
+from beamhub.processing.sources.told import ToldFiles
 from beamhub.processing.spelling import spelled
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class FilesystemSource:
         self._settle, self._ignore = settle, ignore
         self._given = rescan
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
-        self._told: set[int] = set()  # hashes of file ids: a million of them must fit
+        self._told = ToldFiles()
         self._settling: dict[str, tuple[int, float]] = {}  # since when; the earliest first
         self._scans: dict[str, float] = {}
         self._said: set[str] = set()  # paths that the log told of
@@ -248,7 +249,7 @@ class FilesystemSource:
             version, since = self._settling.get(path, (None, now))
             due = version is not None and now - since >= self._settle
             event = self._closed(path, asked=due and bool(self._untold))
-            if event is None or hash(event.file_id) in self._told:
+            if event is None or event.file_id in self._told:
                 self._settling.pop(path, None)
             elif version != hash(event.file_id):
                 self._settling.pop(path, None)
@@ -322,7 +323,7 @@ class FilesystemSource:
         if os.path.isdir(path) and not os.path.islink(path):
             told = {event.file_id for event in before}
             there = [event for one in self._walk(path) if (event := self._closed(one)) is not None]
-            return [gone, *(one for one in there if one.file_id in told or hash(one.file_id) in self._told)]
+            return [gone, *(one for one in there if one.file_id in told or one.file_id in self._told)]
         return [] if os.path.lexists(path) else [gone]
 
     def _event(self, kind: Kind, path: str, file_id: str, size: int, when: datetime) -> FileEvent:
@@ -355,7 +356,7 @@ class FilesystemSource:
                 break
         for event in events:
             if event.kind == "closed":
-                self._told.add(hash(event.file_id))
+                self._told.add(event.file_id)
 
 
 def _which(folder: Path) -> tuple[int, int]:
