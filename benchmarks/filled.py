@@ -18,8 +18,6 @@ def fill_demo(folder: Path, runs: int, proposals: str = "'demo-2026'") -> None:
     store = Store.open(f"sqlite:///{folder}/beamhub.db")
     own(folder / "results", store.identity(), set)
     fill(store, runs, proposals, SETTLED)
-    with (
-        store.writing() as transaction
-    ):  # the service has SQLite make no statistics, and these know of no run that waits
+    with store.writing() as transaction:  # the service makes no statistics, and these know of no run that waits
         transaction.connection.exec_driver_sql("DELETE FROM sqlite_stat1")
     store.close()

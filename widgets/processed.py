@@ -117,7 +117,7 @@ class ProcessedData(Widget):
         return None
 
     def _receive(self, content: Any) -> None:
-        if isinstance(content, dict) and content.get("hidden") is True:
+        if isinstance(content, dict) and content.get("refresh") is True:
             if self._refresher is not None:
                 self._refresher.look()
         else:

@@ -2,7 +2,6 @@
 
 import html
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,6 @@ ROWS = 200
 LARGEST = 50_000  # bytes of the table
 SCALARS = 4  # columns of numbers
 PATIENCE_S = 1.0  # what shows the widget waits for the service at most so long
-QUIET_S, LEAST_S = 10.0, 60.0  # a table that did not change so long is made anew, at most so often
 
 
 @dataclass(frozen=True)
@@ -96,9 +94,7 @@ def _number(run: Run, name: str) -> str:
 
 
 class Refresher(threading.Thread):
-    """Has the saved table made anew when the data changed and then was quiet for 10 s, at most once a minute.
-
-    When nobody looks any more (the page was hidden), changed data is not waited with.
+    """Has the saved table made anew when the page asks for it and the data is other than before, beside the cells.
 
     Args:
         look: what tells one state of the data from another, None where that is not known.
@@ -112,18 +108,13 @@ class Refresher(threading.Thread):
         self._wanted = threading.Event()
 
     def run(self) -> None:
-        """Look every 10 s, and when that is wanted, until ended."""
-        seen = shown = self._look()
-        last = time.monotonic()
-        while True:
-            wanted = self._wanted.wait(QUIET_S)
-            if self._ended:
-                return
+        """Look when that is wanted, until ended."""
+        shown = self._look()
+        while self._wanted.wait() and not self._ended:
             self._wanted.clear()
-            before, seen = seen, self._look()
-            due = wanted or (seen == before and time.monotonic() - last >= LEAST_S)
-            if due and seen is not None and seen != shown:
-                last, shown = time.monotonic(), seen
+            seen = self._look()
+            if seen is not None and seen != shown:
+                shown = seen
                 self._refresh()
 
     def look(self) -> None:

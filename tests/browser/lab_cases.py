@@ -27,7 +27,8 @@ def write_notebook(demo, name: str, *cells: str) -> None:
 def lab(demo, context) -> Iterator[Page]:
     """Lab with two notebooks; `streams` holds the requests for changes that are open."""
     more = f"for _ in range({SEVERAL}):\n    display(data)"
-    write_notebook(demo, "one.ipynb", BEGIN, more, "print([entry.run.id for entry in data.selected])")
+    selected = "print([entry.run.id for entry in data.selected])"
+    write_notebook(demo, "one.ipynb", BEGIN, more, selected, "display(data)")
     write_notebook(demo, "two.ipynb", BEGIN)
     page = context.new_page()
     page.streams = set()
@@ -69,6 +70,24 @@ def test_a_table_goes_on_when_the_notebook_of_another_was_closed(lab, demo):
     name = write_file(demo, "closed-the-other")
     expect(rows(lab.locator(READY), name)).to_have_attribute("data-state", "done")
     assert len(lab.streams) == 1
+
+
+def test_a_view_that_is_not_answered_at_first_takes_nothing_from_another_and_goes_on_when_it_is(lab):
+    views, asked = lab.locator(READY), "**/beamhub/api/v1/proposals*"
+    shown = views.locator(".bh-row[data-id]").count()
+    lab.route(asked, lambda route: route.fulfill(status=503, json={"message": "nobody answers"}))
+    run(lab, 3)
+    expect(views).to_have_count(2)
+    expect(views.last.locator(".bh-note").first).to_have_text("nobody answers")
+    for view in views.all():
+        expect(view.locator(".bh-row[data-id]")).to_have_count(shown)
+    lab.unroute(asked)
+    lab.evaluate("dispatchEvent(new Event('focus'))")
+    for view in views.all():
+        expect(view.locator(".bh-note").first).to_be_hidden()
+        expect(view.locator(".bh-row[data-id]")).to_have_count(shown)
+    run(lab, 3, "pass")
+    expect(views).to_have_count(1)
 
 
 TELL = """(live) => { window.told = []; new MutationObserver(() => window.told.push(live.textContent))

@@ -12,6 +12,7 @@ import { Pictures } from "./pictures.js";
 import type { Proposal, Run } from "./records.js";
 import { terms, whyNothing } from "./reason.js";
 import { Rows, type Filter, type Queue } from "./rows.js";
+import { Saved } from "./saved.js";
 import { Table, type Selection } from "./table.js";
 import { json, text, type Transport } from "./transport.js";
 import type { Panel } from "./view.js";
@@ -38,6 +39,7 @@ class View {
   private readonly rows: Rows;
   private readonly newest: Newest;
   private readonly links: Links;
+  private readonly saved = new Saved(() => this.used, () => this.model.send({ refresh: true }));
   private readonly search: HTMLInputElement;
   private readonly chooser: HTMLSelectElement;
   private readonly count = h("span", { class: "bh-count", role: "status" });
@@ -84,7 +86,7 @@ class View {
     for (const [target, event] of [[document, "visibilitychange"], [window, "online"], [window, "focus"]] as const) {
       target.addEventListener(event, look, { signal: this.signal });
     }
-    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); this.newest.end(); });
+    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); this.newest.end(); this.saved.end(); });
     window.addEventListener("hashchange", () => void this.open(), { signal: this.signal });
     this.tools.append(
       ...menu("Columns", this.state, (body, signal) => chooser(body, this.table.columns, signal)), ...menu("Copy", this.state, (body, signal) => this.copy(body, signal)),
@@ -183,6 +185,7 @@ class View {
 
   private hear(event: string, data: any): void {
     if (event !== "status" || data.live) this.newestSoon();
+    if (event !== "status" && this.first && !document.hidden) this.saved.soon(); // out of sight it would be use of the server
     if (event === "change" && data.kind === "run" && data.proposal === this.state.filter.proposal) this.rows.change(data.id, data.seq);
     else if (event === "change" && this.state.filter.proposal) this.rows.heard(data.seq - 1);
     else if (event === "reset") void this.rows.reset();
@@ -211,10 +214,12 @@ class View {
     this.follow();
   }
 
-  /** Nobody looks any more: the table that is saved shows what was last seen. It is painted anew, which would empty a form. */
-  private leave(): void {
-    if (![...this.state.views].some((view) => view.root.querySelector(".bh-form"))) this.model.send({ hidden: true });
-  }
+  /** Nobody looks any more: the table that is saved shows what was last seen. */
+  private leave(): void { if (this.first && !this.filled) this.saved.now(); }
+
+  /** Painting it anew would empty a form, and in sight take the keyboard or what lies under the pointer away. */
+  private get filled(): boolean { return [...this.state.views].some(({ root }) => root.querySelector(".bh-form")); }
+  private get used(): boolean { return this.filled || [...this.state.views].some(({ root }) => root.contains(document.activeElement) || root.matches(":hover")); }
 
   /** After sleep or a look elsewhere: one small question whether anything was missed. */
   private async catchUp(): Promise<void> {
@@ -276,7 +281,8 @@ class View {
   }
 
   /** One view asks for all. */
-  private newestSoon(): void { if ([...this.state.views][0] === this) this.newest.soon(); }
+  private get first(): boolean { return [...this.state.views][0] === this; }
+  private newestSoon(): void { if (this.first) this.newest.soon(); }
 
   private async change(part: Partial<Filter>): Promise<void> { await this.changed(this.share(part), false); }
 
