@@ -109,14 +109,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Modules that start servers come first; the rung on the older JupyterHub runs beside all others, see test_hub5."""
+    """Modules that start servers come first, those with a browser before others.
+
+    The rung on the older JupyterHub begins after the browser's, which others would make slow, and runs beside all that
+    is left, see test_hub5.
+    """
     starts = {item.path for item in items if rungs_of(item) != ["unit"]}
+    looks = {item.path for item in items if "browser" in rungs_of(item)}
     older = {item: index for index, item in enumerate(item for item in items if item.path.name == "test_hub5.py")}
 
     def when(item: pytest.Item) -> int:
         if item in older:
-            return 3 if older[item] else 1
-        return 0 if item.path in starts else 2
+            return 4 if older[item] else 1
+        return 0 if item.path in looks else 2 if item.path in starts else 3
 
     return sorted(items, key=when)
 

@@ -1,7 +1,7 @@
 """The whole rung ``hub`` once more, on the older line of JupyterHub; `make test` keeps an environment for it.
 
-It waits more than it works: the first of these tests starts it, tests without servers run beside it, and the last one
-waits for its end (``pytest_collection_modifyitems`` in conftest.py puts them in this order).
+It waits more than it works: the first of these tests starts it, other tests run beside it, and the last one waits for
+its end (``pytest_collection_modifyitems`` in conftest.py puts them in this order).
 """
 
 import os
