@@ -266,8 +266,11 @@ def headings(connection: Connection, proposals: Sequence[str]) -> list[Heading]:
 
 def places(connection: Connection, after: int) -> list[tuple[str, str, str, int]]:
     """Proposal, storage, one path and the newest id, of each pair that newer files have."""
-    query = select(file.c.proposal, file.c.storage, func.min(file.c.path), func.max(file.c.id)).where(file.c.id > after)
-    return [tuple(row) for row in connection.execute(query.group_by(file.c.proposal, file.c.storage))]
+    newer = select(file.c.proposal, file.c.storage, file.c.path, file.c.id).where(file.c.id > after)
+    # a few are looked at apart, since SQLite would look at every file in the order of the groups
+    those = newer.cte("newer").prefix_with("MATERIALIZED").c if after else file.c
+    query = select(those.proposal, those.storage, func.min(those.path), func.max(those.id))
+    return [tuple(row) for row in connection.execute(query.group_by(those.proposal, those.storage))]
 
 
 def changes(connection: Connection, names: Collection[str] | None, after: int, limit: int) -> list[Change]:

@@ -1,5 +1,7 @@
 """The register: which proposals there are, and who sees which, without asking the database for all of them again."""
 
+import asyncio
+
 from beamhub.processing.access import Identity, may_see, visible
 from beamhub.processing.settings import Settings
 from beamhub.processing.store import Store
@@ -14,6 +16,7 @@ class Register:
         self._read_to = 0
         self._seen: dict[frozenset[str], frozenset[str]] = {}
         self._settings: Settings | None = None
+        self._reading = asyncio.Lock()  # the first look is at every file
 
     async def visible(self, settings: Settings, identity: Identity) -> frozenset[str]:
         """The proposals with files that somebody may see."""
@@ -40,9 +43,10 @@ class Register:
         return [(name, storage, path) for (name, storage), path in self._places.items()]
 
     async def _refresh(self) -> None:
-        found = await self._store.call(self._store.places, self._read_to)
-        for name, storage, path, newest in found:
-            if (name, storage) not in self._places:
-                self._places[name, storage] = path
-                self._seen = {}
-            self._read_to = max(self._read_to, newest)
+        async with self._reading:
+            found = await self._store.call(self._store.places, self._read_to)
+            for name, storage, path, newest in found:
+                if (name, storage) not in self._places:
+                    self._places[name, storage] = path
+                    self._seen = {}
+                self._read_to = max(self._read_to, newest)

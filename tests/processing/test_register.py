@@ -1,6 +1,7 @@
 import pytest
 from services.api import Bench
 
+from beamhub.processing import queries
 from beamhub.processing.access import Identity
 from beamhub.processing.register import Register
 
@@ -49,3 +50,13 @@ def event(path):
     from beamhub.processing.event import FileEvent
 
     return FileEvent("watched", "beamline", path, "beamline", path, 3, NOON)
+
+
+async def test_who_asks_again_has_newer_files_looked_at_and_no_others(bench):
+    await bench.intake.take([event(f"red/scan1/{number}.nxs") for number in range(500)])
+    with bench.store.reading() as connection:
+        ((*_, newest),) = queries.places(connection, 0)
+        steps = []
+        connection.connection.driver_connection.set_progress_handler(lambda: steps.append(1), 1)
+        assert queries.places(connection, newest) == []
+    assert len(steps) < 500

@@ -19,7 +19,7 @@ import type { Panel } from "./view.js";
 
 declare const VIEW_CHUNK: string;
 
-interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View>; known: string[] }
+interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View>; known: string[]; newest: string }
 
 /** What a table looked like, kept while the page lives: a cell that is painted anew goes on where it was, and all views of one table show the same. */
 const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
@@ -58,7 +58,7 @@ class View {
 
   constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly signal: AbortSignal) {
     const id: string = model.get("view_id");
-    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [] };
+    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [], newest: "" };
     this.state = views.get(id) ?? fallback;
     this.links = new Links(transport, () => ({ filter: this.state.filter, ids: this.state.selection.ids }));
     if (!views.has(id)) Object.assign(this.state.filter, this.links.open(this.state.filter.proposal));
@@ -96,16 +96,25 @@ class View {
       h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.busy, this.halt, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.fresh, this.below,
     );
     this.paint();
-    await this.findProposals();
+    await this.begin();
     await this.admit();
-    await this.rows.reload();
     this.table.scrollTop = this.state.scrollTop;
     this.follow();
     if (this.state.selection.ids.length) void this.selected(false);
     this.root.dataset.ready = "1";
   }
 
-  private async findProposals(): Promise<void> {
+  /** The first rows are asked for beside the proposals: where nobody says of which, another table of this page knew. */
+  private async begin(): Promise<void> {
+    const { filter } = this.state, open = filter.proposal === "";
+    if (open) filter.proposal = [...views.values()].map(({ newest }) => newest).filter(Boolean).pop() ?? "";
+    const asked = JSON.stringify(filter), loaded = filter.proposal && this.rows.reload();
+    await this.findProposals(open);
+    await (loaded && asked === JSON.stringify(filter) ? loaded : this.rows.reload());
+  }
+
+  /** `open` says that the newest is to be shown. */
+  private async findProposals(open = false): Promise<void> {
     const filter = this.state.filter, saw = this.state.known.includes(filter.proposal);
     try {
       const answer = await json<{ items: Proposal[]; notice?: string }>(this.transport, "GET", "v1/proposals");
@@ -116,10 +125,9 @@ class View {
     const { known } = this.state;
     if (saw && !known.includes(filter.proposal)) for (const view of this.state.views) view.lose(filter.proposal);
     else if (known.includes(this.lost)) this.lost = "";
-    if (!known.includes(filter.proposal)) {
-      const newest = [...this.proposals].sort((a, b) => (b.last || "").localeCompare(a.last || ""))[0];
-      filter.proposal = newest?.name ?? filter.proposal;
-    }
+    const newest = [...this.proposals].sort((a, b) => (b.last || "").localeCompare(a.last || ""))[0];
+    this.state.newest = newest?.name ?? "";
+    if (open || !known.includes(filter.proposal)) filter.proposal = newest?.name ?? filter.proposal;
     if (known.length && this.links.misses(known)) {
       Object.assign(filter, { search: "", sort: "-queued" });
       this.search.value = "";
