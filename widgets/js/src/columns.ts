@@ -18,6 +18,9 @@ export const STATES: Record<State, [string, string]> = {
 };
 const MOST_SCALARS = 4, MOST_OF_FILE = 3;
 
+/** What the columns of a row are called, and the units of its results. */
+interface Kind { scan: boolean; file: string[]; scalars: [string, string][]; parameters: string[] }
+
 /** Names of columns that rows had so far; whoever keeps it gets them in the order in which they came. */
 export class Seen {
   readonly file = new Set<string>();
@@ -27,17 +30,35 @@ export class Seen {
   /** Takes in some rows; returns the keys of the columns that these call for, with bounds on their number. */
   look(runs: Iterable<Run>): Set<string> {
     const file = new Set<string>(), scalars = new Set<string>(), usual = new Set(["when", "file", "function", "state", "curve"]);
-    for (const run of runs) {
-      if (scanOf(run)) usual.add("scan");
-      for (const name of Object.keys(run.columns)) file.add(name);
-      for (const [name, scalar] of Object.entries(run.scalars)) { scalars.add(name); this.scalars.set(name, scalar.unit); }
-      for (const name of Object.keys(run.parameters)) this.parameters.add(name);
+    const kinds = new Set<Kind>();
+    for (const run of runs) kinds.add(this.kind(run));
+    for (const kind of kinds) {
+      if (kind.scan) usual.add("scan");
+      for (const name of kind.file) file.add(name);
+      for (const [name, unit] of kind.scalars) { scalars.add(name); this.scalars.set(name, unit); }
+      for (const name of kind.parameters) this.parameters.add(name);
     }
     for (const name of file) this.file.add(name);
     for (const name of [...file].slice(0, MOST_OF_FILE)) usual.add(`file:${name}`);
     for (const name of [...scalars].slice(0, MOST_SCALARS)) usual.add(`scalar:${name}`);
     return usual;
   }
+
+  /** Of thousands of rows, which are looked at whenever one changes, most have the same names. */
+  private kind(run: Run): Kind {
+    let found = this.kinds.get(run);
+    if (!found) {
+      const { columns, parameters, scalars } = run, units = Object.entries(scalars).map(([name, { unit }]): [string, string] => [name, unit]);
+      const kind: Kind = { scan: scanOf(run) !== "", file: Object.keys(columns), scalars: units, parameters: Object.keys(parameters) };
+      const text = JSON.stringify(kind);
+      found = this.alike.get(text) ?? kind;
+      this.alike.set(text, found);
+      this.kinds.set(run, found);
+    }
+    return found;
+  }
+  private readonly kinds = new WeakMap<Run, Kind>();
+  private readonly alike = new Map<string, Kind>();
 
   /** A column that somebody chose, of which no row was seen yet. */
   expect(key: string): void {
