@@ -7,14 +7,15 @@ import json
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from beamhub.processing.spelling import shown
 from beamhub.processing.work import Failure, Outcome, Task
 
 End: TypeAlias = Outcome | Failure
 LAST = b"!"  # before an answer of a process that is not clean: the last one it gives
-_END: TypeAdapter[End] = TypeAdapter(End)
+# of texts only keys come again: the names of outputs would be kept by the thousands
+_END: TypeAdapter[End] = TypeAdapter(End, config=ConfigDict(cache_strings="keys"))
 
 
 def task_text(task: Task) -> str:
