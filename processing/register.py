@@ -16,7 +16,7 @@ class Register:
         self._read_to = 0
         self._seen: dict[frozenset[str], frozenset[str]] = {}
         self._settings: Settings | None = None
-        self._reading = asyncio.Lock()  # the first look is at every file
+        self._first = asyncio.Lock()  # it is a look at every file, and for all that wait for it
 
     async def visible(self, settings: Settings, identity: Identity) -> frozenset[str]:
         """The proposals with files that somebody may see."""
@@ -43,10 +43,16 @@ class Register:
         return [(name, storage, path) for (name, storage), path in self._places.items()]
 
     async def _refresh(self) -> None:
-        async with self._reading:
-            found = await self._store.call(self._store.places, self._read_to)
-            for name, storage, path, newest in found:
-                if (name, storage) not in self._places:
-                    self._places[name, storage] = path
-                    self._seen = {}
-                self._read_to = max(self._read_to, newest)
+        if self._read_to:
+            await self._read()
+            return
+        async with self._first:
+            await self._read()
+
+    async def _read(self) -> None:
+        found = await self._store.call(self._store.places, self._read_to)
+        for name, storage, path, newest in found:
+            if (name, storage) not in self._places:
+                self._places[name, storage] = path
+                self._seen = {}
+            self._read_to = max(self._read_to, newest)

@@ -13,7 +13,8 @@ class ToldFiles:
         self._many = np.empty(0, np.int64)
 
     def add(self, file_id: str) -> None:
-        self._few.add(hash(file_id))
+        if file_id not in self:
+            self._few.add(hash(file_id))
         if len(self._few) >= max(FEW, len(self._many) // 64):
             few = np.sort(np.fromiter(self._few, np.int64))
             self._many = np.insert(self._many, self._many.searchsorted(few), few)

@@ -125,8 +125,10 @@ def test_a_notebook_that_is_opened_again_without_its_kernel_shows_the_table_as_i
     search(page, "")
     last_seen = write_file(demo, f"last-seen-{page.mark}")
     expect(row(page, last_seen)).to_have_attribute("data-state", "done")
+    row(page, last_seen).click()
     page.evaluate(OUT_OF_SIGHT)
     expect(page.locator("[data-seen]")).to_have_count(0)
+    expect(row(page, last_seen)).to_be_focused()
     page.locator(".jp-Notebook .jp-CodeCell").nth(0).locator(".jp-InputPrompt").click()
     with page.expect_response(lambda answer: is_saved(answer)):
         page.keyboard.press("Control+S")

@@ -19,7 +19,9 @@ import type { Panel } from "./view.js";
 
 declare const VIEW_CHUNK: string;
 
-interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View>; known: string[]; newest: string }
+const AT_WORK_MS = 60_000; // after somebody last touched the table
+
+interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View>; known: string[]; focused: "" | "search" | "rows" }
 
 /** What a table looked like, kept while the page lives: a cell that is painted anew goes on where it was, and all views of one table show the same. */
 const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
@@ -58,7 +60,7 @@ class View {
 
   constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly signal: AbortSignal) {
     const id: string = model.get("view_id");
-    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [], newest: "" };
+    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [], focused: "" };
     this.state = views.get(id) ?? fallback;
     this.links = new Links(transport, () => ({ filter: this.state.filter, ids: this.state.selection.ids }));
     if (!views.has(id)) Object.assign(this.state.filter, this.links.open(this.state.filter.proposal));
@@ -77,6 +79,13 @@ class View {
       onkeydown: (event: KeyboardEvent) => { keep(event); if (event.isComposing) return; if (event.key === "Enter" || event.key === "ArrowDown") { event.preventDefault(); void this.enterRows(); } },
     });
     root.addEventListener("keydown", (event) => this.key(event), { capture: true, signal });
+    for (const event of ["keydown", "pointerdown", "pointermove", "wheel"]) {
+      root.addEventListener(event, () => { this.touched = performance.now(); }, { capture: true, passive: true, signal });
+    }
+    root.addEventListener("focusin", (event) => { this.state.focused = event.target === this.search ? "search" : "rows"; }, { signal });
+    root.addEventListener("focusout", () => setTimeout(() => {
+      if (root.isConnected && !root.contains(document.activeElement)) this.state.focused = ""; // else it was taken away with the table
+    }), { signal });
     this.state.views.add(this);
     signal.addEventListener("abort", () => this.state.views.delete(this));
   }
@@ -96,25 +105,17 @@ class View {
       h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.busy, this.halt, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.fresh, this.below,
     );
     this.paint();
-    await this.begin();
+    await this.findProposals();
     await this.admit();
+    await this.rows.reload();
     this.table.scrollTop = this.state.scrollTop;
     this.follow();
     if (this.state.selection.ids.length) void this.selected(false);
     this.root.dataset.ready = "1";
+    this.refocus();
   }
 
-  /** The first rows are asked for beside the proposals: where nobody says of which, another table of this page knew. */
-  private async begin(): Promise<void> {
-    const { filter } = this.state, open = filter.proposal === "";
-    if (open) filter.proposal = [...views.values()].map(({ newest }) => newest).filter(Boolean).pop() ?? "";
-    const asked = JSON.stringify(filter), loaded = filter.proposal && this.rows.reload();
-    await this.findProposals(open);
-    await (loaded && asked === JSON.stringify(filter) ? loaded : this.rows.reload());
-  }
-
-  /** `open` says that the newest is to be shown. */
-  private async findProposals(open = false): Promise<void> {
+  private async findProposals(): Promise<void> {
     const filter = this.state.filter, saw = this.state.known.includes(filter.proposal);
     try {
       const answer = await json<{ items: Proposal[]; notice?: string }>(this.transport, "GET", "v1/proposals");
@@ -125,9 +126,10 @@ class View {
     const { known } = this.state;
     if (saw && !known.includes(filter.proposal)) for (const view of this.state.views) view.lose(filter.proposal);
     else if (known.includes(this.lost)) this.lost = "";
-    const newest = [...this.proposals].sort((a, b) => (b.last || "").localeCompare(a.last || ""))[0];
-    this.state.newest = newest?.name ?? "";
-    if (open || !known.includes(filter.proposal)) filter.proposal = newest?.name ?? filter.proposal;
+    if (!known.includes(filter.proposal)) {
+      const newest = [...this.proposals].sort((a, b) => (b.last || "").localeCompare(a.last || ""))[0];
+      filter.proposal = newest?.name ?? filter.proposal;
+    }
     if (known.length && this.links.misses(known)) {
       Object.assign(filter, { search: "", sort: "-queued" });
       this.search.value = "";
@@ -225,9 +227,17 @@ class View {
   /** Nobody looks any more: the table that is saved shows what was last seen. */
   private leave(): void { if (this.first && !this.filled) this.saved.now(); }
 
-  /** Painting it anew would empty a form, and in sight take the keyboard or what lies under the pointer away. */
+  /** Painting it anew would empty a form. */
   private get filled(): boolean { return [...this.state.views].some(({ root }) => root.querySelector(".bh-form")); }
-  private get used(): boolean { return this.filled || [...this.state.views].some(({ root }) => root.contains(document.activeElement) || root.matches(":hover")); }
+  private get used(): boolean { return this.filled || [...this.state.views].some(({ touched }) => performance.now() - touched < AT_WORK_MS); }
+  private touched = -Infinity;
+
+  /** Back to where the keyboard was in this table before it was painted anew, if nobody led it elsewhere. */
+  private refocus(): void {
+    if (document.activeElement !== document.body) return;
+    if (this.state.focused === "search") this.search.focus();
+    else if (this.state.focused === "rows") this.table.enter();
+  }
 
   /** After sleep or a look elsewhere: one small question whether anything was missed. */
   private async catchUp(): Promise<void> {
