@@ -228,7 +228,7 @@ class View {
   private leave(): void { if (this.first && !this.filled) this.saved.now(); }
 
   /** Painting it anew would empty a form. */
-  private get filled(): boolean { return [...this.state.views].some(({ root }) => root.querySelector(".bh-form")); }
+  private get filled(): boolean { return [...this.state.views].some(({ root }) => root.querySelector("form:not([hidden])")); }
   private get used(): boolean { return this.filled || [...this.state.views].some(({ touched }) => performance.now() - touched < AT_WORK_MS); }
   private touched = -Infinity;
 
