@@ -2,14 +2,12 @@
 
 import asyncio
 import logging
-import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,13 +15,14 @@ from typing import Any, TypeVar
 from alembic import command as alembic
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
 from beamhub.catalog.records import Batch, Change, CountByState, File, Heading, Page, Proposal, Run
 from beamhub.processing import batches, lifecycle, queries, waits
 from beamhub.processing.clock import SetBack
+from beamhub.processing.engine import connected, read_only
 from beamhub.processing.event import Position
 from beamhub.processing.explanation import Standing
 from beamhub.processing.parts import parts
@@ -36,8 +35,6 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 READERS = 4
 TOUCHED = 5000  # rows that one statement numbers
-SQLITE_KIB = 500  # pages that each connection keeps, beside those that the system does; more was not quicker
-BUSY_S = 30  # how long SQLite waits for another process's lock
 WRITES = {
     "intake", "claim", "publish", "fail", "lost", "recover", "request", "cancel", "cancel_batch", "release", "pause",
 }  # fmt: skip
@@ -144,7 +141,7 @@ class Store:
         Raises:
             OtherVersion: its schema is none that this version knows.
         """
-        engine = _engine(url)
+        engine = connected(url, READERS + 1)
         try:
             with engine.begin() as connection:
                 _migrate(connection)
@@ -162,12 +159,11 @@ class Store:
         """
         place = make_url(url)
         if place.get_backend_name() != "sqlite":
-            return cls(_engine(url))
+            return cls(connected(url, READERS + 1))
         path = Path(place.database or "").absolute()
         if not path.exists():
             raise FileNotFoundError(f"there is no store {path}")
-        read_only = partial(sqlite3.connect, f"{path.as_uri()}?mode=ro", BUSY_S, uri=True, check_same_thread=False)
-        return cls(create_engine("sqlite://", creator=read_only))
+        return cls(read_only(path))
 
     def close(self) -> None:
         """Let go of the database; calls under way come to their end."""
@@ -433,37 +429,6 @@ class Store:
         """How long the newest runs of a function took; None where there is none."""
         with self.reading() as connection:
             return queries.mean_seconds(connection, function)
-
-
-def _engine(url: str) -> Engine:
-    parsed = make_url(url)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() != "sqlite":
-        engine = create_engine(parsed, pool_size=READERS + 1, pool_pre_ping=True)
-        event.listen(engine, "connect", _without_jit)
-        return engine
-    engine = create_engine(parsed, pool_size=READERS + 1, connect_args={"timeout": BUSY_S, "check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def _(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # the driver begins no transactions; we do, below
-        pages = f"cache_size=-{SQLITE_KIB}"
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", pages):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", True)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
-def _without_jit(connection: Any, _: Any) -> None:
-    """Compiling a query that merges many proposals takes PostgreSQL seconds, running it milliseconds."""
-    connection.execute("SET jit = off")
-    connection.commit()
 
 
 def _migrate(connection: Connection) -> None:
