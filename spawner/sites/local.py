@@ -55,10 +55,14 @@ class Watched:
     since: float = field(default_factory=time.monotonic)
 
     def look(self) -> Truth:
-        """The truth now: one small file is read."""
+        """The truth now: one small file is read.
+
+        Of a process that this Hub started only its exit code tells that it ended: the system shows it as ended a moment
+        before there is one, as long as one of its threads is left.
+        """
         if self.truth is not Truth.DEAD and self.process is not None:
             code = self.popen.poll() if self.popen else None
-            alive = code is None and self.process.alive
+            alive = self.process.alive if self.popen is None else code is None
             self.truth = Truth.ALIVE if alive else Truth.DEAD
             self.code = self.code if code is None else code
         return self.truth

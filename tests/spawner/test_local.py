@@ -5,7 +5,9 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -42,6 +44,11 @@ class Answer(BaseHTTPRequestHandler):
 with Taker((sys.argv[1], int(sys.argv[2])), Answer) as taker:
     print(flush=True)
     taker.serve_forever()
+"""
+LAST_THREAD = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)
 """
 needs_root = pytest.mark.root
 
@@ -233,6 +240,18 @@ async def test_an_ended_process_is_noticed_at_once_and_said(tmp_path):
     await asyncio.sleep(0.5)
     assert heard == [Truth.DEAD]
     assert here.watched["job"].code == 5
+
+
+def test_a_process_whose_first_thread_ended_is_not_dead_before_there_is_an_exit_code():
+    popen = subprocess.Popen([sys.executable, "-c", LAST_THREAD], stdout=subprocess.PIPE)
+    process = processes.identify(popen.pid)
+    watched = Watched(process, popen=popen)
+    wait_for(lambda: not process.alive)
+    assert watched.look() is Truth.ALIVE
+    popen.kill()
+    wait_for(lambda: watched.look() is Truth.DEAD)
+    assert watched.code == -signal.SIGKILL
+    popen.stdout.close()
 
 
 @pytest.mark.parametrize("over", [True, False], ids=["by its time", "from outside"])
