@@ -5,6 +5,7 @@ after the check, and the right one back before the file's identity is looked at 
 """
 
 import ctypes
+import errno
 import os
 import stat
 import struct
@@ -14,6 +15,7 @@ from pathlib import Path
 
 MODIFIED, DELETED, MOVED, OVERFLOW = 0x2, 0x400, 0x800, 0x4000  # of what is watched itself: linux/inotify.h
 NO_LINK = 0x02000000  # a symbolic link is not followed
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # and not that the kernel has no watch left, or none for this account
 EVENT = struct.Struct("iIII")  # which watch, what happened, and the length of a name that follows
 
 
@@ -24,6 +26,7 @@ class Ways:
         self._libc, self._news = libc, news
         self._before: dict[Path, tuple[int, ...]] = {}
         self._watches: dict[int, Path] = {}
+        self._gone = ""
 
     def add(self, file: Path) -> None:
         """Watch a file and the folders above it from now on."""
@@ -37,14 +40,17 @@ class Ways:
         Also if all is as it was again. Where the kernel has no watch left, or another computer did it, only what is
         not as it was is seen.
         """
-        told = self._told()
+        told = self._gone or self._told()
         return told or next((path.name for path, before in self._before.items() if _look(path) != before), "")
 
     def _watch(self, path: Path) -> tuple[int, ...]:
         """Watch what is at a path now, and say what it is; one that may not be watched is only looked at."""
         before = _look(path)
         mask = NO_LINK | DELETED | MOVED | (MODIFIED if before and stat.S_ISREG(before[2]) else 0)
-        self._watches[self._libc.inotify_add_watch(self._news, os.fsencode(path), mask)] = path
+        watch = self._libc.inotify_add_watch(self._news, os.fsencode(path), mask)
+        if watch < 0 and ctypes.get_errno() in GONE:  # for this moment, as _look may not have seen before or may after
+            self._gone = path.name
+        self._watches[watch] = path
         return before
 
     def _told(self) -> str:

@@ -1,0 +1,82 @@
+"""Ways to raw files that are other ones for a moment."""
+
+import ctypes
+import errno
+from pathlib import Path
+
+import pytest
+
+from beamhub.processing import raw_way
+from beamhub.processing.raw_way import Ways
+
+
+class Kernel:
+    """The kernel's own watches; while the one at a path is asked for, something else happens."""
+
+    def __init__(self, path: Path, during) -> None:
+        self._libc, self._path, self._during = ctypes.CDLL(None, use_errno=True), path, during
+
+    def inotify_add_watch(self, news: int, path: bytes, mask: int) -> int:
+        if path == bytes(self._path):
+            return self._during(lambda: self._libc.inotify_add_watch(news, path, mask))
+        return self._libc.inotify_add_watch(news, path, mask)
+
+
+@pytest.fixture
+def raw(tmp_path):
+    folder = tmp_path / "scan1"
+    folder.mkdir()
+    (folder / "a.nxs").write_bytes(b"measured")
+    return folder / "a.nxs"
+
+
+def way(raw: Path, path: Path, during) -> str:
+    """What is said of the way to a file, once it was added while something happened at a path."""
+    with raw_way.watched() as ours:
+        ways = Ways(Kernel(path, during), ours._news)
+        ways.add(raw)
+        return ways.changed()
+
+
+def test_nothing_is_said_of_a_way_that_stays_as_it_is(raw):
+    assert way(raw, raw, lambda watch: watch()) == ""
+
+
+@pytest.mark.promise("bad input")
+@pytest.mark.parametrize("which", ["the file", "its folder"])
+def test_what_is_away_in_the_moment_in_which_it_would_be_watched_is_noticed(raw, which):
+    path = raw if which == "the file" else raw.parent
+
+    def during(watch):
+        away = path.rename(path.with_name("away"))
+        try:
+            return watch()
+        finally:
+            away.rename(path)
+
+    assert way(raw, path, during) == path.name
+
+
+@pytest.mark.promise("bad input")
+def test_what_is_another_one_in_the_moment_in_which_it_is_watched_is_noticed(raw, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+
+    def during(watch):
+        away = raw.parent.rename(tmp_path / "away")
+        raw.parent.symlink_to(other)
+        try:
+            return watch()
+        finally:
+            raw.parent.unlink()
+            away.rename(raw.parent)
+
+    assert way(raw, raw.parent, during) == "scan1"
+
+
+def test_where_the_kernel_has_no_watch_left_only_what_is_not_as_it_was_is_noticed(raw):
+    def during(watch):
+        ctypes.set_errno(errno.ENOSPC)
+        return -1
+
+    assert way(raw, raw, during) == ""
