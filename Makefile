@@ -18,11 +18,11 @@ test: $(VENV)/.test
 ifneq ($(WITH_HUB5),)
 	-@$(MAKE) --no-print-directory $(HUB5)/.made
 endif
-	@RUNGS="$(RUNGS)" $(BIN)/python -m pytest $(ARGS)
+	@RUNGS="$(RUNGS)" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The rung `hub` on the older line of JupyterHub alone, with ARGS of its own; `make test` does it as the rung `hub5`.
 test-hub5: $(HUB5)/.made
-	@RUNGS=hub $(HUB5)/bin/python -m pytest $(ARGS)
+	@RUNGS=hub $(HUB5)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -109,21 +109,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Modules that start servers come first, those with a browser before others.
+    """What takes longest comes first, so that no lane of ``make test`` works alone at the end.
 
-    The rung on the older JupyterHub begins after the browser's, which others would make slow, and runs beside all that
-    is left, see test_hub5.
+    That is the rung on the older JupyterHub, then modules with a browser, then those that start servers.
     """
-    starts = {item.path for item in items if rungs_of(item) != ["unit"]}
-    looks = {item.path for item in items if "browser" in rungs_of(item)}
-    older = {item: index for index, item in enumerate(item for item in items if item.path.name == "test_hub5.py")}
 
-    def when(item: pytest.Item) -> int:
-        if item in older:
-            return 4 if older[item] else 1
-        return 0 if item.path in looks else 2 if item.path in starts else 3
+    def when(path: Path, rungs: set[str]) -> int:
+        return 0 if "hub5" in rungs else 1 if "browser" in rungs else 2 if rungs != {"unit"} else 3
 
-    return sorted(items, key=when)
+    rungs: dict[Path, set[str]] = {}
+    for item in items:
+        rungs.setdefault(item.path, set()).update(rungs_of(item))
+    return sorted(items, key=lambda item: when(item.path, rungs[item.path]))
 
 
 @pytest.hookimpl(wrapper=True)

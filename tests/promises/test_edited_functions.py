@@ -1,7 +1,8 @@
 """Functions and what they import are edited while files arrive: in a real service."""
 
 import pytest
-from services.service import Running, config, free_port, hub_api
+from services.ports import free_port
+from services.service import Running, config, hub_api
 from services.workbench import wait_for
 
 from beamhub.config.command import main

@@ -11,7 +11,8 @@ import httpx
 import psutil
 import pytest
 from distributed.security import Security
-from services.service import Running, config, family, free_port, hub_api
+from services.ports import free_port
+from services.service import Running, config, family, hub_api
 from services.workbench import gone, wait_for
 
 pytestmark = pytest.mark.promise("kills of the service")

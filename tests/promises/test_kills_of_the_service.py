@@ -16,7 +16,8 @@ import httpx
 import pytest
 from services.lives import CONFIG, FUNCTION, RULES, Mortal, content
 from services.mortal import FIRST, POINTS
-from services.service import free_port, hub_api
+from services.ports import free_port
+from services.service import hub_api
 from services.workbench import gone, wait_for
 
 pytestmark = [pytest.mark.promise("kills of the service"), pytest.mark.timeout(900)]

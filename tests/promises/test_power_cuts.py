@@ -14,8 +14,9 @@ import h5py
 import pytest
 from services.lives import CONFIG, FUNCTION, RULES, Mortal, content
 from services.mortal import CUT, FIRST
+from services.ports import free_port
 from services.power import Disk, bring_to_disk, cut
-from services.service import free_port, hub_api
+from services.service import hub_api
 from services.workbench import gone, wait_for
 
 from beamhub.processing.digest import digest_of_copy

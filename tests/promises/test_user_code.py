@@ -8,7 +8,8 @@ from datetime import datetime
 import h5py
 import psutil
 import pytest
-from services.service import Running, config, family, free_port, hub_api
+from services.ports import free_port
+from services.service import Running, config, family, hub_api
 from services.workbench import FUNCTIONS, wait_for
 
 from beamhub.processing.warm_child import LOG_TAIL

@@ -1,29 +1,16 @@
 """The demo as a newcomer starts it, on free ports and in a folder of its own."""
 
-import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from services.ports import free_ports
+
 ROOT = Path(__file__).parents[2]
 READY = re.compile(r"BeamHub is ready: (\S+) user=(\S+) password=(\S+)")
-
-
-def free_ports(count: int = 4) -> int:
-    """The first of some ports in a row that are free."""
-    for first in range(20000 + os.getpid() % 5000, 60000, count):
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
-    raise RuntimeError("no free ports")
 
 
 class RunningDemo:

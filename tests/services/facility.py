@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 import psutil
-from services.hub import STUB, TLS, RunningHub, free_port, wait_for
+from services.hub import STUB, TLS, RunningHub, wait_for
+from services.ports import free_port
 
 PROCESSING = """
 single_user: true

@@ -16,7 +16,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from typing import Any
 import bcrypt
 import httpx
 import psutil
+from services.ports import free_port
 
 QUICK = 4  # rounds of bcrypt; with its usual ones the proxy computes for 0.3 s at each question of the Hub
 TLS = False  # nothing here speaks it; to read who is to be trusted takes 30 ms for each client
@@ -89,13 +89,6 @@ c.JupyterHub.load_roles = [{{"name": "tests", "services": ["tests"], "scopes": [
 c.Spawner.cmd = {command!r}
 configure(c, catalogue="{folder}/compute.yaml", hub="{mark}")
 """
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], Any], within_s: float = 60.0, what: str = "") -> Any:

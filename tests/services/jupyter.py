@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-from services.demo import free_ports
+from services.ports import free_port
 
 OURS = "page-token"
 
@@ -24,7 +24,7 @@ OURS = "page-token"
 @contextlib.contextmanager
 def jupyter(folder: Path, program: str = "jupyter_server", **environment: str) -> Iterator[httpx.Client]:
     """A Jupyter server, or JupyterLab, with the extension; the client asks it as its owner's page would."""
-    port = free_ports(1)
+    port = free_port()
     dirs = {name: str(folder / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
     command = [
         sys.executable, "-m", program, f"--ServerApp.port={port}", f"--IdentityProvider.token={OURS}",

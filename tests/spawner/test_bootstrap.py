@@ -9,8 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from services.demo import free_ports
-from services.hub import free_port
+from services.ports import free_port, free_ports
 
 from beamhub.spawner import bootstrap
 from beamhub.spawner.bootstrap import Listener, answer, listen, reserve

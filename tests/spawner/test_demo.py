@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from services.demo import RunningDemo, free_ports
+from services.demo import RunningDemo
+from services.ports import free_ports
 
 pytestmark = pytest.mark.hub
 

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from services.hub import LOCAL, STUB, RunningHub, free_port, wait_for
+from services.hub import LOCAL, STUB, RunningHub, wait_for
+from services.ports import free_port
 from traitlets.config import Config
 
 from beamhub.spawner import moments
