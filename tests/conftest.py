@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,13 +82,19 @@ def rungs_of(item: pytest.Item) -> list[str]:
     return [need for need in needs_of(item) if need not in ON_ANY_RUNG] or ["unit"]
 
 
+def asked_for() -> set[str]:
+    return set(os.environ.get("RUNGS", "").split())
+
+
+def pytest_configure() -> None:
+    known = ["unit", *(name for name in CANNOT if name not in ON_ANY_RUNG)]
+    if unknown := asked_for() - set(known):
+        raise pytest.UsageError(f"RUNGS names {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the rungs asked for, and leave out (or fail, see above) those that cannot run."""
-    wanted = set(os.environ.get("RUNGS", "").split())
-    known = ["unit", *(name for name in CANNOT if name not in ON_ANY_RUNG)]
-    unknown = wanted - set(known)
-    if unknown:
-        raise pytest.UsageError(f"RUNGS names {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    wanted = asked_for()
     reasons = {rung: reason() for rung, reason in CANNOT.items()}
     kept, dropped = [], []
     for item in items:
@@ -130,6 +137,18 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
         if reason := CANNOT[need]():
             pytest.fail(f"{need} cannot be had: {reason}")
     return (yield)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A lane of ``make test`` tells what it left out; all lanes leave out the same."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = left_out
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Where there are lanes, they alone look for tests."""
+    left_out.update(getattr(node, "workeroutput", {}).get("left_out", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -259,10 +259,10 @@ MOVES = """() => [...document.querySelectorAll(".bh-root, .bh-root *")].filter((
   return parseFloat(transitionDuration) > 0 || animationName !== "none"; }).map((each) => each.className)"""
 
 
-def test_nothing_of_the_table_moves_by_itself_for_people_who_ask_for_that(lab):
-    assert lab.evaluate(MOVES)
-    lab.emulate_media(reduced_motion="reduce")
-    assert lab.evaluate(MOVES) == []
+def test_nothing_of_the_table_moves_by_itself_whatever_people_prefer(lab):
+    for motion in ("reduce", "no-preference"):
+        lab.emulate_media(reduced_motion=motion)
+        assert lab.evaluate(MOVES) == []
     lab.emulate_media(reduced_motion=None)
 
 
@@ -273,6 +273,18 @@ def flood(demo) -> None:
     for number in range(200):
         (folder / f"sans2d_33837_empty-{number:03}.tmp").write_bytes(b"")
         (folder / f"sans2d_33837_empty-{number:03}.tmp").rename(folder / f"sans2d_33837_empty-{number:03}.nxs")
+
+
+def test_keys_lead_to_a_row_that_is_not_loaded_yet(lab, flood):
+    table = lab.locator(READY).first
+    table.locator(".bh-search").fill("empty-")
+    expect(table.locator(".bh-count")).to_have_text("200 runs")
+    table.locator(".bh-row[data-id]").first.click()
+    for key, number in (("End", 201), ("PageUp", 191), ("Home", 2)):
+        lab.keyboard.press(key)
+        row = table.locator(f'.bh-row[aria-rowindex="{number}"]')
+        expect(row).to_be_focused()
+        expect(row).to_have_attribute("aria-selected", "true")
 
 
 def select_done_and_failed(page: Page) -> None:

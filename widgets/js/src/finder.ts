@@ -27,7 +27,7 @@ export function finder(element: HTMLElement, termAt: (cell: HTMLElement) => stri
     search(sign.dataset.term!);
   });
   let resting = 0, inside: Element | null = null;
-  const leave = () => { clearTimeout(resting); inside = null; sign.remove(); };
+  const leave = () => { clearTimeout(resting); inside = null; sign.parentElement?.classList.remove("bh-has-find"); sign.remove(); };
   element.addEventListener("pointerover", (event) => {
     const cell = (event.target as Element).closest<HTMLElement>("[data-column]");
     if (cell && cell === inside) return;
@@ -38,6 +38,7 @@ export function finder(element: HTMLElement, termAt: (cell: HTMLElement) => stri
       if (!term) return;
       sign.dataset.term = term;
       sign.title = `search for ${term}`;
+      cell.classList.add("bh-has-find");
       cell.append(sign);
     }, REST_MS);
   });

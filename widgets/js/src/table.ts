@@ -6,11 +6,9 @@ import { finder, termOf } from "./finder.js";
 import type { Pictures } from "./pictures.js";
 import type { Run } from "./records.js";
 import { edge, widthBy } from "./resize.js";
+import type { Filter, Rows } from "./rows.js";
 import { groups, scanOf } from "./scan.js";
-import type { Rows } from "./rows.js";
-
-const ROW = 26; // pixels
-const TALLEST = 8_000_000; // of an element that all browsers lay out; beyond, scrolling is scaled
+import { firstWhole, ROW, scrolledTo, sight } from "./sight.js";
 
 export interface Selection { ids: number[]; focus: number }
 
@@ -71,19 +69,19 @@ export class Table {
 
   private paintNow(): void {
     this.paintHead();
-    const total = this.rows.length, height = Math.min(total * ROW, TALLEST), visible = (this.scroll.clientHeight || 11 * ROW) - ROW;
+    const total = this.rows.length, { height, first, last, origin, shift } = sight(total, this.scroll.scrollTop, this.visible);
     this.space.style.height = `${height}px`;
     this.element.setAttribute("aria-rowcount", String(total + 1));
-    const scale = total * ROW > TALLEST ? (total * ROW - visible) / (height - visible) : 1;
-    const first = Math.max(0, Math.floor((this.scroll.scrollTop * scale) / ROW) - 3);
-    const last = Math.min(total, first + Math.ceil(visible / ROW) + 6);
-    this.body.style.transform = `translateY(${scale === 1 ? first * ROW : this.scroll.scrollTop - 3 * ROW}px)`;
+    this.body.style.transform = `translateY(${shift}px)`;
     const focused = this.body.contains(document.activeElement);
     this.scans = groups(this.rows.filter.sort) && this.columns.shown.some((column) => column.key === "scan");
     this.body.classList.toggle("bh-scans", this.scans);
+    this.spare = this.blank?.painted === this.painted ? this.waits : [];
+    this.waits = [];
     const rows: HTMLElement[] = [];
-    for (let index = first; index < last; index++) rows.push(this.line(index, this.rows.row(index)));
+    for (let index = first; index < last; index++) rows.push(this.line(index, origin, this.rows.row(index)));
     this.put(rows);
+    if (this.goal && this.reach(this.rows.loadedRow(this.goal.index))) return;
     if (focused) this.focusRow();
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
   }
@@ -143,10 +141,11 @@ export class Table {
   }
 
   /** A row; one of the same run that was painted with the same columns before serves again. */
-  private line(index: number, run: Run | undefined): HTMLElement {
-    const row = (run && this.again(run)) ?? this.cells(run), selected = run !== undefined && this.selection.ids.includes(run.id);
+  private line(index: number, origin: number, run: Run | undefined): HTMLElement {
+    const row = run ? this.again(run) ?? this.cells(run) : this.waiting(), selected = run !== undefined && this.selection.ids.includes(run.id);
     const said = {
       class: this.begins(index, run) ? "bh-row bh-begins" : "bh-row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
+      style: `top: ${(index - origin) * ROW}px`,
       tabindex: run && run.id === this.selection.focus ? "0" : "-1",
     };
     for (const [name, value] of Object.entries(said)) if (row.getAttribute(name) !== value) row.setAttribute(name, value);
@@ -159,6 +158,15 @@ export class Table {
     return found && found.painted === this.painted && found.row.isConnected && run.state !== "running" && !pictured ? found.row : undefined;
   }
   private readonly lines = new WeakMap<Run, { row: HTMLElement; painted: string }>();
+
+  /** A row that is not loaded yet; all are alike, so one that was painted before serves again. */
+  private waiting(): HTMLElement {
+    const row = this.spare.shift() ?? this.cells(undefined);
+    this.waits.push(row);
+    return row;
+  }
+  private spare: HTMLElement[] = [];
+  private waits: HTMLElement[] = [];
 
   /** A new row: a copy of an empty one, which is much quicker than to make each cell. */
   private cells(run: Run | undefined): HTMLElement {
@@ -199,6 +207,7 @@ export class Table {
 
   private choose(id: number, index: number, event: MouseEvent | KeyboardEvent): void {
     const ids = this.selection.ids;
+    this.goal = null;
     if (event.shiftKey && this.anchor >= 0) {
       const [low, high] = [Math.min(this.anchor, index), Math.max(this.anchor, index)];
       const between = [];
@@ -225,12 +234,12 @@ export class Table {
     const step = steps[event.key];
     const row = (event.target as Element).closest<HTMLElement>(".bh-row"); // which may have moved since it was painted
     const focused = this.rows.indexOf(Number(row?.dataset.id));
-    const at = focused >= 0 ? focused : Math.max(0, this.rows.indexOf(this.selection.focus));
+    const at = this.goal?.index ?? (focused >= 0 ? focused : Math.max(0, this.rows.indexOf(this.selection.focus)));
     if (step !== undefined) {
       const to = Math.min(this.rows.length - 1, Math.max(0, at + step));
-      const run = this.rows.row(to);
+      this.goal = { index: to, event, filter: this.rows.filter };
       this.show(to);
-      if (run) this.choose(run.id, to, event);
+      this.reach(this.rows.row(to));
     } else if (event.key === " " || event.key === "Enter") {
       const run = this.rows.row(at), open = event.key === "Enter";
       if (run && !(open && this.selection.ids.includes(run.id))) this.choose(run.id, at, event);
@@ -238,6 +247,15 @@ export class Table {
     } else return;
     event.preventDefault();
   }
+
+  /** Choose the row that a key led to; one that is not loaded yet when it is. */
+  private reach(run: Run | undefined): boolean {
+    const goal = this.goal?.filter === this.rows.filter ? this.goal : null; // there may be other rows now
+    this.goal = run ? null : goal;
+    if (goal && run) this.choose(run.id, goal.index, goal.event);
+    return goal !== null && run !== undefined;
+  }
+  private goal: { index: number; event: KeyboardEvent; filter: Filter } | null = null;
 
   private resize(event: KeyboardEvent): boolean {
     const header = (event.target as Element).closest<HTMLElement>("[role=columnheader]"), pixels = header && widthBy(event, header);
@@ -248,10 +266,12 @@ export class Table {
     return true;
   }
 
+  /** Pixels of the rows that are in sight, below the head. */
+  private get visible(): number { return (this.scroll.clientHeight || 11 * ROW) - ROW; }
+
   private show(index: number): void {
-    const top = index * ROW, view = this.scroll;
-    if (top < view.scrollTop) view.scrollTop = top;
-    else if (top + 2 * ROW > view.scrollTop + view.clientHeight) view.scrollTop = top + 2 * ROW - view.clientHeight;
+    const to = scrolledTo(index, this.rows.length, this.scroll.scrollTop, this.visible);
+    if (to !== this.scroll.scrollTop) this.scroll.scrollTop = to;
   }
 
   /** Scrolls to a row that is loaded. */
@@ -271,7 +291,7 @@ export class Table {
 
   /** Where the row that was chosen last is out of sight, another has the focus: none would leave the keyboard to the notebook. */
   private focusRow(): void {
-    const find = (what: string) => this.body.querySelector<HTMLElement>(`.bh-row${what}`), inSight = Math.ceil(this.scroll.scrollTop / ROW) + 2;
+    const find = (what: string) => this.body.querySelector<HTMLElement>(`.bh-row${what}`), inSight = firstWhole(this.rows.length, this.scroll.scrollTop, this.visible) + 2;
     const row = find(`[data-id="${this.selection.focus}"]`) ?? find(`[aria-rowindex="${inSight}"]`) ?? find("");
     row?.setAttribute("tabindex", "0");
     row?.focus({ preventScroll: true });

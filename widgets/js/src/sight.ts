@@ -1,0 +1,40 @@
+// Which rows of how many are in sight, and where they lie: pixels, from the top of all that can be scrolled.
+
+export const ROW = 26; // of a row's height
+const TALLEST = 8_000_000; // of an element that all browsers lay out; beyond, scrolling is scaled
+const MORE = 3; // rows that are painted above and below those in sight
+const BLOCK = 1000; // rows that keep the place where they were laid out and painted while the table is scrolled
+
+export interface Sight {
+  height: number; // of all that can be scrolled
+  first: number; last: number; // rows that are painted: from, and up to
+  origin: number; // the row that the others' places count from
+  shift: number; // where that row is
+}
+
+/** How many pixels of rows a pixel of scrolling is. */
+function scaleOf(total: number, visible: number): number {
+  return total * ROW > TALLEST ? (total * ROW - visible) / (TALLEST - visible) : 1;
+}
+
+export function sight(total: number, scrolled: number, visible: number): Sight {
+  const scale = scaleOf(total, visible), first = Math.max(0, Math.floor((scrolled * scale) / ROW) - MORE), origin = first - (first % BLOCK);
+  return {
+    height: Math.min(total * ROW, TALLEST),
+    first, last: Math.min(total, first + Math.ceil(visible / ROW) + 2 * MORE),
+    origin, shift: Math.round(scrolled * (1 - scale) + origin * ROW),
+  };
+}
+
+/** The first row that is wholly in sight. */
+export function firstWhole(total: number, scrolled: number, visible: number): number {
+  return Math.ceil((scrolled * scaleOf(total, visible)) / ROW);
+}
+
+/** How far to scroll, and no further, so that a row is in sight. */
+export function scrolledTo(row: number, total: number, scrolled: number, visible: number): number {
+  const scale = scaleOf(total, visible), top = scrolled * scale;
+  if (row * ROW < top) return Math.floor((row * ROW) / scale);
+  if ((row + 1) * ROW > top + visible) return Math.ceil(((row + 1) * ROW - visible) / scale);
+  return scrolled;
+}
