@@ -120,9 +120,10 @@ def check_raw(task: Task, ways: raw_way.Ways) -> None:
     """Look at the raw file before the function does; whatever is looked at is watched from then on.
 
     Raises:
-        DataError: it is empty, is gone, is reached through a symbolic link, or refers to files outside of its proposal.
+        DataError: it is empty, is gone, is reached through a symbolic link, refers to files outside of its proposal, or
+            lies in a folder of its proposal that the service's account may not list.
     """
-    raw = task.raw
+    raw, within = task.raw, task.within or task.raw.parent
     ways.add(raw)
     if not raw.is_file():
         raise DataError(f"{raw.name} is no longer there.")
@@ -130,7 +131,12 @@ def check_raw(task: Task, ways: raw_way.Ways) -> None:
         raise DataError(f"{raw.name} is reached through a symbolic link.")
     if raw.stat().st_size == 0:
         raise DataError(f"{raw.name} is empty.")
-    check_links(raw, task.within or raw.parent, task.folder, ways.add)
+    check_links(raw, within, task.folder, ways.add)
+    if name := ways.closed(within):
+        raise DataError(
+            f"{name} may not be listed by the account that functions run in, which has to see that it stays the same "
+            f"folder while {raw.name} is read. Let it (chmod g+rx, or o+rx), then run again."
+        )
 
 
 @contextmanager

@@ -27,10 +27,11 @@ class Ways:
         self._before: dict[Path, tuple[int, ...]] = {}
         self._watches: dict[int, Path] = {}
         self._gone = ""
+        self._closed: list[Path] = []
 
     def add(self, file: Path) -> None:
-        """Watch a file and the folders above it from now on."""
-        for path in (file, *file.parents):
+        """Watch a file and the folders above it from now on, the uppermost first: below it is then what was seen."""
+        for path in reversed((file, *file.parents)):
             if path not in self._before:
                 self._before[path] = self._watch(path)
 
@@ -43,13 +44,19 @@ class Ways:
         told = self._gone or self._told()
         return told or next((path.name for path, before in self._before.items() if _look(path) != before), "")
 
+    def closed(self, within: Path) -> str:
+        """The name of a folder below another that this account may not watch, since it may not list it; "" for none."""
+        return next((path.name for path in self._closed if within in path.parents), "")
+
     def _watch(self, path: Path) -> tuple[int, ...]:
         """Watch what is at a path now, and say what it is; one that may not be watched is only looked at."""
         before = _look(path)
         mask = NO_LINK | DELETED | MOVED | (MODIFIED if before and stat.S_ISREG(before[2]) else 0)
         watch = self._libc.inotify_add_watch(self._news, os.fsencode(path), mask)
-        if watch < 0 and ctypes.get_errno() in GONE:  # for this moment, as _look may not have seen before or may after
+        if watch < 0 and ctypes.get_errno() in GONE:  # for a moment, of which _look saw nothing
             self._gone = path.name
+        elif watch < 0 and ctypes.get_errno() == errno.EACCES:
+            self._closed.append(path)
         self._watches[watch] = path
         return before
 

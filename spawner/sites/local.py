@@ -152,7 +152,8 @@ class LocalSite(Site):
             while one.look() is Truth.ALIVE and time.monotonic() < until:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         await self.remove(job)
-        if one is not None:
+        if one is not None and one.look() is Truth.ALIVE and one.popen is not None:
+            one.popen.kill()  # only threads are left of it, which no mark leads to
             one.look()
 
     async def jobs(self) -> set[str]:

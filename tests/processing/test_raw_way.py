@@ -3,10 +3,13 @@
 import ctypes
 import errno
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from beamhub.processing import raw_way
+from beamhub.processing.child import check_raw
+from beamhub.processing.functions import DataError
 from beamhub.processing.raw_way import Ways
 
 
@@ -72,6 +75,41 @@ def test_what_is_another_one_in_the_moment_in_which_it_is_watched_is_noticed(raw
             away.rename(raw.parent)
 
     assert way(raw, raw.parent, during) == "scan1"
+
+
+@pytest.mark.promise("bad input")
+def test_a_folder_that_is_another_one_while_its_file_is_begun_to_be_watched_is_noticed(raw, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / raw.name).write_bytes(b"of another proposal")
+
+    def during(watch):
+        away = raw.parent.rename(tmp_path / "away")
+        other.rename(raw.parent)
+        try:
+            return watch()
+        finally:
+            raw.parent.rename(other)
+            away.rename(raw.parent)
+
+    assert way(raw, raw, during) == "scan1"
+
+
+@pytest.mark.promise("bad input")
+def test_a_file_in_a_folder_that_may_not_be_watched_is_not_read_and_who_wrote_it_reads_why(raw, tmp_path):
+    def during(watch):
+        ctypes.set_errno(errno.EACCES)
+        return -1
+
+    task = SimpleNamespace(raw=raw, within=tmp_path, folder=tmp_path / "out")
+    with (
+        raw_way.watched() as ours,
+        pytest.raises(DataError, match=r"^scan1 may not be listed by the account .* while a\.nxs is read\. Let it"),
+    ):
+        check_raw(task, Ways(Kernel(raw.parent, during), ours._news))
+    task.within = raw.parent  # above it nothing is the proposal's own
+    with raw_way.watched() as ours:
+        check_raw(task, Ways(Kernel(raw.parent, during), ours._news))
 
 
 def test_where_the_kernel_has_no_watch_left_only_what_is_not_as_it_was_is_noticed(raw):

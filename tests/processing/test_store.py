@@ -11,7 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from services.measurements import NO_OUTPUT, NOON, arrival, arrive, claim, every, fail, finish, publish
-from sqlalchemy import insert, inspect, select, update
+from sqlalchemy import create_engine, insert, inspect, select, update
 
 from beamhub.catalog.records import Scalar
 from beamhub.processing import progress, retries, schema
@@ -44,10 +44,10 @@ def test_the_schema_that_the_steps_make_is_the_one_in_the_code(store):
         return made.compile(context.dialect) != written.compile(context.dialect)
 
     with store.reading() as connection:
-        other = {"sqlite": "run_by_queued", "postgresql": "run_by_words"}[connection.dialect.name]
-        elsewhere = lambda _thing, name, *_: name != other  # noqa: E731
+        others = {"sqlite": {"run_by_queued", "run_by_text"}, "postgresql": {"run_by_words"}}[connection.dialect.name]
+        elsewhere = lambda _thing, name, *_: name not in others  # noqa: E731
         context = MigrationContext.configure(connection, opts={"compare_type": differs, "include_object": elsewhere})
-        assert other not in [index["name"] for index in inspect(connection).get_indexes("run")]
+        assert others.isdisjoint(index["name"] for index in inspect(connection).get_indexes("run"))
         assert compare_metadata(context, schema.metadata) == []
 
 
@@ -121,6 +121,28 @@ def test_bringing_a_large_store_up_to_date_says_how_far_it_is(store, store_url, 
         Store.open(store_url).close()
     said = [line for line in caplog.messages if "cells of runs:" in line]
     assert said == ["adding cells of runs: 5,000 of 7,000", "adding cells of runs: 7,000 of 7,000"]
+
+
+@pytest.mark.postgres
+def test_text_is_found_by_an_index_and_where_it_cannot_be_made_the_store_opens_and_says_what_to_do(
+    postgres_server, caplog
+):
+    with postgres_server.database("template0") as url:
+        owner = create_engine(url)
+        with owner.begin() as connection:
+            connection.exec_driver_sql("CREATE ROLE plain LOGIN")
+            connection.exec_driver_sql("GRANT CREATE, USAGE ON SCHEMA public TO plain")
+        owner.dispose()
+        store = Store.open(url.replace("test@", "plain@"))
+        assert [one for one in caplog.messages if "permission denied" in one and "CREATE EXTENSION pg_trgm" in one]
+        (number,) = arrive(store, "red/a.nxs")
+        assert [one.id for one in store.runs(RunQuery(("red",), text="a.nxs")).items] == [number]
+        store.close()
+    with postgres_server.database() as url:
+        opened = create_engine(url)
+        indexes = {index["name"]: index["dialect_options"] for index in inspect(opened).get_indexes("run")}
+        assert indexes["run_by_text"]["postgresql_using"] == "gin"
+        opened.dispose()
 
 
 def test_a_store_keeps_its_name_and_another_one_has_another(store, store_url, tmp_path):

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import psutil
 from services.api import INGEST, READ, WRITE, user
+from services.ports import free_port
 from services.workbench import gone, wait_for
-from tornado.testing import bind_unused_port
 
 FUNCTION = """
 import os
@@ -192,10 +192,3 @@ def family(pid: int) -> list[psutil.Process]:
     """A process and all below it."""
     parent = psutil.Process(pid)
     return [parent, *parent.children(recursive=True)]
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    socket, port = bind_unused_port()
-    socket.close()
-    return port

@@ -243,16 +243,20 @@ async def test_an_ended_process_is_noticed_at_once_and_said(tmp_path):
     assert here.watched["job"].code == 5
 
 
-def test_a_process_whose_first_thread_ended_is_not_dead_before_there_is_an_exit_code():
-    popen = subprocess.Popen([sys.executable, "-c", LAST_THREAD], stdout=subprocess.PIPE)
+@pytest.mark.parametrize("ended", ["from outside", "by the site"])
+async def test_a_process_whose_first_thread_ended_is_not_dead_before_there_is_an_exit_code(tmp_path, ended):
+    here, popen = site(tmp_path), subprocess.Popen([sys.executable, "-c", LAST_THREAD])
     process = processes.identify(popen.pid)
     watched = Watched(process, popen=popen)
+    here.watch("bh-x-1-0", watched)
     wait_for(lambda: not process.alive)
     assert watched.look() is Truth.ALIVE
-    popen.kill()
+    if ended == "from outside":
+        popen.kill()
+    else:
+        await here.end("bh-x-1-0", now=True)
     wait_for(lambda: watched.look() is Truth.DEAD)
     assert watched.code == -signal.SIGKILL
-    popen.stdout.close()
 
 
 @pytest.mark.parametrize("over", [True, False], ids=["by its time", "from outside"])

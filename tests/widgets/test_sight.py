@@ -18,7 +18,7 @@ def top_of(row: int, found: dict) -> int:
 
 @pytest.mark.parametrize("total", [1, 10, FEW, MANY])
 def test_the_first_row_is_at_the_top_and_the_last_at_the_bottom(total):
-    (height,) = {found["height"] for found in in_sight(total, [0])}
+    (height,) = evaluate("sight.ts", [f"m.heightOf({total})"])
     first, last = in_sight(total, [0, max(0, height - VISIBLE)])
     assert (first["first"], top_of(0, first)) == (0, 0)
     assert last["last"] == total
@@ -40,7 +40,7 @@ def test_rows_keep_their_places_while_the_table_is_scrolled_by_a_screen():
 
 
 SHOWN = """((total, part, step, visible) => {
-  const at = Math.floor((m.sight(total, 0, visible).height - visible) * part), whole = m.firstWhole(total, at, visible);
+  const at = Math.floor((m.heightOf(total) - visible) * part), whole = m.firstWhole(total, at, visible);
   const row = Math.min(total - 1, Math.max(0, whole + step)), to = m.scrolledTo(row, total, at, visible);
   return { at, row, to, again: m.scrolledTo(row, total, to, visible), ...m.sight(total, to, visible) };
 })"""

@@ -214,7 +214,7 @@ export class Rows {
     for (const page of this.pages.values()) {
       page.forEach((run, index) => {
         const newer = fresh.get(run.id);
-        if (newer && newer.seq >= run.seq) page[index] = newer;
+        if (newer && newer.seq >= run.seq) page[index] = { ...newer }; // a run may stand in two pages for a while: no two rows are one
         unknown.delete(run.id);
       });
     }

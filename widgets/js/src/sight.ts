@@ -3,10 +3,10 @@
 export const ROW = 26; // of a row's height
 const TALLEST = 8_000_000; // of an element that all browsers lay out; beyond, scrolling is scaled
 const MORE = 3; // rows that are painted above and below those in sight
-const BLOCK = 1000; // rows that keep the place where they were laid out and painted while the table is scrolled
+const BLOCK = 200; // rows that keep the place where they were laid out and painted while the table is scrolled
+export const SPAN = (BLOCK + 100) * ROW; // of an element that holds such a block and what is in sight below it
 
 export interface Sight {
-  height: number; // of all that can be scrolled
   first: number; last: number; // rows that are painted: from, and up to
   origin: number; // the row that the others' places count from
   shift: number; // where that row is
@@ -17,10 +17,14 @@ function scaleOf(total: number, visible: number): number {
   return total * ROW > TALLEST ? (total * ROW - visible) / (TALLEST - visible) : 1;
 }
 
+/** How much there is to scroll. */
+export function heightOf(total: number): number {
+  return Math.min(total * ROW, TALLEST);
+}
+
 export function sight(total: number, scrolled: number, visible: number): Sight {
   const scale = scaleOf(total, visible), first = Math.max(0, Math.floor((scrolled * scale) / ROW) - MORE), origin = first - (first % BLOCK);
   return {
-    height: Math.min(total * ROW, TALLEST),
     first, last: Math.min(total, first + Math.ceil(visible / ROW) + 2 * MORE),
     origin, shift: Math.round(scrolled * (1 - scale) + origin * ROW),
   };

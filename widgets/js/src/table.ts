@@ -8,7 +8,7 @@ import type { Run } from "./records.js";
 import { edge, widthBy } from "./resize.js";
 import type { Filter, Rows } from "./rows.js";
 import { groups, scanOf } from "./scan.js";
-import { firstWhole, ROW, scrolledTo, sight } from "./sight.js";
+import { firstWhole, heightOf, ROW, scrolledTo, sight, SPAN } from "./sight.js";
 
 export interface Selection { ids: number[]; focus: number }
 
@@ -28,7 +28,7 @@ export class Table {
     this.columns = new Arranged(() => this.paint(), (run) => pictures.cell(run));
     this.head = h("div", { class: "bh-head", role: "row", "aria-rowindex": "1" });
     this.body = h("div", {
-      class: "bh-rows", role: "rowgroup",
+      class: "bh-rows", role: "rowgroup", style: `height: ${SPAN}px`,
       // rows may be painted anew between press and release, which then make no click
       onpointerdown: (event: PointerEvent) => { this.pressed = event.button === 0 ? this.idAt(event) : 0; },
       onpointercancel: () => { this.pressed = 0; },
@@ -69,8 +69,9 @@ export class Table {
 
   private paintNow(): void {
     this.paintHead();
-    const total = this.rows.length, { height, first, last, origin, shift } = sight(total, this.scroll.scrollTop, this.visible);
-    this.space.style.height = `${height}px`;
+    const total = this.rows.length;
+    this.space.style.height = `${heightOf(total)}px`; // before it is looked how far the table is scrolled: it may be less now
+    const { first, last, origin, shift } = sight(total, this.scroll.scrollTop, this.visible);
     this.element.setAttribute("aria-rowcount", String(total + 1));
     this.body.style.transform = `translateY(${shift}px)`;
     const focused = this.body.contains(document.activeElement);
@@ -81,7 +82,8 @@ export class Table {
     const rows: HTMLElement[] = [];
     for (let index = first; index < last; index++) rows.push(this.line(index, origin, this.rows.row(index)));
     this.put(rows);
-    if (this.goal && this.reach(this.rows.loadedRow(this.goal.index))) return;
+    if (!focused) this.goal = null; // the keyboard is somewhere else by now
+    if (this.reach()) return;
     if (focused) this.focusRow();
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
   }
@@ -209,10 +211,12 @@ export class Table {
     const ids = this.selection.ids;
     this.goal = null;
     if (event.shiftKey && this.anchor >= 0) {
-      const [low, high] = [Math.min(this.anchor, index), Math.max(this.anchor, index)];
-      const between = [];
-      for (let at = low; at <= high && between.length < 500; at++) { const run = this.rows.row(at); if (run) between.push(run.id); }
-      this.selection.ids = between;
+      const between = [], step = Math.sign(this.anchor - index); // up to a row that is not loaded: there are no gaps
+      for (let at = index, run; between.length < 500 && (run = this.rows.loadedRow(at)); at += step) {
+        between.push(run.id);
+        if (at === this.anchor) break;
+      }
+      this.selection.ids = step < 0 ? between.reverse() : between;
     } else if (event.ctrlKey || event.metaKey) {
       this.selection.ids = ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
       this.anchor = index;
@@ -239,21 +243,22 @@ export class Table {
       const to = Math.min(this.rows.length - 1, Math.max(0, at + step));
       this.goal = { index: to, event, filter: this.rows.filter };
       this.show(to);
-      this.reach(this.rows.row(to));
+      this.reach();
     } else if (event.key === " " || event.key === "Enter") {
       const run = this.rows.row(at), open = event.key === "Enter";
       if (run && !(open && this.selection.ids.includes(run.id))) this.choose(run.id, at, event);
-      if (open) this.onOpen();
+      if (open && run) this.onOpen();
     } else return;
     event.preventDefault();
   }
 
   /** Choose the row that a key led to; one that is not loaded yet when it is. */
-  private reach(run: Run | undefined): boolean {
-    const goal = this.goal?.filter === this.rows.filter ? this.goal : null; // there may be other rows now
-    this.goal = run ? null : goal;
-    if (goal && run) this.choose(run.id, goal.index, goal.event);
-    return goal !== null && run !== undefined;
+  private reach(): boolean {
+    const { goal } = this, index = Math.min(goal?.index ?? -1, this.rows.length - 1); // the last may not have been the last
+    if (!goal || index < 0 || goal.filter !== this.rows.filter) { this.goal = null; return false; }
+    const run = this.rows.row(index);
+    if (run) this.choose(run.id, index, goal.event);
+    return run !== undefined;
   }
   private goal: { index: number; event: KeyboardEvent; filter: Filter } | null = null;
 
