@@ -95,6 +95,9 @@ def test_a_pinned_column_stays_in_sight_and_is_as_wide_as_somebody_made_it(table
     for name in ("when", "sample"):  # nothing is narrower than what is beside it
         widget(table).get_by_role("columnheader", name=name).locator(".bh-edge").dblclick()
     table.wait_for_function(STAYS)
+    widget(table).locator(".bh-row[data-id] > .bh-pinned").first.hover()
+    expect(widget(table).locator(".bh-pinned > .bh-find")).to_be_visible()  # in a cell that stays where it is
+    table.wait_for_function(STAYS)
 
 
 def test_columns_are_kept_over_a_reload_and_what_is_broken_is_ignored(table):

@@ -1,7 +1,9 @@
 // Which rows of how many are in sight, and where they lie: pixels, from the top of all that can be scrolled.
 
 export const ROW = 26; // of a row's height
-const TALLEST = 8_000_000; // of an element that all browsers lay out; beyond, scrolling is scaled
+// Taller elements are not laid out, beyond them scrolling is scaled: Firefox counts sixtieths of a pixel in 30 bits,
+// Chromium 64ths of a pixel of the screen in 31, and moves what is scrolled in numbers of 24.
+const TALLEST = 16_000_000, TALLEST_ON_SCREEN = 32_000_000;
 const MORE = 3; // rows that are painted above and below those in sight
 const BLOCK = 200; // rows that keep the place where they were laid out and painted while the table is scrolled
 export const SPAN = (BLOCK + 100) * ROW; // of an element that holds such a block and what is in sight below it
@@ -14,12 +16,13 @@ export interface Sight {
 
 /** How many pixels of rows a pixel of scrolling is. */
 function scaleOf(total: number, visible: number): number {
-  return total * ROW > TALLEST ? (total * ROW - visible) / (TALLEST - visible) : 1;
+  const height = heightOf(total);
+  return total * ROW > height ? (total * ROW - visible) / (height - visible) : 1;
 }
 
 /** How much there is to scroll. */
 export function heightOf(total: number): number {
-  return Math.min(total * ROW, TALLEST);
+  return Math.min(total * ROW, TALLEST, Math.floor(TALLEST_ON_SCREEN / (globalThis.devicePixelRatio ?? 1)));
 }
 
 export function sight(total: number, scrolled: number, visible: number): Sight {
