@@ -10,6 +10,8 @@ import type { Filter, Rows } from "./rows.js";
 import { groups, scanOf } from "./scan.js";
 import { firstWhole, heightOf, ROW, scrolledTo, sight, SPAN } from "./sight.js";
 
+const AHEAD = 60; // rows beyond those in sight that are asked for too
+
 export interface Selection { ids: number[]; focus: number }
 
 export class Table {
@@ -79,6 +81,8 @@ export class Table {
     this.body.classList.toggle("bh-scans", this.scans);
     this.spare = this.blank?.painted === this.painted ? this.waits : [];
     this.waits = [];
+    if (this.rows.loadedRow(first) && this.rows.loadedRow(last - 1)) // who scrolls on meets no empty rows
+      for (const near of [first - AHEAD, last + AHEAD]) if (near >= 0 && near < total) this.rows.row(near);
     const rows: HTMLElement[] = [];
     for (let index = first; index < last; index++) rows.push(this.line(index, origin, this.rows.row(index)));
     this.put(rows);
