@@ -5,6 +5,7 @@ store, on this machine. All runs lie in one proposal, then over 200.
 """
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from beamhub.processing.store import Store
 from benchmarks.many_runs import BEGIN, fill
 from benchmarks.statistics import spread
 
+ROOT = Path(__file__).parents[1]
 RUNS = int(os.environ.get("BEAMHUB_RUNS", "1000000"))
 PAGE, ROUNDS, WORST = 200, 5, 8
 BAR_MS, JUMP_MS = 20, 100
@@ -109,6 +111,7 @@ def _sqlite() -> Iterator[str]:
 
 @contextmanager
 def _postgres() -> Iterator[str]:
+    sys.path.insert(0, str(ROOT / "tests"))
     from services.postgres import postgres
 
     with postgres() as server, server.database() as url:

@@ -4,7 +4,22 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select, union_all
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    and_,
+    false,
+    func,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from beamhub.processing.cells import LAST, NUMBER, beginning, number_key
 from beamhub.processing.query import Condition, Range
@@ -21,7 +36,7 @@ def holds(condition: Condition, proposals: tuple[str, ...]) -> ColumnElement[boo
         here = and_(side.c.run == run.c.id, side.c.name == condition.name, _fits(kind, side.c.value, condition))
         parts.append(select(side.c.run).where(here).exists())
     if "parameter" in condition.kinds:
-        parts.append(run.c.parameter_set.in_(_sets(condition, proposals)))
+        parts.append(Among(run.c.parameter_set, _sets(condition, proposals)))
     return or_(*parts)
 
 
@@ -29,13 +44,18 @@ def gathered(condition: Condition, proposals: Any) -> Select[Any]:
     """The ids of the runs that fulfil a condition, found by the condition's own index."""
     parts: list[Select[Any]] = []
     if "parameter" in condition.kinds:
-        its = run.c.parameter_set.in_(_sets(condition, proposals))
+        its = Among(run.c.parameter_set, _sets(condition, proposals))
         parts.append(select(run.c.id.label("run")).where(_of(run.c.proposal, proposals), its))
     for kind in sorted(condition.kinds & SIDES.keys()):
         side = SIDES[kind]
         named = (_of(side.c.proposal, proposals), side.c.name == condition.name)
         parts.append(select(side.c.run).where(*named, _fits(kind, side.c.value, condition)))
     return parts[0] if len(parts) == 1 else select(union_all(*parts).subquery().c.run)
+
+
+def is_gathered(condition: Condition, proposals: Any) -> ColumnElement[bool]:
+    """Whether a run is one of those that the condition's own index finds."""
+    return Among(run.c.id, gathered(condition, proposals).scalar_subquery())
 
 
 def narrowest(connection: Connection, conditions: Sequence[Condition], proposals: Any, most: int) -> Condition | None:
@@ -77,7 +97,7 @@ def _between(column: ColumnElement[Any], numbers: Range) -> ColumnElement[bool]:
     return and_(*parts)
 
 
-def _sets(condition: Condition, proposals: Any) -> Select[Any]:
+def _sets(condition: Condition, proposals: Any) -> ScalarSelect[Any]:
     """The numbers of the parameters that fulfil a condition; they stand as JSON, and their spelling is looked for."""
     text = condition.text or ""
     spellings = {json.dumps(text, ensure_ascii=False)[:-1], *([text] if condition.numbers else [])}
@@ -88,4 +108,23 @@ def _sets(condition: Condition, proposals: Any) -> Select[Any]:
         for spelling in sorted(spellings)
         for tail in tails[spelling == text]
     )
-    return select(parameter_set.c.id).where(_of(parameter_set.c.proposal, proposals), or_(*spelled))
+    return select(parameter_set.c.id).where(_of(parameter_set.c.proposal, proposals), or_(*spelled)).scalar_subquery()
+
+
+class Among(FunctionElement[bool]):
+    """A column whose value is one of those that a query gives; PostgreSQL asks the query once, not for each run."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(Among)
+def _in(element: Among, compiler: SQLCompiler, **more: Any) -> str:
+    column, values = (compiler.process(one, **more) for one in element.clauses)
+    return f"{column} IN {values}"
+
+
+@compiles(Among, "postgresql")
+def _any(element: Among, compiler: SQLCompiler, **more: Any) -> str:
+    column, values = (compiler.process(one, **more) for one in element.clauses)
+    return f"{column} = ANY (ARRAY{values})"

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from beamhub.processing import counters
 from beamhub.processing.clock import to_micros
-from beamhub.processing.conditions import gathered, holds, narrowest
+from beamhub.processing.conditions import holds, is_gathered, narrowest
 from beamhub.processing.query import Condition, RunQuery
 from beamhub.processing.schema import Storable, cell, counter, run, scalar
 
@@ -209,7 +209,7 @@ class Order:
         """The keys of a proposal's rows with a value, or without, in order."""
         query = self._valued(proposal, gather) if valued else self._empty(proposal, gather)
         if isinstance(gather, Condition):
-            query = query.where(run.c.id.in_(gathered(gather, proposal)))
+            query = query.where(is_gathered(gather, proposal))
         key = self._key(valued, gather)
         return query.where(*matches(self._query, gather)).order_by(*(self._direction(part) for part in key))
 

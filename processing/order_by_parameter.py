@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select, tuple_
 
 from beamhub.processing.cells import key_of
-from beamhub.processing.conditions import gathered
+from beamhub.processing.conditions import is_gathered
 from beamhub.processing.order import FEWEST, Gather, Key, Order, hidden, matches
 from beamhub.processing.query import Condition
 from beamhub.processing.schema import parameter_set, run
@@ -84,7 +84,7 @@ class ByParameter(Order):
         values = {number: value for value, sets in groups for number in sets}
         query = select(run.c.parameter_set, *EVERY).where(self._of(run.c.proposal, proposal, gather))
         if isinstance(gather, Condition):
-            query = query.where(run.c.id.in_(gathered(gather, proposal)))
+            query = query.where(is_gathered(gather, proposal))
         rows = connection.execute(query.where(*matches(self._query, gather or "id")))
         keys = sorted((Key(values.get(number), tie, of) for number, tie, of in rows), key=self._rank)
         return keys if start is None else [key for key in keys if self._rank(start) < self._rank(key)]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, func, or_, select
 from beamhub.catalog.records import Change, CountByState, File, Heading, Page, Proposal, Run
 from beamhub.processing import counters, outlook, schema
 from beamhub.processing.clock import from_micros, now
-from beamhub.processing.conditions import gathered, narrowest
+from beamhub.processing.conditions import is_gathered, narrowest
 from beamhub.processing.listing import as_json
 from beamhub.processing.order import Key, Order, matches
 from beamhub.processing.order_by_parameter import ByParameter
@@ -186,7 +186,7 @@ def count(connection: Connection, query: RunQuery) -> CountByState:
     matching = matches(query, by or "")
     some = select(run.c.id).where(run.c.proposal.in_(query.proposals), *matching).limit(COUNTED_TO + 1)
     if by is not None:
-        some = some.where(run.c.id.in_(gathered(by, query.proposals)))
+        some = some.where(is_gathered(by, query.proposals))
     found = int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())
     return CountByState(count=min(found, COUNTED_TO), exact=found <= COUNTED_TO, states=states, **expected)
 
