@@ -8,7 +8,6 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
-    ScalarSelect,
     Select,
     and_,
     false,
@@ -36,7 +35,7 @@ def holds(condition: Condition, proposals: tuple[str, ...]) -> ColumnElement[boo
         here = and_(side.c.run == run.c.id, side.c.name == condition.name, _fits(kind, side.c.value, condition))
         parts.append(select(side.c.run).where(here).exists())
     if "parameter" in condition.kinds:
-        parts.append(Among(run.c.parameter_set, _sets(condition, proposals)))
+        parts.append(run.c.parameter_set.in_(_sets(condition, proposals)))
     return or_(*parts)
 
 
@@ -44,7 +43,7 @@ def gathered(condition: Condition, proposals: Any) -> Select[Any]:
     """The ids of the runs that fulfil a condition, found by the condition's own index."""
     parts: list[Select[Any]] = []
     if "parameter" in condition.kinds:
-        its = Among(run.c.parameter_set, _sets(condition, proposals))
+        its = Among(run.c.parameter_set, _sets(condition, proposals).scalar_subquery())
         parts.append(select(run.c.id.label("run")).where(_of(run.c.proposal, proposals), its))
     for kind in sorted(condition.kinds & SIDES.keys()):
         side = SIDES[kind]
@@ -97,7 +96,7 @@ def _between(column: ColumnElement[Any], numbers: Range) -> ColumnElement[bool]:
     return and_(*parts)
 
 
-def _sets(condition: Condition, proposals: Any) -> ScalarSelect[Any]:
+def _sets(condition: Condition, proposals: Any) -> Select[Any]:
     """The numbers of the parameters that fulfil a condition; they stand as JSON, and their spelling is looked for."""
     text = condition.text or ""
     spellings = {json.dumps(text, ensure_ascii=False)[:-1], *([text] if condition.numbers else [])}
@@ -108,11 +107,11 @@ def _sets(condition: Condition, proposals: Any) -> ScalarSelect[Any]:
         for spelling in sorted(spellings)
         for tail in tails[spelling == text]
     )
-    return select(parameter_set.c.id).where(_of(parameter_set.c.proposal, proposals), or_(*spelled)).scalar_subquery()
+    return select(parameter_set.c.id).where(_of(parameter_set.c.proposal, proposals), or_(*spelled))
 
 
 class Among(FunctionElement[bool]):
-    """A column whose value is one of those that a query gives; PostgreSQL asks the query once, not for each run."""
+    """A column whose value is one of the few that a query gives; PostgreSQL asks it once, and walks from these."""
 
     type = Boolean()
     inherit_cache = True

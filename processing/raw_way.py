@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MODIFIED, DELETED, MOVED, OVERFLOW = 0x2, 0x400, 0x800, 0x4000  # of what is watched itself: linux/inotify.h
-NO_LINK = 0x02000000  # a symbolic link is not followed
+CREATED, MOVED_IN = 0x100, 0x80  # of what lies in a folder that is watched
+NO_LINK, ALSO = 0x02000000, 0x20000000  # a symbolic link is not followed; what was watched for stays
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # and not that the kernel has no watch left, or none for this account
 EVENT = struct.Struct("iIII")  # which watch, what happened, and the length of a name that follows
 
@@ -27,6 +28,7 @@ class Ways:
         self._before: dict[Path, tuple[int, ...]] = {}
         self._watches: dict[int, Path] = {}
         self._gone = ""
+        self._absent: set[Path] = set()
         self._closed: list[Path] = []
 
     def add(self, file: Path) -> None:
@@ -36,7 +38,7 @@ class Ways:
                 self._before[path] = self._watch(path)
 
     def changed(self) -> str:
-        """The name of a file that was written to, or of what was moved, removed or replaced until now; "" for none.
+        """The name of a file that was written to, or of what was moved, removed, replaced or put there; "" for none.
 
         Also if all is as it was again. Where the kernel has no watch left, or another computer did it, only what is
         not as it was is seen.
@@ -52,13 +54,27 @@ class Ways:
         """Watch what is at a path now, and say what it is; one that may not be watched is only looked at."""
         before = _look(path)
         mask = NO_LINK | DELETED | MOVED | (MODIFIED if before and stat.S_ISREG(before[2]) else 0)
-        watch = self._libc.inotify_add_watch(self._news, os.fsencode(path), mask)
-        if watch < 0 and ctypes.get_errno() in GONE:  # for a moment, of which _look saw nothing
+        watch = self._ask(path, mask)
+        if watch < 0 and not before:
+            self._await(path)
+        elif watch < 0 and ctypes.get_errno() in GONE:  # for a moment, of which _look saw nothing
             self._gone = path.name
-        elif watch < 0 and ctypes.get_errno() == errno.EACCES:
+        elif watch < 0 and ctypes.get_errno() == errno.EACCES and stat.S_ISDIR(before[2]):
             self._closed.append(path)
-        self._watches[watch] = path
         return before
+
+    def _await(self, path: Path) -> None:
+        """Hear of what is put at a path where nothing is; in a folder that is not there either, nothing can be."""
+        self._absent.add(path)
+        self._ask(path.parent, NO_LINK | ALSO | CREATED | MOVED_IN)
+        if _look(path):
+            self._gone = path.name
+
+    def _ask(self, path: Path, mask: int) -> int:
+        watch = int(self._libc.inotify_add_watch(self._news, os.fsencode(path), mask))
+        if watch >= 0:
+            self._watches[watch] = path
+        return watch
 
     def _told(self) -> str:
         while self._news >= 0:
@@ -66,9 +82,12 @@ class Ways:
                 said = os.read(self._news, 65536)
             except BlockingIOError:
                 return ""
-            for watch, mask, _, _ in EVENT.iter_unpack(said):  # no names follow: none is of what lies in a folder
+            for watch, mask, name in _events(said):
+                its = self._watches.get(watch)
                 if mask & (MODIFIED | DELETED | MOVED | OVERFLOW):  # not that it was unmounted, for one
-                    return self._watches[watch].name if watch in self._watches else "a file"
+                    return its.name if its else "a file"
+                if its and its / name in self._absent:
+                    return name
         return ""
 
 
@@ -92,3 +111,12 @@ def _look(path: Path) -> tuple[int, ...]:
         return ()
     which = found.st_dev, found.st_ino, stat.S_IFMT(found.st_mode)
     return which if stat.S_ISDIR(found.st_mode) else (*which, found.st_size, found.st_mtime_ns)
+
+
+def _events(said: bytes) -> Iterator[tuple[int, int, str]]:
+    """Each watch, what happened, and the name of that to which it did in a folder that is watched."""
+    at = 0
+    while at < len(said):
+        watch, mask, _, length = EVENT.unpack_from(said, at)
+        at += EVENT.size + length
+        yield watch, mask, os.fsdecode(said[at - length : at].rstrip(b"\0"))

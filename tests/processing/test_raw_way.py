@@ -112,6 +112,32 @@ def test_a_file_in_a_folder_that_may_not_be_watched_is_not_read_and_who_wrote_it
         check_raw(task, Ways(Kernel(raw.parent, during), ours._news))
 
 
+def test_a_file_that_is_not_there_and_stays_away_is_no_change(raw):
+    with raw_way.watched() as ways:
+        ways.add(raw.parent / "not_yet/linked.nxs")
+        ways.add(raw.parent / "linked.nxs")
+        (raw.parent / "another.nxs").write_bytes(b"")  # arrives meanwhile
+        assert ways.changed() == ""
+
+
+@pytest.mark.promise("access")
+@pytest.mark.parametrize("absent", ["linked.nxs", "not_yet/linked.nxs"])
+@pytest.mark.parametrize("how", ["a link", "moved there"])
+def test_what_is_put_for_a_moment_where_nothing_was_is_noticed(raw, tmp_path, absent, how):
+    path = raw.parent / absent.partition("/")[0]
+    other = tmp_path / "other"
+    other.mkdir()
+    with raw_way.watched() as ways:
+        ways.add(raw.parent / absent)
+        if how == "a link":
+            path.symlink_to(other)
+            path.unlink()
+        else:
+            other.rename(path)
+            path.rename(other)
+        assert ways.changed() == path.name
+
+
 def test_where_the_kernel_has_no_watch_left_only_what_is_not_as_it_was_is_noticed(raw):
     def during(watch):
         ctypes.set_errno(errno.ENOSPC)

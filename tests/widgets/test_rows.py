@@ -6,12 +6,12 @@ from services.javascript import evaluate
 # a service: ``runs`` match, an answer takes ``wait`` ms; the table is sorted by name, ``seen`` is each state painted
 SCENE = """(async () => {
   const runs = [], seen = [], asked = [], later = (ms) => new Promise((done) => setTimeout(done, ms));
-  const service = { wait: 0, runs, async send(method, path, query, body, headers, signal) {
+  const service = { wait: 0, more: 0, runs, async send(method, path, query, body, headers, signal) {
     asked.push(signal);
     await later(service.wait);
     const ids = query.get("ids")?.split(",").map(Number), at = Number(query.get("at") ?? 0);
     const items = ids ? runs.filter((run) => ids.includes(run.id)) : runs.slice(at, at + 100);
-    const count = { count: runs.length, exact: true, states: {}, held: 0, seconds: null };
+    const count = { count: runs.length + service.more, exact: true, states: {}, held: 0, seconds: null };
     const answer = path.endsWith("count") ? count : { items, seq: 0 };
     return { status: 200, body: new TextEncoder().encode(JSON.stringify(answer)), type: "" };
   } };
@@ -41,6 +41,11 @@ def test_the_first_run_that_matches_is_shown_also_where_the_order_is_not_newest_
     found = played("arrives(1, 'b'); await later(250);")
     assert found["now"] == {"total": 1, "moved": 0, "searching": False, "shown": ["b"]}
     assert all(None not in state["shown"] for state in found["seen"])
+
+
+def test_a_run_that_comes_between_the_rows_and_their_number_leaves_no_empty_row():
+    found = played("arrives(1, 'b'); await later(250); service.more = 1; await rows.reload();")
+    assert (found["now"]["total"], found["now"]["shown"]) == (2, ["b"])
 
 
 def test_a_run_that_waits_to_be_shown_paints_no_empty_row():

@@ -9,7 +9,7 @@ revision = "5"
 down_revision = "4"
 WITHOUT = (
     "text is looked for in run after run (250 ms for a million): PostgreSQL's extension pg_trgm cannot be made in this "
-    "database: %s. To have it, run as its owner: CREATE EXTENSION pg_trgm; "
+    "database's search path: %s. To have it, run as its owner: CREATE EXTENSION IF NOT EXISTS pg_trgm; "
     "CREATE INDEX run_by_text ON run USING gin (words gin_trgm_ops)"
 )
 log = logging.getLogger("beamhub.processing.migrations")  # by its own name alembic knows it alone
@@ -30,4 +30,4 @@ def upgrade() -> None:
                 "run_by_text", "run", ["words"], postgresql_using="gin", postgresql_ops={"words": "gin_trgm_ops"}
             )
     except sa.exc.DBAPIError as error:
-        log.warning(WITHOUT, str(error.orig).splitlines()[0])
+        log.warning(WITHOUT, str(error.orig).partition("\n")[0])

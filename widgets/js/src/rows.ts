@@ -115,7 +115,8 @@ export class Rows {
       this.filter = wanted;
       this.pages = new Map([[0, first.items]]);
       this.knownUntil = this.loaded ? Math.max(this.knownUntil, first.seq) : first.seq;
-      Object.assign(this, { ...total, length: total.total, moved: 0, error: "", misunderstood: false, loaded: true });
+      const length = first.items.length < PAGE ? first.items.length : total.total; // one may have come between the two answers
+      Object.assign(this, { ...total, length, moved: 0, error: "", misunderstood: false, loaded: true });
     } catch (error) {
       if (generation !== this.generation) return;
       this.error = (error as Error).message;

@@ -22,7 +22,7 @@ export class Table {
   private readonly body: HTMLElement;
   readonly columns: Arranged;
   private frame = 0;
-  private anchor = -1;
+  private anchor = 0; // the run that a selection of several begins at
   private pressed = 0;
   rows!: Rows;
 
@@ -214,19 +214,20 @@ export class Table {
   private choose(id: number, index: number, event: MouseEvent | KeyboardEvent): void {
     const ids = this.selection.ids;
     this.goal = null;
-    if (event.shiftKey && this.anchor >= 0) {
-      const between = [], step = Math.sign(this.anchor - index); // up to a row that is not loaded: there are no gaps
+    const anchor = event.shiftKey && this.anchor ? this.rows.indexOf(this.anchor) : -1;
+    if (anchor >= 0) {
+      const between = [], step = Math.sign(anchor - index); // up to a row that is not loaded: there are no gaps
       for (let at = index, run; between.length < 500 && (run = this.rows.loadedRow(at)); at += step) {
         between.push(run.id);
-        if (at === this.anchor) break;
+        if (at === anchor) break;
       }
       this.selection.ids = step < 0 ? between.reverse() : between;
     } else if (event.ctrlKey || event.metaKey) {
       this.selection.ids = ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
-      this.anchor = index;
+      this.anchor = id;
     } else {
       this.selection.ids = [id];
-      this.anchor = index;
+      this.anchor = id;
     }
     this.selection.focus = id;
     this.paintNow();
