@@ -6,6 +6,7 @@ RUNGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 HUB5 := .venv-hub5
+LANES := -n 2 --dist loadfile --no-loadscope-reorder
 WITH_HUB5 := $(if $(RUNGS),$(filter hub5,$(RUNGS)),hub5)
 
 .PHONY: demo test test-hub5 check docs bench soak wheel develop clean
@@ -18,11 +19,11 @@ test: $(VENV)/.test
 ifneq ($(WITH_HUB5),)
 	-@$(MAKE) --no-print-directory $(HUB5)/.made
 endif
-	@RUNGS="$(RUNGS)" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@RUNGS="$(RUNGS)" $(BIN)/python -m pytest $(LANES) $(ARGS)
 
 # The rung `hub` on the older line of JupyterHub alone, with ARGS of its own; `make test` does it as the rung `hub5`.
 test-hub5: $(HUB5)/.made
-	@RUNGS=hub $(HUB5)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@RUNGS=hub $(HUB5)/bin/python -m pytest $(LANES) $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

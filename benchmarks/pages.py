@@ -22,8 +22,8 @@ from beamhub.processing.query import SORTS, Condition, Range, RunQuery
 from beamhub.processing.store import Store
 from benchmarks.many_runs import BEGIN, fill
 from benchmarks.statistics import spread
+from benchmarks.workplace import ROOT
 
-ROOT = Path(__file__).parents[1]
 RUNS = int(os.environ.get("BEAMHUB_RUNS", "1000000"))
 PAGE, ROUNDS, WORST = 200, 5, 8
 BAR_MS, JUMP_MS = 20, 100
