@@ -1,7 +1,7 @@
 """Pages of the table out of a million runs, worst first: each order with each filter, jumps, text and ranges.
 
-``BEAMHUB_RUNS`` says out of how many. Each page is asked for as the service does it, without HTTP: the time of the
-store, on this machine. All runs lie in one proposal, then over 200.
+``BEAMHUB_RUNS`` says out of how many. Each page is asked for as the service does it, as JSON, without HTTP: the time
+of the store, on this machine. All runs lie in one proposal, then over 200.
 """
 
 import os
@@ -83,7 +83,7 @@ def _measure(store: Store, names: tuple[str, ...]) -> dict[str, object]:
 
 
 def _pages(store: Store, queries: dict[str, RunQuery]) -> dict[str, Callable[[], object]]:
-    return {name: partial(store.runs, query) for name, query in queries.items()}
+    return {name: partial(store.listing, query) for name, query in queries.items()}
 
 
 def _next(store: Store, queries: dict[str, RunQuery]) -> dict[str, RunQuery]:

@@ -1,6 +1,6 @@
 """The order of a page of runs: which rows come next, found by indexes that begin with the proposal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
 from math import isqrt
@@ -77,6 +77,9 @@ class Order:
         self._constant = query.column in GROUPS and getattr(query, query.column) is not None
         self._groups: Sequence[str | None] = [None] if few else query.proposals
         self._span: tuple[str, str] | None = None
+        self._without: list[str] | None = (
+            None  # where it is known that all runs of these states, and no others, have none
+        )
         self._made: dict[tuple[Key | None, bool, Gather], Select[Any]] = {}
 
     def keys(self, connection: Connection, cursor: tuple[Any, int] | None) -> list[Key]:
@@ -89,22 +92,43 @@ class Order:
         each = [self._of_one(connection, name, start, chunk, rare.get(name, "")) for name in proposals]
         return list(islice(merge(*each, key=self._rank), wanted))
 
-    def keys_at(self, connection: Connection, skip: int, wanted: int) -> list[Key]:
-        """So many keys, but for the first ``skip``."""
+    def keys_at(
+        self, connection: Connection, skip: int, wanted: int, sizes: Mapping[bool, int] | None = None
+    ) -> list[Key]:
+        """So many keys, but for the first ``skip``; ``sizes`` says how many rows have a value, and have none."""
         self._span = counters.span(connection, self._query)
         found: list[Key] = []
         rare = self._rare(connection, wanted)
         for valued in self._parts:
-            every = self._of_all(valued, rare)
-            if every is None or len(found) == wanted:
+            size = None if sizes is None else sizes[valued]
+            if size is not None and size <= skip:
+                skip -= size
+                continue
+            every, most = self._of_all(valued, rare), wanted - len(found)
+            if every is None or not most:
                 break
-            found += _keys(connection, every.limit(wanted - len(found)).offset(skip))
+            found += _keys(connection, every.limit(most if size is None else min(most, size - skip)).offset(skip))
             if found:
                 skip = 0
             elif valued is not self._parts[-1]:
                 counted = select(func.count()).select_from(every.order_by(None).subquery())
                 skip -= int(connection.execute(counted).scalar_one())
         return found
+
+    def sizes(self, connection: Connection, states: Mapping[str, int]) -> dict[bool, int] | None:
+        """How many rows have what is sorted by, counted in its index, and how many do not.
+
+        None where a filter leaves some of them out. ``states`` says how many runs are in each.
+        """
+        side = self._side
+        if side is None or matches(self._query):
+            return None
+        named = side.c.name == (self._query.scalar or self._query.of_file)
+        counted = select(func.count()).where(side.c.proposal.in_(self._query.proposals), named)
+        valued = int(connection.execute(counted).scalar_one())
+        if self._query.scalar and valued == states.get("done"):
+            self._without = [state for state in states if state != "done"]
+        return {True: valued, False: sum(states.values()) - valued}
 
     def _start(self, connection: Connection, value: Any, number: int) -> Key:
         if not self._ties(value is not None):
@@ -235,6 +259,8 @@ class Order:
             return query
         if side is None:
             return query.where((hidden(self._value) if gather else self._value).is_(None))
+        if self._without is not None:
+            return query.where(run.c.state.in_(self._without))
         name = self._query.scalar or self._query.of_file
         has = and_(side.c.run == run.c.id, side.c.name == name)
         return query.where(~select(side.c.run).where(has).exists())

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import groupby
 from typing import Any
@@ -28,14 +28,18 @@ class ByParameter(Order):
     that is gathered (see ``Order``), such as a time.
     """
 
-    def keys_at(self, connection: Connection, skip: int, wanted: int) -> list[Key]:
-        """So many keys, but for the first ``skip``."""
+    def keys_at(
+        self, connection: Connection, skip: int, wanted: int, sizes: Mapping[bool, int] | None = None
+    ) -> list[Key]:
+        """So many keys, but for the first ``skip``; where there are several values, their runs are counted first."""
         of_all = run.c.proposal.in_(self._query.proposals)
+        groups = self._grouped(connection, self._query.proposals)
         counting = select(run.c.parameter_set, func.count()).where(of_all, *matches(self._query))
-        counts = {row[0]: row[1] for row in connection.execute(counting.group_by(run.c.parameter_set))}
+        counted = connection.execute(counting.group_by(run.c.parameter_set)) if len(groups) > 1 else ()
+        counts = {row[0]: row[1] for row in counted}
         found: list[Key] = []
-        for value, sets in self._grouped(connection, self._query.proposals):
-            there = sum(counts.get(number, 0) for number in sets)
+        for value, sets in groups:
+            there = sum(counts.get(number, 0) for number in sets) if counts else skip + wanted
             if skip < there and len(found) < wanted:
                 query = self._sorted(select(*EVERY).where(of_all, _among(sets), *matches(self._query)))
                 rows = connection.execute(query.limit(wanted - len(found)).offset(skip))

@@ -152,14 +152,18 @@ def _keys_at(connection: Connection, query: RunQuery) -> list[Key]:
     at, wanted = query.at or 0, query.limit + 1
     states = counters.by_state(connection, query)
     whole = counters.known(query, states)
-    if whole is None or at < whole - _quick_from_the_end(query, whole, states):
+    if whole is None or at <= whole // 2:
+        return _order(query, False).keys_at(connection, at, wanted)
+    backward = _order(query, True)
+    sizes = backward.sizes(connection, states)
+    if sizes is None and at < whole - _quick_from_the_end(query, whole, states):
         return _order(query, False).keys_at(connection, at, wanted)
     wanted = min(wanted, whole - at)
-    return _order(query, True).keys_at(connection, whole - at - wanted, wanted)[::-1] if wanted > 0 else []
+    return backward.keys_at(connection, whole - at - wanted, wanted, sizes)[::-1] if wanted > 0 else []
 
 
 def _quick_from_the_end(query: RunQuery, whole: int, states: Mapping[str, int]) -> int:
-    """How many of the last rows are quicker to reach from the end.
+    """How many of the last rows are quicker to reach from the end, where those that have a value are not counted.
 
     Rows without a number, or without what their file says, come last, and to find out that there are no more of them
     means to look at all runs: that is not done, but where those without a result are enough.

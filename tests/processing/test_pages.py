@@ -49,6 +49,9 @@ def fill(store: Store) -> None:
             if row["state"] == "done" and (value := chance.choice([None, 0.0, -1.5, 2.5, 1e300])) is not None:
                 rg = {"run": row["id"], "name": "Rg", "proposal": row["proposal"], "value": value}
                 transaction.execute(insert(schema.scalar).values(rg))
+            if row["state"] == "done":
+                every = {"run": row["id"], "name": "every", "proposal": row["proposal"], "value": float(number % 7)}
+                transaction.execute(insert(schema.scalar).values(every))
             if (sample := chance.choice([None, "LaB6", "lab6 dry", "AgBh", "ä", 20.0, -3.0, 100.0])) is not None:
                 of_file = {"run": row["id"], "name": "sample", "proposal": row["proposal"], "value": key_of(sample)}
                 transaction.execute(insert(schema.cell).values(of_file))
@@ -306,6 +309,17 @@ def test_a_jump_is_read_from_the_end_that_is_nearer(filled, monkeypatch, given):
     for at in range(1, len(whole) + 2):
         assert ids(filled.runs(RunQuery(ALL, sort="started", limit=2, at=at, **given))) == whole[at : at + 2]
     assert max(skipped) <= len(whole) // 2
+
+
+@pytest.mark.parametrize("proposals", [ALL, RED], ids=["all", "one"])
+@pytest.mark.parametrize("name", ["scalar:Rg", "scalar:every", "scalar:none", "column:sample", "parameter:none"])
+@pytest.mark.parametrize("sign", ["", "-"], ids=["rising", "falling"])
+def test_a_jump_leads_to_the_same_rows_wherever_it_is_read_from(filled, sign, name, proposals):
+    whole = ids(filled.runs(RunQuery(proposals, sort=sign + name, limit=500)))
+    for at in range(1, len(whole) + 2):
+        page = filled.runs(RunQuery(proposals, sort=sign + name, limit=3, at=at))
+        assert ids(page) == whole[at : at + 3]
+        assert bool(page.after) == (at + 3 < len(whole))
 
 
 def test_what_runs_have_is_known_by_proposal_with_units_and_stays_when_columns_are_sorted_by(store):
