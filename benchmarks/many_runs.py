@@ -53,7 +53,8 @@ def fill(store: Store, runs: int, proposals: int | str, state: str = MIXED) -> N
             _count_on(transaction.connection)
     if store._engine.dialect.name == "postgresql":
         with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            _do(connection, "VACUUM ANALYZE")  # as the server does by itself a minute after so many rows came
+            for statement in ("VACUUM", "VACUUM ANALYZE"):  # as the server does by itself after so many rows came
+                _do(connection, statement)  # so soon after, the first notes of few pages only that all may see them
 
 
 def _count_on(connection: Connection) -> None:

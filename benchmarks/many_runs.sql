@@ -50,9 +50,11 @@ NUMBERS SELECT i, 'chi2', PROPOSAL, CHI2 FROM s WHERE state = 'done';
 INSERT INTO cell (run, name, proposal, value)
 NUMBERS SELECT i, 'sample', PROPOSAL, '1' || SAMPLE FROM s;
 
-INSERT INTO heading (proposal, kind, name, unit) SELECT DISTINCT proposal, 'scalar', name, '' FROM scalar;
+INSERT INTO heading (proposal, kind, name, unit, n)
+SELECT proposal, 'scalar', name, '', count(*) FROM scalar GROUP BY proposal, name;
 
-INSERT INTO heading (proposal, kind, name, unit) SELECT DISTINCT proposal, 'column', name, '' FROM cell;
+INSERT INTO heading (proposal, kind, name, unit, n)
+SELECT proposal, 'column', name, '', count(*) FROM cell GROUP BY proposal, name;
 
 INSERT INTO counter (proposal, function, rule, state, n)
 SELECT proposal, function, rule, state, count(*) FROM run GROUP BY proposal, function, rule, state;

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Connection,
     Select,
@@ -19,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
 
 from beamhub.processing.cells import LAST, NUMBER, beginning, number_key
 from beamhub.processing.query import Condition, Range
@@ -113,7 +113,8 @@ def _sets(condition: Condition, proposals: Any) -> Select[Any]:
 class Among(FunctionElement[bool]):
     """A column whose value is one of the few that a query gives; PostgreSQL asks it once, and walks from these."""
 
-    type = Boolean()
+    # of a Boolean, SQLAlchemy asks SQLite whether it is = 1, and then no index is looked into
+    type = NullType()  # type: ignore[assignment]
     inherit_cache = True
 
 

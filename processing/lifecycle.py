@@ -107,10 +107,11 @@ def _set_cells(transaction: "Transaction", number: int | None, of: str, columns:
     """What the file's columns say can be sorted by and searched for."""
     if number is None or not columns:
         return
-    found = [{"run": number, "name": name, "proposal": of, "value": key} for name, key in keys(columns)]
+    found = dict(keys(columns))
     if found:
-        transaction.execute(insert(cell), found)
-    transaction.head(of, "column", dict.fromkeys(columns, ""))
+        rows = [{"run": number, "name": name, "proposal": of, "value": key} for name, key in found.items()]
+        transaction.execute(insert(cell), rows)
+    transaction.head(of, "column", dict.fromkeys(columns, ""), found)
 
 
 def _again(transaction: "Transaction", arrival: Arrival) -> None:
@@ -247,7 +248,8 @@ def publish(transaction: "Transaction", number: int, attempt: int, outcome: Outc
         words=" ".join([row.words, *scalars]).lower(),
         error_kind=None, error_type=None, error_message=None,
     )  # fmt: skip
-    transaction.execute(delete(scalar).where(scalar.c.run == number))
+    before = transaction.execute(delete(scalar).where(scalar.c.run == number).returning(scalar.c.name)).scalars()
+    transaction.no_more(row.proposal, "scalar", before.all())
     rows = [
         {"run": number, "name": name, "proposal": row.proposal, "value": value.value}
         for name, value in scalars.items()
@@ -256,7 +258,8 @@ def publish(transaction: "Transaction", number: int, attempt: int, outcome: Outc
     if rows:
         transaction.execute(insert(scalar), rows)
     if scalars:
-        transaction.head(row.proposal, "scalar", {name: value.unit for name, value in scalars.items()})
+        units = {name: value.unit for name, value in scalars.items()}
+        transaction.head(row.proposal, "scalar", units, {one["name"] for one in rows})
     _detail(transaction, number, "[]", outcome.log_tail)
     return True
 

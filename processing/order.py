@@ -25,7 +25,7 @@ from beamhub.processing import counters
 from beamhub.processing.clock import to_micros
 from beamhub.processing.conditions import holds, is_gathered, narrowest
 from beamhub.processing.query import Condition, RunQuery
-from beamhub.processing.schema import Storable, cell, counter, run, scalar
+from beamhub.processing.schema import Storable, cell, counter, heading, run, scalar
 
 COLUMNS: dict[str, Any] = {
     "queued": run.c.queued,
@@ -116,16 +116,15 @@ class Order:
         return found
 
     def sizes(self, connection: Connection, states: Mapping[str, int]) -> dict[bool, int] | None:
-        """How many rows have what is sorted by, counted in its index, and how many do not.
+        """How many rows have the scalar or the column that is sorted by, and how many do not.
 
         None where a filter leaves some of them out. ``states`` says how many runs are in each.
         """
-        side = self._side
-        if side is None or matches(self._query):
+        kind, _, name = self._query.column.partition(":")
+        if self._side is None or matches(self._query):
             return None
-        named = side.c.name == (self._query.scalar or self._query.of_file)
-        counted = select(func.count()).where(side.c.proposal.in_(self._query.proposals), named)
-        valued = int(connection.execute(counted).scalar_one())
+        these = (heading.c.proposal.in_(self._query.proposals), heading.c.kind == kind, heading.c.name == name)
+        valued = int(connection.execute(select(func.sum(heading.c.n)).where(*these)).scalar_one() or 0)
         if self._query.scalar and valued == states.get("done"):
             self._without = [state for state in states if state != "done"]
         return {True: valued, False: sum(states.values()) - valued}

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Table, func, or_, select
+from sqlalchemy import Connection, Table, bindparam, func, or_, select
 
 from beamhub.catalog.records import Change, CountByState, File, Heading, Page, Proposal, Run
 from beamhub.processing import counters, outlook, schema
@@ -127,7 +127,8 @@ def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[
     if backward:
         keys.reverse()
     first, last = (more, True) if backward else (bool(cursor or query.at), more)
-    rows = {row.id: row for row in connection.execute(SHOWN.where(run.c.id.in_([key.id for key in keys])))}
+    numbers: Any = bindparam("numbers", [key.id for key in keys], expanding=True, literal_execute=True)  # none is bound
+    rows = {row.id: row for row in connection.execute(SHOWN.where(run.c.id.in_(numbers)))}
     items = (as_json(row, (told or {}).get(row.function)) for row in (rows[key.id] for key in keys))
     before = query.cursor(keys[0].value, keys[0].id) if keys and first else None
     after = query.cursor(keys[-1].value, keys[-1].id) if keys and last else None
@@ -188,9 +189,8 @@ def count(connection: Connection, query: RunQuery) -> CountByState:
         return CountByState(count=whole, states=states, **expected)
     by = narrowest(connection, query.conditions, query.proposals, GATHERED)
     matching = matches(query, by or "")
-    some = select(run.c.id).where(run.c.proposal.in_(query.proposals), *matching).limit(COUNTED_TO + 1)
-    if by is not None:
-        some = some.where(is_gathered(by, query.proposals))
+    those = run.c.proposal.in_(query.proposals) if by is None else is_gathered(by, query.proposals)
+    some = select(run.c.id).where(those, *matching).limit(COUNTED_TO + 1)
     found = int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())
     return CountByState(count=min(found, COUNTED_TO), exact=found <= COUNTED_TO, states=states, **expected)
 

@@ -192,6 +192,7 @@ heading = Table(
     Column("kind", Words, primary_key=True, comment="column, scalar or parameter"),
     Column("name", Words, primary_key=True),
     Column("unit", Words, nullable=False),
+    Column("n", BigInteger, nullable=False, server_default="0", comment="runs with a value, of a column or a scalar"),
     comment="what the runs of a proposal have",
 )
 parameter_set = Table(

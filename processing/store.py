@@ -54,7 +54,7 @@ class Transaction:
         self._changed: dict[str, set[int]] = {"run": set(), "file": set()}
         self._counts: dict[tuple[str, str, str, str], int] = {}
         self._files: dict[str, tuple[int, int]] = {}
-        self._headings: dict[tuple[str, Kind, str], str] = {}
+        self._headings: dict[tuple[str, Kind, str], tuple[str, int]] = {}
 
     def touch_run(self, number: int) -> None:
         """This run changed."""
@@ -74,10 +74,17 @@ class Transaction:
         files, _ = self._files.get(proposal, (0, 0))
         self._files[proposal] = (files + 1, arrived)
 
-    def head(self, proposal: str, kind: Kind, units: Mapping[str, str]) -> None:
-        """Runs of this proposal have these, in these units."""
+    def head(self, proposal: str, kind: Kind, units: Mapping[str, str], valued: Collection[str] = ()) -> None:
+        """A run of this proposal has these, in these units, and these of them with a value that is sorted by."""
         for name, unit in units.items():
-            self._headings.setdefault((proposal, kind, name), unit)
+            known, n = self._headings.get((proposal, kind, name), (unit, 0))
+            self._headings[proposal, kind, name] = (known, n + (name in valued))
+
+    def no_more(self, proposal: str, kind: Kind, names: Collection[str]) -> None:
+        """A run of this proposal has no value of these any more."""
+        for name in names:
+            unit, n = self._headings.get((proposal, kind, name), ("", 0))
+            self._headings[proposal, kind, name] = (unit, n - 1)
 
     def insert_new(self, table: Any, values: dict[str, Any]) -> int | None:
         """Insert a row unless one with its key is there; its id, or None."""
@@ -104,10 +111,15 @@ class Transaction:
                 self.put(counter, row, n=counter.c.n + change)
         if self._headings:
             rows = [
-                {"proposal": name, "kind": kind, "name": of, "unit": unit}
-                for (name, kind, of), unit in sorted(self._headings.items())
+                {"proposal": name, "kind": kind, "name": of, "unit": unit, "n": n}
+                for (name, kind, of), (unit, n) in sorted(self._headings.items())
             ]
-            self.execute(self._dialect_insert(heading).on_conflict_do_nothing(), rows)
+            new = self._dialect_insert(heading)
+            keys = [column.name for column in heading.primary_key]
+            more = new.excluded.n
+            self.execute(
+                new.on_conflict_do_update(index_elements=keys, set_={"n": heading.c.n + more}, where=more != 0), rows
+            )
         if not any(self._changed.values()):
             return None
         number = self.execute(

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import sqlite
 from beamhub.processing import schema
 from beamhub.processing.cells import key_of
 from beamhub.processing.clock import from_micros, to_micros
+from beamhub.processing.conditions import gathered
 from beamhub.processing.lifecycle import _parameter_set, to_json
 from beamhub.processing.order import Key, Order
 from beamhub.processing.order_by_parameter import ByParameter
@@ -49,12 +50,15 @@ def fill(store: Store) -> None:
             if row["state"] == "done" and (value := chance.choice([None, 0.0, -1.5, 2.5, 1e300])) is not None:
                 rg = {"run": row["id"], "name": "Rg", "proposal": row["proposal"], "value": value}
                 transaction.execute(insert(schema.scalar).values(rg))
+                transaction.head(row["proposal"], "scalar", {"Rg": ""}, {"Rg"})
             if row["state"] == "done":
                 every = {"run": row["id"], "name": "every", "proposal": row["proposal"], "value": float(number % 7)}
                 transaction.execute(insert(schema.scalar).values(every))
+                transaction.head(row["proposal"], "scalar", {"every": ""}, {"every"})
             if (sample := chance.choice([None, "LaB6", "lab6 dry", "AgBh", "ä", 20.0, -3.0, 100.0])) is not None:
                 of_file = {"run": row["id"], "name": "sample", "proposal": row["proposal"], "value": key_of(sample)}
                 transaction.execute(insert(schema.cell).values(of_file))
+                transaction.head(row["proposal"], "column", {"sample": ""}, {"sample"})
             transaction.count(row["proposal"], row["function"], row["rule"], row["state"], 1)
 
 
@@ -501,6 +505,26 @@ def test_no_page_by_a_parameter_is_sorted_by_the_database(tmp_path, sets, index,
     with store.reading() as connection:
         (step,) = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
     assert index in step
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "index"),
+    [
+        ("parameter", "run_by_parameters (proposal=? AND parameter_set=?)"),
+        ("scalar", "scalar_by_value (proposal=? AND name=? AND value>? AND value<?)"),
+        ("column", "cell_by_value (proposal=? AND name=? AND value>? AND value<?)"),
+    ],
+)
+@pytest.mark.parametrize("proposals", [RED, "red"], ids=["those", "one"])
+def test_what_fulfils_a_condition_is_found_by_an_index(tmp_path, proposals, kind, index):
+    store = Store.open(f"sqlite:///{tmp_path}/plans.db")
+    numbers = Range(1.0, 7.0, False) if kind == "scalar" else None
+    sql = gathered(Condition("bins", frozenset({kind}), numbers, "7"), proposals)
+    text = str(sql.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+    with store.reading() as connection:
+        steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+    assert index in steps[0]
     store.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from services.measurements import NO_OUTPUT, NOON, arrival, arrive, claim, every, fail, finish, publish
-from sqlalchemy import create_engine, insert, inspect, select, update
+from sqlalchemy import create_engine, func, insert, inspect, select, update
 
 from beamhub.catalog.records import Scalar
 from beamhub.processing import progress, retries, schema
@@ -100,7 +100,32 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_runs(store,
         found = opened.runs(RunQuery(("red",), sort=sort)).items
         assert [run.file.name for run in found] == ["a.nxs", "b.nxs", "b.nxs"]
     assert opened.headings(("red",)) == before
+    assert kept_counts(opened) == {("scalar", "Rg"): 1, ("column", "sample"): 1}
     opened.close()
+
+
+def kept_counts(store) -> dict[tuple[str, str], int]:
+    """How many runs have a number or a column, as it is kept, and as it is."""
+    with store.reading() as connection:
+        rows = connection.execute(select(schema.heading).where(schema.heading.c.kind != "parameter")).all()
+        kept = {(row.kind, row.name): row.n for row in rows}
+        tables = {"scalar": schema.scalar, "column": schema.cell}
+        for kind, name in kept:
+            counted = select(func.count()).where(tables[kind].c.name == name)
+            assert connection.execute(counted).scalar_one() == kept[kind, name]
+    return kept
+
+
+def test_how_many_runs_have_a_number_is_kept_with_each_that_gets_or_loses_one(store):
+    first, second = arrive(store, "red/a.nxs", columns={"sample": "LaB6"}), arrive(store, "red/b.nxs")
+    assert kept_counts(store) == {("column", "sample"): 1}
+    for mine in claim(store):
+        publish(store, mine, Rg=2.0, chi2=float("nan"))
+    assert kept_counts(store) == {("column", "sample"): 1, ("scalar", "Rg"): 2, ("scalar", "chi2"): 0}
+    store.request("key", "body", "alice", [*first, *second], again)
+    for mine in claim(store):
+        publish(store, mine, Rg=float("nan"), chi2=1.0)
+    assert kept_counts(store)["scalar", "chi2"] == 2
 
 
 def test_bringing_a_large_store_up_to_date_says_how_far_it_is(store, store_url, caplog, monkeypatch):

@@ -20,6 +20,7 @@ NOT_DURABLE = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_connections": "200",
+    "autovacuum": "off",  # no database lives long enough
     "dynamic_shared_memory_type": "mmap",  # in the folder, and gone with it
 }
 START_S = 30.0
