@@ -1,5 +1,7 @@
 """Where a job says that it is up: ``POST /hub/api/beamhub/announce`` with ``{port, addresses, nonce}`` and its token.
 
+A job that stays above its server says later, in the same way, ``listening`` and with which code it ``ended``.
+
 The Hub believes an address only after it asked there and got the answer that needs the start's secret.
 """
 
@@ -37,7 +39,9 @@ class Announcement:
 
     nonce: str
     port: int
-    addresses: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
+    listening: bool = False
+    ended: int | None = None
 
 
 class Unwanted(Exception):
@@ -58,7 +62,13 @@ def parse(body: bytes) -> Announcement:
         if len(body) > LARGEST:
             raise ValueError(f"more than {LARGEST} bytes")
         found = json.loads(body)
-        nonce, port, addresses = found["nonce"], found["port"], found["addresses"]
+        nonce, port = found["nonce"], found["port"]
+        listening, ended = found.get("listening", False), found.get("ended")
+        if listening is True or type(ended) is int:
+            if type(port) is not int or not isinstance(nonce, str) or abs(ended or 0) > 1000:
+                raise ValueError("a field is not what it should be")
+            return Announcement(nonce, port, (), listening is True, ended)
+        addresses = found["addresses"]
         right = type(port) is int and 0 < port < 65536 and isinstance(nonce, str) and 0 < len(addresses) <= 32
         if not right or not isinstance(addresses, list):
             raise ValueError("a field is not what it should be")
@@ -81,6 +91,12 @@ def is_own(address: str, port: int, places: Iterable[tuple[str, int]]) -> bool:
     """Whether an address is one of the Hub's: the same port, on this computer or at the same address."""
     here = ipaddress.ip_address(address)
     return any(port == own and (here.is_loopback or here.is_unspecified or address == host) for host, own in places)
+
+
+def is_of(said: Announcement, begun: Start) -> bool:
+    """Whether something is said of a start's server, at the port where the Hub found it."""
+    same = hmac.compare_digest(said.nonce.encode(), begun.nonce.encode())
+    return same and bool(begun.url) and urlsplit(begun.url).port == said.port
 
 
 async def find(said: Announcement, begun: Start, child: SiteMixin, secret: str, own: Iterable[tuple[str, int]]) -> str:
@@ -145,8 +161,12 @@ class AnnounceHandler(APIHandler):  # type: ignore[misc]
         try:
             announced = parse(self.request.body)
             spawner = self._spawner()
-            place = await spawner.announced(announced, own_places(application()))
-            reply: dict[str, Any] = {"address": place[0], "port": place[1]}
+            reply: dict[str, Any] = {}
+            if announced.addresses:
+                place = await spawner.announced(announced, own_places(application()))
+                reply = {"address": place[0], "port": place[1]}
+            else:
+                spawner.told(announced)
         except Unwanted as error:
             self.log.warning("Announcement from %s not taken: %s", self.request.remote_ip, error)
             self.set_status(error.status)

@@ -1,9 +1,15 @@
 """The first program of a job: finds a free port, tells the Hub where it is, and becomes the notebook server.
 
+On another computer than the Hub's (``stay`` in ``start.json``) it stays above the server instead: only there can be
+seen who listens at the port, and the Hub hears at once that the server listens, and that it ended.
+
 Runs where only Python is: standard library alone, one file, carried to the site beside its token. Its one argument is
 the folder that ``courier`` wrote for this start: ``start.json``, ``token``, ``secret``; its log goes there too.
 """
 
+from __future__ import annotations  # an environment may have an older Python
+
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -11,8 +17,11 @@ import json
 import os
 import random
 import re
+import shutil
+import signal
 import socket
 import socketserver
+import subprocess
 import sys
 import threading
 import time
@@ -21,6 +30,8 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 LONGEST_WAIT = 30.0  # seconds between two announcements while the Hub is away
+POLITE = 10.0  # seconds that a server has to end
+PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GIVE_UP = {403, 404}  # the Hub does not want this server, now or later
 
 
@@ -39,7 +50,7 @@ class Challenge(socketserver.StreamRequestHandler):
 
     timeout = 5
 
-    server: "Listener"
+    server: Listener
 
     def handle(self) -> None:
         found = re.fullmatch(rb"BEAMHUB ([0-9a-f]{64})\r?\n", self.rfile.readline(128))
@@ -80,17 +91,35 @@ def listen(start: dict[str, Any], secret: str) -> Listener:
     raise SystemExit(f"no port between {first} and {last} is free on this computer ({reason})")
 
 
-def reserve(bind: str, port: int) -> None:
+def reserve(bind: str, port: int) -> socket.socket:
     """Keep a port bound, but not listening, until the server listens there.
 
     The system gives it to nobody meanwhile who asks for any free port. Who asks for this very one, with SO_REUSEADDR,
-    does get it, another account too: a site where that can be has to look who listens (``SiteMixin.listens``).
+    does get it, another account too: somebody has to look who listens (``SiteMixin.listens``, ``stay``).
     The file descriptor lives on in the server's process. Raises OSError when the port was taken.
     """
-    with socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET) as held:
+    held = socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET)
+    try:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind((bind, port))
-        os.set_inheritable(held.detach(), True)
+    except OSError:
+        held.close()
+        raise
+    held.set_inheritable(True)
+    return held
+
+
+def listeners(port: int) -> set[int]:
+    """User ids of those that listen at a port of this computer, at whatever address; see proc_pid_net(5)."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as file:
+                lines = [line.split() for line in file][1:]
+        except OSError:  # a computer without IPv6
+            continue
+        found |= {int(one[7]) for one in lines if one[3] == "0A" and int(one[1].rpartition(":")[2], 16) == port}
+    return found
 
 
 def own_addresses(hub_host: str) -> list[str]:
@@ -124,7 +153,7 @@ def post(url: str, token: str, body: dict[str, Any]) -> tuple[int, str]:
 def announce(start: dict[str, Any], token: str, port: int) -> None:
     """Tell the Hub the port until it was here and asked; ends the job when the Hub does not want it."""
     addresses = start["addresses"] or own_addresses(urlsplit(start["announce"]).hostname)
-    body = {"nonce": start["job"].rsplit("-", 1)[-1], "port": port, "addresses": addresses}
+    body = {"nonce": nonce_of(start), "port": port, "addresses": addresses}
     wait, over = 0.25, steady() + start["ends_at"] - time.time() if start["ends_at"] else float("inf")
     while True:
         try:
@@ -142,21 +171,114 @@ def announce(start: dict[str, Any], token: str, port: int) -> None:
         wait = min(wait * 2, LONGEST_WAIT)
 
 
-def run(start: dict[str, Any], port: int, token: str) -> NoReturn:
-    """Become the notebook server."""
+def nonce_of(start: dict[str, Any]) -> str:
+    """The part of the job's name that no other start has."""
+    return str(start["job"].rsplit("-", 1)[-1])
+
+
+def tell(start: dict[str, Any], token: str, port: int, what: dict[str, Any]) -> int:
+    """Tell the Hub once what became of the server; the Hub's status, 0 when it does not answer."""
+    try:
+        status, text = post(start["announce"], token, {"nonce": nonce_of(start), "port": port, **what})
+    except (OSError, http.client.HTTPException) as error:
+        status, text = 0, str(error)
+    if status != 200:
+        say(f"told {json.dumps(what)}: {status} {text}")
+    return status
+
+
+def environment_of(start: dict[str, Any], port: int, token: str) -> dict[str, str]:
+    """What the notebook server goes by."""
     bind = f"[{start['bind']}]" if ":" in start["bind"] else start["bind"]
-    environment = {
+    path = os.environ.get("PATH", os.defpath)
+    return {
         **os.environ,
+        "PATH": os.pathsep.join([start["programs"], path]) if start.get("programs") else path,
         **start["environment"],
         "JUPYTERHUB_API_TOKEN": token,
         "JUPYTERHUB_SERVICE_URL": f"http://{bind}:{port}{start['environment']['JUPYTERHUB_SERVICE_PREFIX']}",
     }
+
+
+def cannot_start(command: list[str], error: OSError) -> SystemExit:
+    """How the job ends when there is no such program."""
+    remedy = "It needs jupyterhub and jupyterlab in its environment."
+    return SystemExit(f"{command[0]} cannot be started ({error.strerror}). {remedy}")
+
+
+def become(start: dict[str, Any], port: int, token: str) -> NoReturn:
+    """Become the notebook server."""
     command = start["command"]
     try:
-        os.execvpe(command[0], command, environment)  # noqa: S606 - that is what this program is for
+        os.execvpe(command[0], command, environment_of(start, port, token))  # noqa: S606 - what this program is for
     except OSError as error:
-        remedy = "It needs jupyterhub and jupyterlab in its environment."
-        raise SystemExit(f"{command[0]} cannot be started ({error.strerror}). {remedy}") from error
+        raise cannot_start(command, error) from error
+
+
+def stay(start: dict[str, Any], port: int, token: str, held: socket.socket) -> None:
+    """Start the notebook server and stay above it; returns when somebody else took its port, else ends with it.
+
+    After the server's end the port is kept, so that nobody else is sent what is still on its way to the server.
+    """
+    command, environment = start["command"], environment_of(start, port, token)
+    try:
+        program = shutil.which(command[0], path=environment["PATH"]) or command[0]
+        server = subprocess.Popen([program, *command[1:]], env=environment)
+    except OSError as error:
+        raise cannot_start(command, error) from error
+    sent: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        sent.append(number)
+        server.send_signal(number)
+
+    for number in PASSED_ON:
+        signal.signal(number, pass_on)
+    if taken(start, token, port, server):
+        say(f"somebody else's program took port {port}, looking for another")
+        end(server)
+        held.close()
+        for number in PASSED_ON:
+            signal.signal(number, signal.SIG_DFL)
+        return
+    code = server.wait()
+    with contextlib.suppress(OSError):
+        held.listen()
+    code = -sent[0] if sent else code  # a server may end with 0 when it is told to end
+    say(f"the server ended with {code}")
+    tell(start, token, port, {"ended": code})
+    raise SystemExit(code if code >= 0 else 128 - code)
+
+
+def taken(start: dict[str, Any], token: str, port: int, server: subprocess.Popen[bytes]) -> bool:
+    """Wait until the server listens, and tell the Hub; whether somebody else listens in its place.
+
+    Returns too when the server ended, or the Hub heard that it does not want it, and it was ended.
+    """
+    wait = 0.05
+    while server.poll() is None:
+        if found := listeners(port):
+            if found != {os.getuid()}:
+                return True
+            status = tell(start, token, port, {"listening": True})
+            if status in GIVE_UP:
+                end(server)
+            if status == 200 or status in GIVE_UP:
+                return False
+            wait = min(wait * 2, LONGEST_WAIT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(wait)
+    return bool(listeners(port) - {os.getuid()})
+
+
+def end(server: subprocess.Popen[bytes]) -> None:
+    """End the server: politely, then not."""
+    server.terminate()
+    try:
+        server.wait(POLITE)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def go_home() -> None:
@@ -197,17 +319,24 @@ def main(folder: str) -> NoReturn:
         read(folder, "token"),
         read(folder, "secret"),
     )
+    if start.get("walltime_s"):  # it begins where the job does
+        start["ends_at"] = time.time() + start["walltime_s"]
+        ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start["ends_at"]))
+        start["environment"]["BEAMHUB_ENDS_AT"] = ends
     while True:
         listener = listen(start, secret)
         port = listener.server_address[1]
         announce(start, token, port)
         listener.close()
         try:
-            reserve(start["bind"], port)
+            held = reserve(start["bind"], port)
         except OSError as error:
             say(f"port {port} was taken meanwhile ({error.strerror}), looking for another")
             continue
-        run(start, port, token)
+        if start.get("stay"):
+            stay(start, port, token, held)
+        else:
+            become(start, port, token)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class Bringup:
         self.steps = Progress()
         self._news = asyncio.Event()
         self._taken = ""
+        self._began = False
 
     def news(self) -> None:
         """Something changed: look again now."""
@@ -39,7 +40,11 @@ class Bringup:
             StartFailed: it ended, or took longer than the site allows.
         """
         self.steps.say(30, f"Waiting for {self.title} to bring it up")
+        said = ""
         while not url():
+            if (waiting := self.child.waiting()) and waiting != said:
+                self.steps.say(30, waiting)
+                said = waiting
             await self._wait(LOOK)
         return url()
 
@@ -70,6 +75,9 @@ class Bringup:
         self._news.clear()
         if self.child.truth() is Truth.DEAD:
             raise StartFailed(await obituary(self.child, f"{self._taken}Your server ended while it was starting."))
+        if not self._began and self.child.began():
+            self._began = True
+            self.give_up_at = min(self.give_up_at, moments.now() + self.child.site.config.start_timeout)
         if moments.now() > self.give_up_at:
             late = f"Your server did not come up in time at {self.title}. Try again, or choose another place."
             raise StartFailed(await obituary(self.child, self._taken + late))
@@ -94,7 +102,8 @@ async def is_there(url: str, path: str, listens: Callable[[str, int], Awaitable[
 async def obituary(child: SiteMixin, message: str) -> str:
     """What happened, what to do, and the last lines of the server's log."""
     if child.truth() is Truth.DEAD:
-        message += f" {in_words(child.exit_code())} Start it again; if it happens again, show this to the operator."
+        how = child.end_in_words() or in_words(child.exit_code())
+        message += f" {how} Start it again; if it happens again, show this to the operator."
     lines = await child.last_lines()
     return f"{message}{LAST_LINES}{lines}" if lines else message
 

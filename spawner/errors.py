@@ -14,4 +14,10 @@ class StartFailed(SpawnerError):
 
 
 class CannotLaunch(SpawnerError):
-    """The site could not even be asked to start it: a full or forbidden folder, no account, no program."""
+    """The site could not even be asked to start it: a full or forbidden folder, no account, no program.
+
+    A word for the kind of it may follow the sentence.
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""

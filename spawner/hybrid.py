@@ -272,6 +272,18 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         self._news()
         return found, said.port
 
+    def told(self, said: Announcement) -> None:
+        """Take what a job says of its server: that it listens, or that it ended.
+
+        Raises:
+            Unwanted: it is not this start's, or not of the port that was announced.
+        """
+        begun = self._started()
+        if not announce.is_of(said, begun):
+            raise Unwanted(404, "there is no such server")
+        self._child().told(said.listening, said.ended)
+        self._news()
+
     # Inside
 
     def _begin(self) -> None:
@@ -285,7 +297,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             profile=plan.profile,
             job=f"bh-{sites.settings.hub}-{self.orm_spawner.id}-{secrets.token_hex(5)}",
             give_up_at=now + self._patience(),
-            ends_at=now + plan.walltime_s if plan.walltime_s else None,
+            ends_at=now + plan.walltime_s if plan.walltime_s and sites.sites[plan.site].begins_at_once else None,
         )
 
     def _has_site(self) -> bool:
@@ -397,8 +409,10 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
 
     def _news(self) -> None:
         """The job changed: it is written down, whoever waits looks, and a server that ended is said at once."""
-        if self.begun is not None and self.child is not None and self.child.get_state() != self.begun.child:
-            self._record(child=self.child.get_state())
+        if self.begun is not None and self.child is not None:
+            state, ends_at = self.child.get_state(), self.child.ends_at() or self.begun.ends_at
+            if (state, ends_at) != (self.begun.child, self.begun.ends_at):
+                self._record(child=state, ends_at=ends_at)
         if self.bringup is not None:
             self.bringup.news()
         if self.ready and self.child is not None and self.child.truth() is Truth.DEAD:

@@ -17,7 +17,7 @@ def launch(child: SiteMixin, begun: Start, plan: SpawnPlan, secret: str) -> Laun
     environment.pop("JPY_API_TOKEN", None)
     return Launch(
         job=begun.job,
-        programs=plan.programs,
+        plan=plan,
         command=(*child.cmd, *child.get_args()),
         environment={**environment, **beamhub_environment(begun, child.site.config.service_url)},
         announce_url=environment["JUPYTERHUB_API_URL"] + announce.PATH.removeprefix("/api"),

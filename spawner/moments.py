@@ -8,6 +8,11 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def of(moment: float) -> float:
+    """Seconds since 1970, by the computer's clock as it is now, of a moment of ``now``."""
+    return time.time() + moment - now()
+
+
 def steady(moment: float) -> float:
     """When a moment comes by the clock of ``now``.
 

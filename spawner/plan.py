@@ -28,6 +28,7 @@ class SpawnPlan:
     environment: str
     programs: str
     image: str
+    modules: tuple[str, ...]
     cores: int
     memory_bytes: int
     gpus: int
@@ -66,8 +67,8 @@ def decide(
     site = place(profile.sites, wanted, estimates, {key: site.title or key for key, site in catalogue.sites.items()})
     what: Environment = catalogue.environments[environment]
     return SpawnPlan(
-        name, profile.title, site, environment, what.python, what.image, cores, memory, gpus, walltime,
-        options=_accepted(profile, name, wanted, environment, cores, memory, gpus, walltime),
+        name, profile.title, site, environment, what.python, what.image, tuple(what.modules), cores, memory, gpus,
+        walltime, options=_accepted(profile, name, wanted, environment, cores, memory, gpus, walltime),
     )  # fmt: skip
 
 

@@ -58,11 +58,18 @@ def _no_hub5() -> str:
     return _no_traefik() if found else "there is no JupyterHub 5.5 in .venv-hub5 (make .venv-hub5/.made)"
 
 
+def _no_slurm() -> str:
+    from services.slurm import missing
+
+    return _no_traefik() or missing()
+
+
 CANNOT: dict[str, Callable[[], str]] = {
     "hub": _no_traefik,
     "hub5": _no_hub5,
     "postgres": _no_postgres,
     "browser": lambda: _no_traefik() or _no_browser(),
+    "slurm": _no_slurm,
     "wheel": lambda: "",
     "root": _no_root,
     "fuse": _no_fuse,

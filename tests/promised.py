@@ -14,6 +14,7 @@ AREAS = (
     "user code",
     "kills of the service",
     "Hub and proxy",
+    "batch system",
     "power, disks, clocks",
     "bad input",
     "access",

@@ -4,9 +4,13 @@ It runs as that account: in the Hub's own process where they are the same, else 
 the account's Python and whose input is JSON. Nothing is ever written through a link.
 """
 
+from __future__ import annotations  # the launcher is run by whatever Python a system has
+
+import errno
 import json
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable
 
@@ -16,7 +20,11 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 def deliver(folder: str, files: dict[str, str]) -> None:
     """Write files, 0600, into a new folder, 0700. Raises OSError; then nothing is left of it."""
-    os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+    above = os.path.dirname(folder)
+    os.makedirs(above, mode=0o700, exist_ok=True)
+    found = os.lstat(above)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
+        raise OSError(errno.EPERM, "it can be changed by other accounts, or is a link", above)
     os.mkdir(folder, 0o700)
     try:
         inside = os.open(folder, FOLDER)
@@ -31,13 +39,15 @@ def deliver(folder: str, files: dict[str, str]) -> None:
         raise
 
 
-def last_lines(folder: str, count: int) -> str:
-    """The end of the log in a folder; "" when there is none."""
+def last_lines(folder: str, count: int, name: str = "server.log") -> str:
+    """The end of a log in a folder; "" when there is none."""
     try:
-        number = os.open(os.path.join(folder, "server.log"), os.O_RDONLY | os.O_NOFOLLOW)
+        number = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return ""
     with open(number, "rb") as file:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            return ""
         file.seek(max(0, os.fstat(number).st_size - 20_000))
         return "\n".join(file.read().decode(errors="replace").splitlines()[-count:])
 

@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Literal
 
 from jupyterhub.app import JupyterHub
 from jupyterhub.spawner import LocalProcessSpawner
-from traitlets.config import Config
 
 from beamhub.spawner import bootstrap, moments
 from beamhub.spawner.catalogue import SiteConfig
@@ -25,6 +24,7 @@ from beamhub.spawner.sites import courier, listeners, processes
 from beamhub.spawner.sites.accounts import Account, shared_account, unix_account, why_shared
 from beamhub.spawner.sites.processes import Process
 from beamhub.spawner.sites.site import Estimate, Launch, Site, SiteMixin, Truth
+from beamhub.spawner.sites.traits import refused_traits
 
 log = logging.getLogger("beamhub.spawner")
 ERRAND = 20.0  # seconds for the courier; it takes 30 ms
@@ -182,7 +182,7 @@ class LocalSite(Site):
 
     def problems(self, hub: JupyterHub) -> list[str]:
         """Accounts that the Hub cannot use, or that more people would share than they know."""
-        return [*refused_traits(hub.config, self.child_class()), *self._account_problems(hub)]
+        return [*refused_traits(hub.config, self.child_class(), REFUSED), *self._account_problems(hub)]
 
     def _account_problems(self, hub: JupyterHub) -> list[str]:
         at = f"site {self.name} in compute.yaml"
@@ -222,17 +222,6 @@ REFUSED = {
 }
 
 
-def refused_traits(config: Config, kind: type[SiteMixin]) -> list[str]:
-    """Settings of the parent's class that were written and would be passed over, with what to write instead."""
-    sections = [one.__name__ for one in kind.__mro__ if one.__name__ in config]
-    return [
-        f"c.{section}.{name} has no effect: {remedy}"
-        for section in sections
-        for name, remedy in REFUSED.items()
-        if name in config[section]
-    ]
-
-
 class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
     """One server on this computer; of LocalProcessSpawner only the traits and the environment are used."""
 
@@ -260,7 +249,7 @@ class LocalServer(SiteMixin, LocalProcessSpawner):  # type: ignore[misc]
     async def submit(self, launch: Launch) -> None:
         """Write the files as the account, then start the process as the account."""
         account = self.site.account(self.user.name)
-        self.programs = launch.programs
+        self.programs = launch.plan.programs
         folder, python = self.folder(account), self.python()
         await self._errand("deliver", folder, self._files(launch, python))
         one = Watched(uid=account.uid, ends_at=launch.ends_at and moments.steady(launch.ends_at))

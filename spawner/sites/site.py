@@ -55,12 +55,11 @@ class HubSettings:
 class Launch:
     """What is carried to a site to start one server there; token and secret never leave their files.
 
-    ``programs`` is the environment's folder of programs at the site, "" the site's default; ``ends_at`` is seconds
-    since 1970, None without a limit.
+    ``ends_at`` is seconds since 1970, None without a limit, and where the time begins only when the site begins it.
     """
 
     job: str
-    programs: str
+    plan: SpawnPlan
     command: tuple[str, ...]
     environment: dict[str, str] = field(repr=False)
     announce_url: str
@@ -74,6 +73,7 @@ class Site(ABC):
 
     Config: ClassVar[type[Any]]
     interval: ClassVar[float] = 10.0  # seconds between snapshots; 6 a minute whatever the number of servers
+    begins_at_once: ClassVar[bool] = True  # and a server's time with it; else the site says when that ends
 
     def __init__(self, name: str, config: Any, catalogue: Catalogue, settings: HubSettings) -> None:
         self.name, self.config, self.catalogue, self.settings = name, config, catalogue, settings
@@ -133,6 +133,8 @@ class SiteMixin(LoggingConfigurable):
     job = Unicode(help="unique name of this start: bh-<hub>-<spawner id>-<nonce>")
     if TYPE_CHECKING:  # of the Spawner class that a site's class also has as its parent
         cmd: list[str]
+        env_keep: list[str]
+        user: Any
 
         def get_args(self) -> list[str]: ...
         def get_env(self) -> dict[str, Any]: ...
@@ -162,9 +164,28 @@ class SiteMixin(LoggingConfigurable):
         """The code of a dead job, 1 where it is not known."""
         raise NotImplementedError
 
+    def end_in_words(self) -> str:
+        """How a dead job ended, as a sentence for people; "" where its code says all that is known."""
+        return ""
+
     def time_was_over(self) -> bool:
         """Whether the site ended the job because its time was over; whoever ends it knows, no clock tells."""
         raise NotImplementedError
+
+    def began(self) -> bool:
+        """Whether the job has begun, where it first waits; from then on ``start_timeout`` counts."""
+        return False
+
+    def waiting(self) -> str:
+        """What keeps the job from having begun, as a sentence for people; "" where there is nothing to say."""
+        return ""
+
+    def ends_at(self) -> float | None:
+        """When the site is going to end the job, seconds since 1970; None where it does not say (yet)."""
+        return None
+
+    def told(self, listening: bool, ended: int | None) -> None:
+        """What the job says itself of its server: that it listens at its port, or with which code it ended."""
 
     async def end(self, *, now: bool = False) -> None:
         """End the job and everything it started; nothing happens when there is none."""

@@ -15,9 +15,11 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from ctypes import CDLL, c_int, c_ulong
@@ -62,7 +64,7 @@ STUB = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
 CONFIG = """
 from beamhub.spawner import configure
 c = get_config()
-c.JupyterHub.bind_url = "http://127.0.0.1:{port}{base}"
+c.JupyterHub.bind_url = "http://{host}:{port}{base}"
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub_port}"
 c.JupyterHub.db_url = "sqlite:///{folder}/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = "{folder}/cookie_secret"
@@ -112,6 +114,8 @@ class RunningHub:
         command: what a server is; ``STUB``, or ``["jupyterhub-singleuser"]``.
         extra: further lines of jupyterhub_config.py, ``c`` is there.
         base: the path that the Hub is under, with slashes at both ends.
+        host: the address that its proxy listens at.
+        account: who it runs as, where that is another account.
     """
 
     def __init__(
@@ -123,22 +127,27 @@ class RunningHub:
         command: Sequence[str] = STUB,
         extra: str = "",
         base: str = "/",
+        host: str = "127.0.0.1",
+        account: str | None = None,
     ) -> None:
         self.folder, self.mark = folder, "t" + secrets.token_hex(5)
         self.port, self.base, self.admin = free_port(), base, secrets.token_hex(16)
-        self.url = f"http://127.0.0.1:{self.port}{base}"
+        self.url, self.account = f"http://{host}:{self.port}{base}", account
         self.users = list(users)
         (folder / "compute.yaml").write_text(compute)
         members = {name: {"users": list(who)} for name, who in (groups or {}).items()}
         proxy = secrets.token_hex(8)
         hashed = bcrypt.hashpw(proxy.encode(), bcrypt.gensalt(QUICK))
         config = CONFIG.format(
-            port=self.port, base=base, hub_port=free_port(), proxy_port=free_port(), folder=folder, password=PASSWORD,
-            users=set(users), groups=members, admin=self.admin, proxy_password=proxy,
+            host=host, port=self.port, base=base, hub_port=free_port(), proxy_port=free_port(), folder=folder,
+            password=PASSWORD, users=set(users), groups=members, admin=self.admin, proxy_password=proxy,
             proxy_hash=hashed.decode(), command=list(command), mark=self.mark,
         )  # fmt: skip
         (folder / "jupyterhub_config.py").write_text(config + extra)
         (folder / "jupyterhub_config.py").chmod(0o600)
+        if account is not None:
+            for path in (folder, *folder.iterdir()):
+                shutil.chown(path, account, account)
         self._tokens: dict[str, str] = {}
         self._clients: list[httpx.Client] = []
         self.process: subprocess.Popen[bytes] | None = None
@@ -168,9 +177,10 @@ class RunningHub:
         }
         with (self.folder / "hub.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterhub", "-f", str(self.folder / "jupyterhub_config.py")],
+                [*python_of(self.account, "jupyterhub.app"), "-f", str(self.folder / "jupyterhub_config.py")],
                 env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent, user=self.account, group=self.account,
+                extra_groups=None if self.account is None else [],
             )  # fmt: skip
         if wait:
             self.wait()
@@ -304,6 +314,32 @@ class RunningHub:
                 if line.startswith("data:"):
                     events.append(json.loads(line[5:]))
         return events
+
+
+OTHER_PYTHON = """
+import importlib, site, sys
+sys.path.insert(0, sys.argv[1])
+site.addsitedir(sys.argv.pop(1))
+sys.exit(importlib.import_module(sys.argv.pop(1)).main())
+"""
+
+
+def python_of(account: str | None, module: str) -> list[str]:
+    """What runs the ``main`` of a module of this environment as an account.
+
+    Its own interpreter may lie where other accounts may not go; the system's does, and is as good where it is as new.
+    """
+    if account is None:
+        return [sys.executable, "-m", module.removesuffix(".app")]
+    ask = "import sys; print(*sys.version_info[:2])"
+    for python in (sys.executable, "/usr/bin/python3"):
+        with contextlib.suppress(OSError):
+            done = subprocess.run(
+                [python, "-c", ask], user=account, capture_output=True, text=True, cwd="/", check=False
+            )
+            if done.stdout.split() == [str(part) for part in sys.version_info[:2]]:
+                return [python, "-s", "-c", OTHER_PYTHON, sysconfig.get_path("purelib"), module]
+    raise RuntimeError(f"no Python {sys.version_info[:2]} that {account} may run")
 
 
 def die_with_parent() -> None:

@@ -23,6 +23,8 @@ SECRET, JOB = "s" * 64, "bh-hub-1-0123456789"
      b'{"nonce": "a", "port": 65536, "addresses": ["::1"]}', b'{"nonce": 1, "port": 80, "addresses": ["::1"]}',
      b'{"nonce": "a", "port": 80, "addresses": "::1"}', b'{"nonce": "a", "port": 80, "addresses": ["localhost"]}',
      b'{"nonce": "a", "port": 80, "addresses": [1]}', b'{"nonce": "a", "port": 80, "addresses": ["1.2.3.4\\n"]}',
+     b'{"nonce": "a", "port": true, "listening": true}', b'{"nonce": 1, "port": 80, "ended": 0}',
+     b'{"nonce": "a", "port": 80, "ended": 99999}', b'{"nonce": "a", "port": 80, "listening": "yes"}',
      b" " * 9000],
     ids=str,
 )  # fmt: skip
@@ -36,6 +38,18 @@ def test_what_is_no_announcement_is_refused(body):
 def test_an_announcement_is_read():
     body = json.dumps({"nonce": "a1", "port": 4711, "addresses": ["10.0.0.1", "::1"], "more": 1}).encode()
     assert parse(body) == Announcement("a1", 4711, ("10.0.0.1", "::1"))
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ({"listening": True}, Announcement("a1", 4711, listening=True)),
+        ({"ended": -15}, Announcement("a1", 4711, ended=-15)),
+        ({"ended": 0}, Announcement("a1", 4711, ended=0)),
+    ],
+)
+def test_what_a_job_says_of_its_server_is_read(said, read):
+    assert parse(json.dumps({"nonce": "a1", "port": 4711, **said}).encode()) == read
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from services.hub import wait_for
 from services.ports import free_port, free_ports
 
 from beamhub.spawner import bootstrap
@@ -119,6 +122,122 @@ def test_it_follows_no_link_to_its_token(folder):
     assert start(folder, free_port()).wait(10) == 1
 
 
+# Above the server
+
+
+SERVES = """
+import os, socket, sys, time
+from urllib.parse import urlsplit
+place = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
+with socket.socket() as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind((place.hostname, place.port))
+    except OSError:
+        sys.exit(9)
+    server.listen()
+    time.sleep(float(sys.argv[1]))
+    sys.exit(int(sys.argv[2]))
+"""
+
+
+def staying(folder: Path, hub: Hub, seconds: float, code: int) -> subprocess.Popen:
+    command = [sys.executable, "-c", SERVES, str(seconds), str(code)]
+    return start(folder, hub.server_port, command=command, stay=True)
+
+
+def test_above_its_server_it_says_that_it_listens_and_with_which_code_it_ended(folder):
+    with Hub(0, 200, 200, 200) as hub:
+        assert staying(folder, hub, 0.5, 5).wait(20) == 5
+        hub.shutdown()
+    first, second, third = (body for _, _, body in hub.said)
+    assert second == {"nonce": "0123456789", "port": first["port"], "listening": True}
+    assert third == {"nonce": "0123456789", "port": first["port"], "ended": 5}
+
+
+def test_that_the_server_listens_is_said_again_until_the_hub_hears_it(folder):
+    with Hub(0, 200, 502, 502, 200, 200) as hub:
+        assert staying(folder, hub, 2, 0).wait(20) == 0
+        hub.shutdown()
+    assert [body.get("listening") for _, _, body in hub.said] == [None, True, True, True, None]
+
+
+def test_a_server_that_the_hub_does_not_want_any_more_is_ended(folder):
+    with Hub(0, 200, 404, 404) as hub:
+        assert staying(folder, hub, 60, 0).wait(20) == 128 + signal.SIGTERM
+        hub.shutdown()
+
+
+def test_a_server_that_ends_well_when_it_is_told_to_end_was_ended_by_the_signal(folder):
+    polite = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+    with Hub(0, 200, 200, 200) as hub:
+        command = [sys.executable, "-c", polite + SERVES, "60", "0"]
+        process = start(folder, hub.server_port, command=command, stay=True)
+        wait_for(lambda: len(hub.said) == 2)
+        process.terminate()
+        assert process.wait(20) == 128 + signal.SIGTERM
+        hub.shutdown()
+    assert hub.said[-1][2]["ended"] == -signal.SIGTERM
+
+
+def test_a_signal_is_passed_on_to_the_server(folder):
+    with Hub(0, 200, 200, 200) as hub:
+        process = staying(folder, hub, 60, 0)
+        wait_for(lambda: len(hub.said) == 2)
+        process.terminate()
+        assert process.wait(20) == 128 + signal.SIGTERM
+        hub.shutdown()
+    assert hub.said[-1][2]["ended"] == -signal.SIGTERM
+
+
+@pytest.mark.root
+def test_a_port_that_another_account_took_from_the_server_is_given_up_for_another(folder, monkeypatch):
+    """It is taken between announcement and server; the Hub is never told of that port again."""
+    code = (
+        "import socket, sys, time; found = socket.socket()\n"
+        "found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
+        "while found.getsockname()[1] == 0:\n"
+        "    try: found.bind(('127.0.0.1', int(sys.argv[1])))\n"
+        "    except OSError: time.sleep(0.01)\n"
+        "found.listen(); time.sleep(60)"
+    )
+    takers = []
+
+    class Taking(Hub):
+        def finish_request(self, request, client_address):
+            super().finish_request(request, client_address)
+            if len(self.said) == 1:
+                self.taken = self.said[0][2]["port"]
+                command = ["/usr/bin/python3", "-c", code, str(self.taken)]
+                takers.append(subprocess.Popen(command, user=65534, cwd="/"))
+
+    slow = SERVES.replace("with socket", "time.sleep(1.5)\nwith socket", 1)
+    with Taking(0, 200, 200, 200, 200) as hub:
+        command = [sys.executable, "-c", slow, "1", "0"]
+        process = start(folder, hub.server_port, command=command, stay=True)
+        try:
+            assert process.wait(30) == 0
+        finally:
+            for taker in takers:
+                taker.kill()
+                taker.wait()
+        hub.shutdown()
+    told = [body for _, _, body in hub.said]
+    assert [one["port"] == hub.taken for one in told] == [True, False, False, False]
+    assert told[2]["listening"]
+    assert "somebody else's program took port" in (folder / "server.log").read_text()
+
+
+def test_a_walltime_begins_where_the_job_does(folder):
+    with Hub(0, 200) as hub:
+        assert start(folder, hub.server_port, walltime_s=3600, programs="/software/bin").wait(10) == 0
+        hub.shutdown()
+    shown = json.loads((folder / "shown").read_text())
+    ends = datetime.fromisoformat(shown["BEAMHUB_ENDS_AT"]).timestamp()
+    assert abs(ends - time.time() - 3600) < 30
+    assert shown["PATH"].split(os.pathsep)[0] == "/software/bin"
+
+
 @pytest.fixture
 def listeners() -> Iterator[list[Listener]]:
     opened: list[Listener] = []
@@ -139,7 +258,7 @@ def test_a_free_port_of_the_range_is_taken(listeners):
 def test_a_reserved_port_can_be_listened_at_by_a_server_and_is_given_to_nobody_else():
     code = (
         "import socket, sys; sys.path.insert(0, sys.argv[1]); import bootstrap\n"
-        "port = int(sys.argv[2]); bootstrap.reserve('127.0.0.1', port)\n"
+        "port = int(sys.argv[2]); held = bootstrap.reserve('127.0.0.1', port)\n"
         "try: socket.socket().bind(('127.0.0.1', port)); print('given away')\n"
         "except OSError: socket.create_server(('127.0.0.1', port)); print('served')\n"
     )
@@ -163,7 +282,7 @@ def test_a_reserved_port_is_given_to_another_account_that_asks_for_it():
         "import socket, sys; found = socket.socket(); found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
         f"found.bind(('127.0.0.1', {port})); found.listen()"
     )
-    hold = f"import bootstrap; bootstrap.reserve('127.0.0.1', {port}); print(flush=True); input()"
+    hold = f"import bootstrap; held = bootstrap.reserve('127.0.0.1', {port}); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold], cwd=Path(bootstrap.__file__).parent, stdin=-1, stdout=-1, text=True
     ) as holder:

@@ -1,0 +1,112 @@
+"""``beamhub launcher``: makes the one program that a Hub without rights may run as others, and its rule for sudo."""
+
+import argparse
+import io
+import json
+import os
+import re
+import stat
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from beamhub.config.document import read
+from beamhub.spawner.catalogue import Catalogue
+from beamhub.spawner.compute import hub_name
+from beamhub.spawner.sites import courier, jobscript, launcher
+from beamhub.spawner.sites.launcher_settings import settings_of
+
+ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+FIXED = (1980, 1, 1, 0, 0, 0)  # so that the same settings give the same bytes
+MAIN = """import json, pkgutil
+import launcher
+launcher.main(json.loads(pkgutil.get_data("launcher", "settings.json")))
+"""
+RULE = """# Made by: beamhub launcher. The Hub may run this one program, without arguments, as people of this group.
+Defaults:{account} env_reset, !requiretty, !lecture, !mail_badpass, secure_path="/usr/sbin:/usr/bin:/sbin:/bin"
+Defaults:{account} umask=0077, !pam_session, closefrom=3
+{account} ALL=(%{group}) NOPASSWD:NOSETENV: {program} ""
+"""
+
+
+def program(settings: dict[str, Any], python: str = "/usr/bin/python3") -> bytes:
+    """The program: one file that Python runs as it is, isolated and without what is installed beside it."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        parts = {f"{Path(str(one.__file__)).name}": Path(str(one.__file__)).read_text(encoding="utf-8")
+                 for one in (courier, jobscript, launcher)}  # fmt: skip
+        parts |= {"__main__.py": MAIN, "settings.json": json.dumps(settings)}
+        for name, text in sorted(parts.items()):
+            archive.writestr(zipfile.ZipInfo(name, FIXED), text)
+    return f"#!{python} -IS\n".encode() + packed.getvalue()
+
+
+def rule(account: str, group: str, path: Path) -> str:
+    """The rule for ``/etc/sudoers.d``."""
+    return RULE.format(account=account, group=group, program=path)
+
+
+class Launcher:
+    """The sub-command."""
+
+    help = (
+        "Make the program that a Hub without rights runs as its users, to submit, cancel, read a log and clean up at "
+        "batch sites, and the rule that lets it. Make it anew when a batch site in compute.yaml changed."
+    )
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare what it can be told."""
+        parser.add_argument("--catalogue", type=Path, default=Path("compute.yaml"), help="compute.yaml")
+        parser.add_argument("--hub", default="", help="the Hub's name in job names, as in configure(c, hub=...)")
+        parser.add_argument("--account", default="jupyterhub", help="the account that the Hub runs as")
+        parser.add_argument("--group", default="hubusers", help="the group of those who may start servers")
+        parser.add_argument("--python", default="/usr/bin/python3", help="the system's Python, 3.9 or newer")
+        parser.add_argument("file", type=Path, nargs="?", default=Path("/opt/beamhub/launcher"), help="where to")
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Write the program, and the rule beside it."""
+        for name in (options.account, options.group):
+            if not ACCOUNT.fullmatch(name):
+                print(f"beamhub launcher: {name!r} is no name of an account or a group")
+                return 2
+        catalogue = read(options.catalogue, Catalogue).value
+        settings = settings_of(catalogue, options.hub or hub_name(options.catalogue))
+        if not settings["sites"]:
+            print(f"beamhub launcher: {options.catalogue} has no batch site; nothing was made")
+            return 1
+        path = options.file.absolute()
+        try:
+            _make(path.parent)
+            _write(path, program(settings, options.python), 0o755)
+            beside = path.with_name(f"{path.name}.sudoers")
+            _write(beside, rule(options.account, options.group, path).encode(), 0o440)
+        except OSError as error:
+            print(f"beamhub launcher: {error.filename}: {error.strerror}. Run it as root.")
+            return 1
+        print(f"{path} knows {', '.join(settings['sites'])}. Only root should be able to change it and its folders.")
+        print(f"Let the Hub run it:  visudo -cf {beside} && install -m 0440 {beside} /etc/sudoers.d/beamhub")
+        for folder in (path, *path.parents):
+            mode = folder.stat()
+            if mode.st_uid != 0 or (mode.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode.st_mode & stat.S_ISVTX):
+                print(f"Beware: {folder} can be changed by others than root, and with it what runs as your users.")
+        return 0
+
+
+def _make(folder: Path) -> None:
+    """A folder that all accounts may enter, whatever the mask of who makes it; one that is there is left as it is."""
+    if not folder.exists():
+        _make(folder.parent)
+        folder.mkdir()
+        folder.chmod(0o755)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+    new.chmod(mode)
+    new.replace(path)
+
+
+command = Launcher()

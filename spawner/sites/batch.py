@@ -1,0 +1,400 @@
+"""Servers as jobs of a batch system. What is common to all of them is here; each system is one file more."""
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import logging
+import os
+import re
+from abc import abstractmethod
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from jupyterhub.app import JupyterHub
+
+from beamhub.spawner import moments
+from beamhub.spawner.errors import CannotLaunch
+from beamhub.spawner.sites import commands, jobscript
+from beamhub.spawner.sites.accounts import unix_account
+from beamhub.spawner.sites.commands import NoProgram, SiteDown
+from beamhub.spawner.sites.queue import Job, Known, Node, Queue, Stage, Verdict, fits, judge
+from beamhub.spawner.sites.site import Estimate, Site
+
+log = logging.getLogger("beamhub.spawner")
+ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,63}", re.IGNORECASE)
+ERRAND = 60.0  # seconds for the launcher; it takes 60 ms, and gives a command of the batch system 45 s
+QUERY = 30.0  # seconds for a question; a controller that is stopped answers after twice its MessageTimeout, 10 s
+SOONEST = 2.0  # seconds between two looks at the queue, whatever happens
+CAPACITY = 60.0  # seconds between two looks at the nodes
+STOP = 20.0  # seconds that a stop waits for the job's end; it is cancelled again and again after that, too
+CONFIRMED = 20  # jobs that are asked for by their ids after one look
+ABSENT = 2  # times in a row that a job has to be absent
+LATE = 300.0  # seconds after its time was over in which a job that vanished with most others may still be there
+CHECK = 600.0  # seconds between two looks at what is shown to this account
+AGAIN = 600.0  # seconds until a job that belongs to nobody and could not be ended is tried again
+AT_ONCE = 16  # errands at a time
+LOST = 180.0  # seconds after which a submit whose outcome was never known, and whose job is nowhere, did not happen
+SUDO = "/usr/bin/sudo"
+
+
+class Gone(Exception):
+    """The batch system answers, and knows no job of this id (any more)."""
+
+
+class BatchSite(Site):
+    """A batch system's queue: one question for all servers, believed only as far as it can be."""
+
+    interval: ClassVar[float] = 15.0  # seconds: four questions a minute, beside one about nodes and one for lost jobs
+    begins_at_once: ClassVar[bool] = False
+    asks_with: ClassVar[dict[str, str]] = {}  # what its commands are told by their environment
+
+    def __init__(self, name: str, config: Any, catalogue: Any, settings: Any) -> None:
+        super().__init__(name, config, catalogue, settings)
+        self.known: dict[str, Known] = {}
+        self.down = ""
+        self.hidden = ""
+        self.queue = Queue({})
+        self.nodes: list[Node] = []
+        self._owners: dict[str, set[str]] = {}
+        self._left: dict[str, float] = {}
+        self._errands = asyncio.Semaphore(AT_ONCE)
+        self._looked, self._counted, self._checked = float("-inf"), float("-inf"), float("-inf")
+        self._wanted = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._cancels: dict[str, asyncio.Task[None]] = {}
+
+    @staticmethod
+    async def listens(state: dict[str, Any], address: str, port: int) -> bool | None:
+        """The job said that its own server listens; from here nobody can see who does."""
+        return True if state.get("listening") else None
+
+    # What each batch system answers in its own way
+
+    @abstractmethod
+    async def ask_queue(self, own: Collection[str]) -> Queue:
+        """All that waits, and these jobs. Raises SiteDown."""
+
+    @abstractmethod
+    async def ask_nodes(self) -> list[Node]:
+        """The nodes. Raises SiteDown."""
+
+    @abstractmethod
+    async def ask_end(self, number: str, user: str) -> tuple[Stage, str, int, bool]:
+        """Of a user's job: its stage, how it ended in words, its code, whether its time was over.
+
+        Raises:
+            SiteDown: there is no answer that can be believed, or the number is somebody else's.
+            Gone: there is no job of that number.
+        """
+
+    @abstractmethod
+    def end_of(self, job: Job) -> tuple[str, int, bool]:
+        """The same of a job that the queue shows as ended, as far as that tells."""
+
+    @abstractmethod
+    async def ask_id(self, job: str, user: str) -> str:
+        """The id of the newest job of this name, "" where there is none. Raises SiteDown."""
+
+    @abstractmethod
+    async def ask_names(self) -> list[tuple[str, str]]:
+        """Name and user of each job that is there. A name may be a lie. Raises SiteDown."""
+
+    @abstractmethod
+    async def why_hidden(self) -> str:
+        """Why this account may not see all jobs, with what to do; "" where it may. Raises SiteDown."""
+
+    @abstractmethod
+    def why_refused(self, text: str) -> str:
+        """A refusal of the batch system in words for people."""
+
+    @abstractmethod
+    def why_waiting(self, reason: str) -> str:
+        """Why a job waits, for people."""
+
+    # The snapshot
+
+    async def run(self) -> None:
+        """Look again and again, sooner when something happened, until cancelled."""
+        while True:
+            try:
+                await self.snapshot()
+            except Exception:  # all servers of the site rest on this loop
+                log.exception("Looking at the queue of %s failed; it is tried again", self.name)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), self.interval)
+                await asyncio.sleep(max(0.0, self._looked + SOONEST - moments.now()))
+            self._wanted.clear()
+
+    def look_soon(self) -> None:
+        """Something happened: look at the queue before it is time."""
+        self._wanted.set()
+
+    async def snapshot(self) -> None:
+        """Ask for the queue, sometimes for the nodes, and tell whose job changed."""
+        async with self._looking:
+            asked = self._looked = moments.now()
+            try:
+                queue = await self.ask_queue({one.id for one in self.known.values() if one.id})
+            except SiteDown as error:
+                if self.down != str(error):
+                    log.error("Site %s does not answer, its servers are left alone: %s", self.name, error)
+                self.down = str(error)
+                return
+            if self.down:
+                log.info("Site %s answers", self.name)
+            self.queue, self.down = queue, ""
+            await self._look_beside(asked)
+            await self._judge(asked, queue)
+
+    async def _look_beside(self, asked: float) -> None:
+        """What changes seldom: whether all jobs are shown, and what the nodes have; without an answer it stays."""
+        try:
+            if asked - self._checked > CHECK:
+                self._checked = asked
+                hidden = await self.why_hidden()
+                if hidden and hidden != self.hidden:
+                    log.error("Site %s: %s", self.name, hidden)
+                self.hidden = hidden
+            if asked - self._counted > CAPACITY:
+                self._counted = asked
+                self.nodes = await self.ask_nodes()
+        except SiteDown as error:
+            log.warning("Site %s: %s", self.name, error)
+
+    async def _judge(self, asked: float, queue: Queue) -> None:
+        found = judge(self.known, queue, asked, not self.hidden)
+        asks = CONFIRMED
+        for job, verdict in sorted(found.items(), key=lambda item: self.known[item[0]].asked):
+            one = self.known.get(job)
+            if one is None or one.dead:
+                continue
+            before = one.job
+            if listed := queue.jobs.get(one.id) if verdict is not Verdict.UNKNOWN else None:
+                one.job, one.ran = listed, one.ran or listed.stage in (Stage.RUNNING, Stage.ENDING)
+            if verdict is Verdict.THERE:
+                one.missing = 0
+            elif verdict is Verdict.BACK:
+                self._ended(one, "It was put back into the queue there, and what ran has ended.", 1, over=False)
+                self.make_sure(job, one)
+            elif verdict is not Verdict.UNKNOWN and asks:
+                asks -= 1
+                await self._confirm(one, verdict)
+            if verdict is Verdict.ENDED and not one.dead and one.job is not None:
+                self._ended(one, *self.end_of(one.job))  # how is not known in full, that it ended is
+            if one.dead or one.job != before:
+                self._tell(job)
+        for job, one in list(self.known.items()):
+            if not one.id and not one.dead and asks:
+                asks -= 1
+                await self._find(job, one)
+
+    async def _confirm(self, one: Known, verdict: Verdict) -> None:
+        """Ask for a job by its id. Only an end that was read makes it dead, or an absence that is to be believed."""
+        one.asked = moments.now()
+        try:
+            stage, said, code, over = await self.ask_end(one.id, one.user)
+        except SiteDown:
+            return
+        except Gone:
+            one.missing += 1
+            late = one.job is not None and one.job.end is not None and one.job.end + LATE < moments.of(moments.now())
+            believed = verdict is Verdict.MISSING or (verdict is Verdict.VANISHED and late)
+            if believed and one.missing >= ABSENT:
+                self._ended(one, "The batch system knows nothing of it any more.", 1, over=False)
+            return
+        if stage is Stage.ENDED:
+            self._ended(one, said, code, over)
+        one.missing = 0
+
+    async def _find(self, job: str, one: Known) -> None:
+        """A job whose id was never known: the submit may still have taken effect, also later."""
+        with contextlib.suppress(SiteDown):
+            found = await self.ask_id(job, one.user)
+            if found:
+                one.id, one.sought = found, None
+                self._tell(job)
+                return
+            one.sought = one.sought or moments.now()
+            if not self.hidden and moments.now() - max(one.sought, one.since) > LOST:
+                self._ended(one, "It never was in the queue.", 1, over=False)
+                self._tell(job)
+
+    def _ended(self, one: Known, said: str, code: int, over: bool) -> None:
+        one.dead, one.said, one.code, one.over = True, said, code, over
+
+    def _tell(self, job: str) -> None:
+        if callback := self.on_change.get(job):
+            try:
+                callback()
+            except Exception:  # of one server; the others are to be told, too
+                log.exception("What became of %s could not be written down", job)
+
+    # Jobs
+
+    async def cancel(self, job: str, one: Known) -> None:
+        """Cancel a job until it is known to have ended, or is nowhere any more; each refusal is said in the log."""
+        pause, begun, taken = 1.0, moments.now(), False
+        while not one.dead:
+            if not one.id:
+                with contextlib.suppress(SiteDown):
+                    one.id = await self.ask_id(job, one.user)
+                    if not one.id and moments.now() - begun > LOST:
+                        return  # it never was in the queue; one that comes later belongs to no server
+            try:
+                await self.errand(one.user, {"verb": "cancel", "name": job, "id": one.id})
+                taken = True
+            except CannotLaunch as error:
+                log.error("%s (%s at %s) cannot be cancelled yet, it is tried again: %s", job, one.id, self.name, error)
+            for _ in range(ABSENT):
+                await asyncio.sleep(0.3 if pause == 1.0 else 0.7)
+                if one.id:
+                    await self._confirm(one, Verdict.UNKNOWN if self.hidden else Verdict.MISSING)
+                if one.dead or (taken and one.missing > ABSENT):
+                    return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 60.0)
+
+    def make_sure(self, job: str, one: Known) -> None:
+        """Cancel a job whose server is known to have ended, while it may still be there."""
+        self._cancelled(job, replace(one, dead=False))
+
+    def _cancelled(self, job: str, one: Known) -> "asyncio.Task[None]":
+        """The one task that cancels a job."""
+        if job not in self._cancels:
+            task = self._cancels[job] = asyncio.ensure_future(self.cancel(job, one))
+            task.add_done_callback(lambda _: self._cancels.pop(job, None))
+        return self._cancels[job]
+
+    async def end(self, job: str) -> None:
+        """Cancel a job and wait for its end for a while; it is cancelled on when it takes longer."""
+        one = self.known.get(job)
+        if one is None or one.dead:
+            return
+        done, _ = await asyncio.wait([self._cancelled(job, one)], timeout=STOP)
+        if not done:
+            log.warning("%s at %s was cancelled and has not ended yet; it is looked after", job, self.name)
+        self.look_soon()
+
+    def forget(self, job: str) -> None:
+        """Know no more of a job; one that is being cancelled is cancelled on."""
+        self.known.pop(job, None)
+        self.on_change.pop(job, None)
+
+    async def jobs(self) -> set[str]:
+        """Names of this Hub's jobs that are in the queue."""
+        prefix = f"bh-{self.settings.hub}-"
+        try:
+            found = await self.ask_names()
+        except SiteDown:
+            return set()
+        self._owners = {}
+        for job, user in found:
+            if job.startswith(prefix) and jobscript.NAME.fullmatch(job):
+                self._owners.setdefault(job, set()).add(user)
+        now = moments.now()
+        self._left = {job: until for job, until in self._left.items() if job in self._owners and until > now}
+        return set(self._owners) - set(self._left) - set(self._cancels)
+
+    async def remove(self, job: str) -> None:
+        """Cancel a job that no server knows of, by its name alone, as who submitted it."""
+        self._left[job] = moments.now() + AGAIN
+        for user in self._owners.get(job, ()):
+            try:
+                await self.errand(user, {"verb": "cancel", "name": job, "id": ""})
+                await self.errand(user, {"verb": "clean", "name": job})
+            except CannotLaunch as error:
+                log.error("%s of %s at %s belongs to no server and stays: %s", job, user, self.name, error)
+
+    def estimate(self, plan: Any) -> Estimate:
+        """Now where a node has room for it, else unknown; down while the batch system does not answer."""
+        age = max(0.0, moments.now() - self._looked)
+        if self.down:
+            return Estimate("down", message=self.down_in_words(), age_s=age)
+        cores, memory, gpus = (plan.cores, plan.memory_bytes >> 20, plan.gpus) if plan else (1, 512, 0)
+        if fits(self.nodes, tuple(self.config.partitions), cores, memory, gpus):
+            return Estimate("now", source="free nodes", age_s=age)
+        return Estimate("unknown", source="no node is free for it", age_s=age)
+
+    def down_in_words(self) -> str:
+        """What people read while the batch system does not answer; the operator reads the rest in the log."""
+        return "its batch system does not answer at the moment"
+
+    def problems(self, hub: JupyterHub) -> list[str]:
+        """What would keep every start from working."""
+        at = f"site {self.name} in compute.yaml"
+        found = []
+        if not self.config.hub_url and _is_here(urlsplit(hub.hub.api_url).hostname or ""):
+            found.append(f"{at}: hub_url is missing, and the Hub listens at {hub.hub.api_url}, which no node reaches.")
+        if not os.access(self.config.launcher, os.X_OK):
+            found.append(f"{at}: there is no launcher {self.config.launcher}; make it: beamhub launcher --help")
+        return found
+
+    # The launcher, and questions
+
+    async def errand(self, user: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Have the launcher do something as somebody.
+
+        Raises:
+            CannotLaunch: it did not; ``args[1]`` is its word for why.
+        """
+        if not ACCOUNT.fullmatch(user):
+            raise CannotLaunch(f"'{user[:40]}' is no name of an account that computes. Ask the operator.", "account")
+        account = {}
+        command = [SUDO, "-n", "-u", user, "--", self.config.launcher]
+        if os.geteuid() == 0:
+            account, command = unix_account(user).popen, [self.config.launcher]
+        text = json.dumps({"site": self.name, **request}).encode()
+        try:
+            async with self._errands:
+                code, out, err = await commands.run(command, {"PATH": "/usr/bin:/bin"}, ERRAND, text, **account)
+        except SiteDown as error:
+            log.error("Site %s, %s as %s: %s", self.name, request["verb"], user, error)
+            kind = "sudo" if isinstance(error, NoProgram) else "unknown"
+            raise CannotLaunch(f"{error}. Ask the operator.", kind) from error
+        try:
+            reply = json.loads(out)
+            denied = reply.get("denied")
+        except (ValueError, AttributeError):
+            said = " ".join(err.split())[:400] or f"it ended with {code}"
+            log.error("The launcher %s cannot be run as %s: %s", self.config.launcher, user, said)
+            if "sudo:" not in said and "Sorry" not in said and "sorry" not in said:
+                raise CannotLaunch("the launcher did not come to an end. Ask the operator.", "unknown") from None
+            why = "there is no such account" if "unknown user" in said else "the Hub may not start programs as you"
+            raise CannotLaunch(f"{why} ('{user}'). Ask the operator, who reads more in the log.", "sudo") from None
+        if denied:
+            raise CannotLaunch(self._denial(user, request["verb"], reply), denied)
+        return dict(reply)
+
+    def _denial(self, user: str, verb: str, reply: dict[str, Any]) -> str:
+        kind, message, path = reply["denied"], reply.get("message", ""), reply.get("path", "")
+        log.error("Site %s, %s as %s: %s: %s %s", self.name, verb, user, kind, message, path)
+        if kind == "folder":
+            return f"{path}: {message}. Make room or ask the operator, then start again."
+        if kind == "stale":
+            return (
+                f"{self.config.title or self.name} is being changed: {message}. Try again later, or ask the operator."
+            )
+        if kind in ("refused", "unknown"):
+            return f"{self.why_refused(message)}. Choose something else, or show this to the operator: {message[:300]}"
+        return f"{message}. Ask the operator."
+
+    async def ask(self, program: str, *arguments: str) -> tuple[int, str, str]:
+        """Ask the batch system with one of its commands: exit code, output, and what was said of errors.
+
+        Raises:
+            SiteDown: it is not there or does not come to an end.
+        """
+        environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **self.config.needs(), **self.asks_with}
+        return await commands.run([os.path.join(self.config.commands, program), *arguments], environment, QUERY)
+
+
+def _is_here(host: str) -> bool:
+    if host in ("localhost", ""):
+        return True
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        return address.is_loopback or address.is_unspecified
+    return False

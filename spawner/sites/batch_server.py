@@ -1,0 +1,197 @@
+"""One server as a job of a batch system."""
+
+import ipaddress
+import json
+import logging
+from typing import Any, ClassVar
+
+from beamhub.spawner import moments
+from beamhub.spawner.errors import CannotLaunch
+from beamhub.spawner.sites.batch import BatchSite
+from beamhub.spawner.sites.launcher_settings import digest
+from beamhub.spawner.sites.queue import Known, Stage
+from beamhub.spawner.sites.site import Launch, SiteMixin, Truth
+
+log = logging.getLogger("beamhub.spawner")
+
+
+class BatchServer(SiteMixin):
+    """One server that is a job; the parent's own ways of submitting, asking and cancelling are not used."""
+
+    site: ClassVar[BatchSite]
+
+    async def submit(self, launch: Launch) -> None:
+        """Hand the job in; what is not known to have been refused is looked for by its name."""
+        one = self.site.known[self.job] = Known(self.user.name, since=moments.now())
+        request = {
+            "verb": "submit",
+            "digest": digest(self.site.config),
+            "job": {**self.asks(launch), "name": self.job},
+            "files": {"start.json": self._start(launch), "token": launch.token, "secret": launch.secret},
+        }
+        try:
+            one.id = str((await self.site.errand(one.user, request))["id"])
+        except CannotLaunch as error:
+            if error.args[1:] == ("unknown",):
+                log.error("Whether %s was handed in is not known, it is looked for: %s", self.job, error.args[0])
+                self.site.look_soon()
+                return
+            self.site.known.pop(self.job, None)
+            raise CannotLaunch(str(error.args[0])) from error
+        one.since = moments.now()
+        self.site.look_soon()
+
+    def asks(self, launch: Launch) -> dict[str, Any]:
+        """What the job asks for, as ``jobscript.Job``."""
+        plan, config = launch.plan, self.site.config
+        found: dict[str, Any] = {
+            "cores": plan.cores,
+            "memory_mb": max(1, plan.memory_bytes >> 20),
+            "gpus": plan.gpus,
+            "minutes": max(1, -int(-plan.walltime_s // 60)) if plan.walltime_s else None,
+            "partitions": list(config.partitions),
+            "account": config.account,
+            "programs": plan.programs,
+            "modules": list(plan.modules),
+            "image": plan.image if config.runtime and not plan.programs else "",
+        }
+        return {key: value for key, value in found.items() if value not in (None, "", [])}
+
+    def _start(self, launch: Launch) -> str:
+        kept = {key: value for key, value in launch.environment.items() if key not in self.env_keep}
+        return json.dumps(
+            {
+                "job": self.job,
+                "announce": launch.announce_url,
+                "command": launch.command,
+                "environment": {**kept, "BEAMHUB_JOB": self.job},
+                "programs": launch.plan.programs,
+                "ports": self.site.config.ports,
+                "bind": "0.0.0.0",  # noqa: S104 - a node's own addresses are known there only
+                "addresses": [],
+                "ends_at": None,
+                "walltime_s": launch.plan.walltime_s,
+                "stay": True,
+            }
+        )
+
+    def truth(self) -> Truth:
+        """What the last look at the queue says."""
+        one = self.site.known.get(self.job)
+        if one is None or (not one.dead and (self.site.down or one.job is None)):
+            return Truth.UNKNOWN
+        return Truth.DEAD if one.dead else Truth.ALIVE
+
+    def exit_code(self) -> int:
+        """The code of the ended job."""
+        one = self.site.known.get(self.job)
+        return one.code if one else 1
+
+    def end_in_words(self) -> str:
+        """How the job ended, as the batch system says."""
+        one = self.site.known.get(self.job)
+        return one.said if one else ""
+
+    def time_was_over(self) -> bool:
+        """Whether the batch system ended it, since its time was over."""
+        one = self.site.known.get(self.job)
+        return one is not None and one.over
+
+    def waiting(self) -> str:
+        """Why it waits in the queue, and how long it may be."""
+        one = self.site.known.get(self.job)
+        job = one.job if one else None
+        if self.site.down and one is not None:
+            return f"{self.site.config.title or self.site.name} does not answer at the moment, your place is kept"
+        if job is None:
+            return ""
+        if job.stage is not Stage.WAITING:
+            return f"Your server has its place on {job.node or 'a node'}, its first program is being started"
+        before = self.site.queue.before(job)
+        said = f"In the queue: {self.site.why_waiting(job.reason)}"
+        if before:
+            said += f"; {before} job{'s' if before > 1 else ''} before yours"
+        if job.start and (minutes := round((job.start - moments.of(moments.now())) / 60)) > 0:
+            said += f"; about {minutes} min, the batch system thinks"
+        return said
+
+    def ends_at(self) -> float | None:
+        """When the batch system is going to end it, seconds since 1970."""
+        one = self.site.known.get(self.job)
+        return one.job.end if one and one.job and one.job.stage is Stage.RUNNING else None
+
+    def told(self, listening: bool, ended: int | None) -> None:
+        """The server listens, or ended. What a signal ended the batch system knows better: it may have sent it."""
+        one = self.site.known.get(self.job)
+        if one is None:
+            return
+        one.listening = one.listening or listening
+        if ended is not None and ended >= 0 and not one.dead:
+            one.dead, one.code = True, ended
+            self.site.make_sure(self.job, one)
+        self.site.look_soon()
+
+    def began(self) -> bool:
+        """Whether the job runs."""
+        one = self.site.known.get(self.job)
+        return one is not None and one.ran
+
+    async def listens(self, address: str, port: int) -> bool | None:
+        """What the job said, as long as it is there; its port is anybody's afterwards."""
+        truth = self.truth()
+        if truth is Truth.DEAD or (truth is Truth.UNKNOWN and not self.site.down):
+            return None
+        return await super().listens(address, port)
+
+    def user_env(self, env: dict[str, str]) -> dict[str, str]:
+        """The launcher knows home and shell; the Hub's computer need not know the account."""
+        return env
+
+    async def end(self, *, now: bool = False) -> None:
+        """Cancel the job."""
+        await self.site.end(self.job)
+
+    async def clear(self) -> None:
+        """Remove the start's folder."""
+        one = self.site.known.get(self.job)
+        self.site.forget(self.job)
+        try:
+            await self.site.errand(one.user if one else self.user.name, {"verb": "clean", "name": self.job})
+        except CannotLaunch as error:
+            self.log.error("What %s left cannot be removed: %s", self.job, error)
+
+    async def last_lines(self, count: int = 15) -> str:
+        """The end of the server's log, read as its user."""
+        try:
+            reply = await self.site.errand(self.user.name, {"verb": "log", "name": self.job, "count": count})
+        except CannotLaunch as error:
+            self.log.warning("The log of %s cannot be read: %s", self.job, error)
+            return ""
+        return str(reply.get("lines", ""))
+
+    def may_be_at(self, address: str, port: int) -> bool:
+        """Inside the site's networks and ports, and never the Hub's own computer by another name."""
+        found = ipaddress.ip_address(address)
+        first, last = self.site.config.ports or (1024, 65535)
+        if found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast:
+            return False
+        return first <= port <= last and any(
+            found.version == network.version and found in network for network in self.site.config.networks
+        )
+
+    def get_state(self) -> dict[str, Any]:
+        """The job by its id, and whose it is."""
+        one = self.site.known.get(self.job)
+        return {"id": one.id, "user": one.user, "ran": one.ran, "listening": one.listening} if one else {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Know the job again; without its id it is looked for by its name."""
+        user = str(state.get("user") or self.user.name)
+        self.site.known[self.job] = Known(
+            user,
+            str(state.get("id") or ""),
+            since=moments.now(),
+            ran=bool(state.get("ran")),
+            listening=bool(state.get("listening")),
+        )
+        self.site.look_soon()

@@ -1,0 +1,221 @@
+"""Servers as jobs of Slurm."""
+
+import asyncio
+import logging
+import os
+import pwd
+from collections.abc import Collection
+from typing import Any, ClassVar, Literal
+
+import batchspawner
+from jupyterhub.app import JupyterHub
+from pydantic import field_validator
+from pydantic_core import PydanticCustomError
+
+from beamhub.spawner.sites import commands, jobscript, slurm_text
+from beamhub.spawner.sites.batch import BatchSite, Gone
+from beamhub.spawner.sites.batch_config import BatchConfig
+from beamhub.spawner.sites.batch_server import BatchServer
+from beamhub.spawner.sites.commands import SiteDown
+from beamhub.spawner.sites.queue import Job, Node, Queue, Stage
+from beamhub.spawner.sites.site import Launch, SiteMixin
+from beamhub.spawner.sites.traits import refused_traits
+
+NAMES = "%u|%j"
+OVER = ("TIMEOUT", "DEADLINE")
+log = logging.getLogger("beamhub.spawner")
+
+
+class SlurmConfig(BatchConfig):
+    """A cluster that Slurm runs; ``slurm_conf`` says which, where there are several."""
+
+    kind: Literal["slurm"]
+    qos: str = ""
+    reservation: str = ""
+    constraint: str = ""
+    gres: str = "gpu"
+    slurm_conf: str = ""
+
+    def needs(self) -> dict[str, str]:
+        """Which cluster is asked."""
+        return {"SLURM_CONF": self.slurm_conf} if self.slurm_conf else {}
+
+    @field_validator("qos", "reservation", "gres")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        if value and not jobscript.WORD.fullmatch(value):
+            raise PydanticCustomError("word", "{value} is no name that Slurm can have", {"value": repr(value)})
+        return value
+
+    @field_validator("constraint")
+    @classmethod
+    def _features(cls, value: str) -> str:
+        if not jobscript.CONSTRAINT.fullmatch(value):
+            raise PydanticCustomError("constraint", "{value} is no constraint of Slurm's", {"value": repr(value)})
+        return value
+
+
+class SlurmSite(BatchSite):
+    """One cluster."""
+
+    Config = SlurmConfig
+    asks_with: ClassVar[dict[str, str]] = {"SLURM_TIME_FORMAT": "%s"}  # seconds, whatever the zone
+
+    async def _slurm(self, program: str, *arguments: str) -> str:
+        """What a command of Slurm's prints; an error of any kind, also one that is only said, is none of it.
+
+        Raises:
+            SiteDown: it failed.
+        """
+        code, out, err = await self.ask(program, *arguments)
+        if code or "error" in err.lower():
+            raise SiteDown(" ".join((err or out).split())[:500] or f"{program} ended with {code}")
+        return out
+
+    async def ask_queue(self, own: Collection[str]) -> Queue:
+        """``squeue``, without any job's name."""
+        conf = self.config.slurm_conf
+        if conf and (await commands.run(["/usr/bin/test", "-e", conf], {}, 5.0))[0]:
+            raise SiteDown(f"there is no {conf}")  # each command would look for it for a minute
+        out = await self._slurm("squeue", "-h", "-r", "-t", "all", "-o", slurm_text.QUEUE)
+        try:
+            return await asyncio.to_thread(slurm_text.queue, out, own)
+        except slurm_text.CutOff as error:
+            raise SiteDown(f"squeue's answer was cut off: {error}") from error
+
+    async def ask_nodes(self) -> list[Node]:
+        """``sinfo``, a line for each node and partition."""
+        return slurm_text.nodes(await self._slurm("sinfo", "-h", "-N", "-O", slurm_text.NODES))
+
+    async def ask_end(self, number: str, user: str) -> tuple[Stage, str, int, bool]:
+        """``scontrol show job``, which knows a job some minutes after its end, too."""
+        code, out, err = await self.ask("scontrol", "-o", "show", "job", number)
+        if code and "Invalid job id" in err and await self._answers():
+            raise Gone(number)
+        if code or "error" in err.lower():
+            raise SiteDown(" ".join(err.split())[:500])
+        found = slurm_text.record(out)
+        if found.get("JobId") != number or "JobState" not in found:
+            raise SiteDown(f"scontrol's answer was not understood: {out[:200]!r}")
+        if not found.get("UserId", "").startswith(f"{user}("):
+            raise SiteDown(f"job {number} is not {user}'s any more: {found.get('UserId')}")
+        state, ended = found["JobState"], found.get("ExitCode", "")
+        said = slurm_text.why_ended(state, found.get("Reason", ""), ended)
+        return slurm_text.stage(state), said, slurm_text.exit_code(ended), state in OVER
+
+    def end_of(self, job: Job) -> tuple[str, int, bool]:
+        """By its state alone."""
+        known = job.state not in ("FAILED", "COMPLETED")
+        return slurm_text.why_ended(job.state, job.reason, "") if known else "", 1, job.state in OVER
+
+    def adopt(self, config: Any, catalogue: Any) -> None:
+        """Take what the changed file says, but for another cluster while servers run in this one."""
+        alive = any(not one.dead for one in self.known.values())
+        if alive and config.slurm_conf != self.config.slurm_conf:
+            log.error(
+                "site %s has another slurm_conf now, while servers run in its old cluster: that stays. Give the new "
+                "one a site of its own.", self.name,
+            )  # fmt: skip
+            config = config.model_copy(update={"slurm_conf": self.config.slurm_conf})
+        super().adopt(config, catalogue)
+
+    async def _answers(self) -> bool:
+        """Whether the controller is up, said by itself."""
+        code, out, _ = await self.ask("scontrol", "ping")
+        return code == 0 and " is UP" in out
+
+    async def ask_id(self, job: str, user: str) -> str:
+        """``squeue`` for one name and its user."""
+        out = await self._slurm("squeue", "-h", "-t", "all", f"--name={job}", f"--user={user}", "-o", "%i")
+        numbers = [line for line in out.split() if line.isdigit()]
+        return max(numbers, key=int, default="")
+
+    async def ask_names(self) -> list[tuple[str, str]]:
+        """``squeue`` for those that are no more than waiting or running."""
+        out = await self._slurm("squeue", "-h", "-o", NAMES)
+        parts = (line.partition("|") for line in out.splitlines())
+        return [(job, user) for user, _, job in parts]
+
+    async def why_hidden(self) -> str:
+        """Whether PrivateData keeps the jobs of others from this account."""
+        if not slurm_text.hides_jobs(await self._slurm("scontrol", "show", "config")):
+            return ""
+        if os.geteuid() == 0:
+            return ""
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        code, out, _ = await self.ask("sacctmgr", "-n", "-P", "show", "user", user, "format=AdminLevel")
+        if code == 0 and out.strip() in ("Operator", "Administrator"):
+            return ""
+        return (
+            "Slurm hides other people's jobs (PrivateData=jobs): servers that ended are shown as if they ran. Let this "
+            f"account see all jobs: sacctmgr modify user {user} set adminlevel=Operator"
+        )
+
+    def problems(self, hub: JupyterHub) -> list[str]:
+        """Also settings of batchspawner's that would have no effect."""
+        return [*refused_traits(hub.config, self.child_class(), REFUSED), *super().problems(hub)]
+
+    def why_refused(self, text: str) -> str:
+        """What ``sbatch`` said, for people."""
+        return slurm_text.why_refused(text)
+
+    def why_waiting(self, reason: str) -> str:
+        """Slurm's reason, for people."""
+        return slurm_text.why_waiting(reason)
+
+    def child_class(self) -> type[SiteMixin]:
+        """Servers of this cluster."""
+        return type(f"Site_{self.name}", (SlurmServer,), {"site": self})
+
+
+AT_SITE = "write {} at the site in compute.yaml, and make the launcher anew."
+AT_PROFILE = "write {} at the profile in compute.yaml."
+REFUSED = {
+    "batch_script": "the job's script is made of the profile. Lines of your own: prologue, epilogue and directives.",
+    "exec_prefix": "the launcher is what the Hub may run as others. Make it: beamhub launcher.",
+    "batch_submit_cmd": "name the folder of Slurm's commands (commands) at the site in compute.yaml.",
+    "batch_query_cmd": "the queue is asked for once for all servers. Leave it out.",
+    "batch_cancel_cmd": "name the folder of Slurm's commands (commands) at the site in compute.yaml.",
+    "batchspawner_singleuser_cmd": "nothing has to be installed on the nodes for it. Leave it out.",
+    "req_cluster": AT_SITE.format("slurm_conf, one site for each cluster,"),
+    "req_epilogue": AT_SITE.format("epilogue"),
+    "req_gres": AT_PROFILE.format("gpus") + " What they are called: gres at the site.",
+    "req_host": AT_SITE.format("slurm_conf"),
+    "req_keepvars": "the job has nothing of the Hub's environment. Write c.Spawner.environment.",
+    "req_keepvars_extra": "the job has nothing of the Hub's environment. Write c.Spawner.environment.",
+    "req_memory": AT_PROFILE.format("memory"),
+    "req_ngpus": AT_PROFILE.format("gpus"),
+    "req_nprocs": AT_PROFILE.format("cores"),
+    "req_options": AT_SITE.format("directives"),
+    "req_prologue": AT_SITE.format("prologue"),
+    "req_queue": AT_SITE.format("partitions"),
+    "req_runtime": AT_PROFILE.format("walltime"),
+    "req_srun": "the server runs in the job itself. Leave it out.",
+    "startup_poll_interval": "a server says itself that it is up. Leave it out.",
+    "state_exechost_exp": "a server says itself where it is. Leave it out.",
+    "state_exechost_re": "a server says itself where it is. Leave it out.",
+    "state_pending_re": "Slurm's states are known. Leave it out.",
+    "state_running_re": "Slurm's states are known. Leave it out.",
+    "state_unknown_re": "Slurm's states are known. Leave it out.",
+    "ip": "a server listens at its node's addresses. Leave it out.",
+    "port": "write ports at the site in compute.yaml.",
+}
+HONOURED = ("req_account", "req_partition", "req_qos", "req_reservation")  # where the site in compute.yaml says nothing
+
+
+class SlurmServer(BatchServer, batchspawner.SlurmSpawner):  # type: ignore[misc]
+    """One server on a cluster; of SlurmSpawner only the traits are used."""
+
+    site: ClassVar[SlurmSite]
+
+    def asks(self, launch: Launch) -> dict[str, Any]:
+        """With what only Slurm knows."""
+        config = self.site.config
+        partitions = self.req_partition.split(",") if self.req_partition else []
+        parents = {
+            "account": self.req_account, "partitions": partitions, "qos": self.req_qos,
+            "reservation": self.req_reservation,
+        }  # fmt: skip
+        own = {key: getattr(config, key) for key in ("qos", "reservation", "constraint", "gres")}
+        given = [{key: value for key, value in one.items() if value} for one in (parents, own, super().asks(launch))]
+        return {**given[0], **given[1], **given[2]}

@@ -1,0 +1,266 @@
+"""A cluster whose commands are a test's: what the real one cannot be made to say, or not often enough."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from beamhub.spawner import moments
+from beamhub.spawner.errors import CannotLaunch
+from beamhub.spawner.sites import batch
+from beamhub.spawner.sites.queue import Known, Stage
+from beamhub.spawner.sites.site import HubSettings
+from beamhub.spawner.sites.slurm import SlurmConfig, SlurmSite
+
+ENDED = "JobId={0} JobName=x UserId=anna(4201) JobState={1} Reason=None ExitCode={2}"
+UNKNOWN_ID = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"
+LINE = "{0}|{1}|anna|short|1795427123|1795513523|1|node1|None"
+
+
+class Commands:
+    """Scripts in the place of Slurm's commands; ``calls`` counts what was asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("squeue", "sinfo", "scontrol", "sacctmgr"):
+            self.says(name, "true")
+
+    def says(self, name: str, does: str) -> None:
+        path = self.folder / name
+        path.write_text(f'#!/bin/sh\necho "$0 $*" >> {self.folder}/calls\n{does}\n')
+        path.chmod(0o755)
+
+    def queue(self, *lines: str) -> None:
+        (self.folder / "queue.txt").write_text("".join(f"{line}\n" for line in lines))
+        self.says("squeue", f"cat {self.folder}/queue.txt")
+
+    def scontrol(self, job: str, ping: str = "echo 'Slurmctld(primary) at vm is UP'") -> None:
+        self.says("scontrol", f'case "$*" in ping) {ping} ;; *config*) echo "PrivateData = none" ;; *) {job} ;; esac')
+
+    def calls(self, name: str = "") -> list[str]:
+        path = self.folder / "calls"
+        found = path.read_text().splitlines() if path.exists() else []
+        return [line for line in found if f"/{name}" in line.split()[0]]
+
+
+@pytest.fixture
+def commands(tmp_path) -> Commands:
+    return Commands(tmp_path)
+
+
+@pytest.fixture
+def site(commands) -> SlurmSite:
+    config = SlurmConfig(kind="slurm", networks=["10.0.0.0/16"], commands=str(commands.folder), title="The cluster")
+    commands.scontrol(UNKNOWN_ID)
+    return SlurmSite("cluster", config, None, HubSettings("hub", commands.folder))
+
+
+def name(number: int) -> str:
+    return f"bh-hub-{number}-0123456789"
+
+
+def knows(site: SlurmSite, *numbers: int) -> None:
+    for number in numbers:
+        site.known[name(number)] = Known("anna", str(number), since=moments.now() - 60)
+
+
+FAILURES = {
+    "controller down": ("slurm_load_jobs error: Unable to contact slurm controller (connect failure)", 1),
+    "timed out": ("slurm_load_jobs error: Socket timed out on send/recv operation", 1),
+    "munge": (
+        "squeue: error: Munge encode failed\nslurm_load_jobs error: Protocol authentication error",
+        1,
+    ),
+    "zero bytes": ("slurm_load_jobs error: Zero Bytes were transmitted or received", 1),
+    "unexpected": ("slurm_load_jobs error: Unexpected message received", 1),
+    "password": ("sudo: a password is required", 1),
+    "rate limit": ("slurm_load_jobs error: Rate limit exceeded, please retry momentarily", 1),
+    "no configuration": ("squeue: fatal: Could not establish a configuration source", 1),
+    "name": ("squeue: error: get_addr_info: getaddrinfo() failed: Name or service not known", 1),
+    "said, code 0": ("squeue: error: slurm_receive_msg: Insane message length", 0),
+    "killed": ("Killed", 137),
+    "segfault": ("", 139),
+    "library": ("squeue: error while loading shared libraries: libslurmfull.so", 127),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.promise("batch system")
+async def test_a_queue_that_cannot_be_read_ends_no_server(site, commands, failure):
+    knows(site, 1, 2)
+    commands.queue(LINE.format(1, "RUNNING"), LINE.format(2, "PENDING"))
+    await site.snapshot()
+    text, code = FAILURES[failure]
+    commands.says("squeue", f"cat >&2 <<'X'\n{text}\nX\nexit {code}")
+    for _ in range(20):
+        await site.snapshot()
+    assert not any(one.dead for one in site.known.values())
+    assert site.estimate(None).kind == "down"
+    commands.queue(LINE.format(1, "RUNNING"), LINE.format(2, "RUNNING"))
+    await site.snapshot()
+    assert [one.job.stage for one in site.known.values()] == [Stage.RUNNING] * 2
+    assert site.down == ""
+
+
+@pytest.mark.promise("batch system")
+async def test_an_answer_that_is_cut_off_ends_no_server(site, commands):
+    knows(site, 1, 2)
+    commands.says("squeue", f"printf '%s\\n%s' '{LINE.format(1, 'RUNNING')}' '2|RUNN'")
+    for _ in range(5):
+        await site.snapshot()
+    assert "cut off" in site.down
+    assert not any(one.dead for one in site.known.values())
+
+
+@pytest.mark.promise("batch system")
+async def test_a_command_that_hangs_is_given_up_and_ends_no_server(site, commands, monkeypatch):
+    monkeypatch.setattr(batch, "QUERY", 0.2)
+    knows(site, 1)
+    commands.says("squeue", "sleep 30")
+    await site.snapshot()
+    assert "did not come to an end" in site.down
+    assert not site.known[name(1)].dead
+
+
+@pytest.mark.promise("batch system")
+async def test_an_empty_answer_without_an_error_ends_none_of_three(site, commands):
+    knows(site, 1, 2, 3)
+    commands.queue()
+    for _ in range(10):
+        await site.snapshot()
+    assert not any(one.dead for one in site.known.values())
+    commands.scontrol('echo "' + ENDED.format("$5", "TIMEOUT", "0:0").replace("JobId=$5", "JobId=$4") + '"')
+    await site.snapshot()
+    assert all(one.dead and one.over for one in site.known.values())
+
+
+async def test_one_that_is_absent_twice_has_ended_while_the_controller_answers(site, commands):
+    knows(site, 1, 2, 3, 4)
+    commands.queue(*(LINE.format(number, "RUNNING") for number in (1, 2, 3)))
+    await site.snapshot()
+    assert not site.known[name(4)].dead
+    await site.snapshot()
+    assert [job for job, one in site.known.items() if one.dead] == [name(4)]
+
+
+@pytest.mark.promise("batch system")
+async def test_one_that_is_absent_while_the_controller_does_not_answer_itself_is_not_ended(site, commands):
+    knows(site, 1, 2)
+    commands.queue(LINE.format(1, "RUNNING"))
+    commands.scontrol(UNKNOWN_ID, ping="echo 'Slurmctld(primary) at vm is DOWN'; exit 1")
+    for _ in range(10):
+        await site.snapshot()
+    assert not site.known[name(2)].dead
+
+
+@pytest.mark.promise("batch system")
+async def test_where_jobs_are_hidden_absence_says_nothing(site, commands, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 1)
+    knows(site, 1, 2)
+    commands.queue(LINE.format(1, "RUNNING"))
+    commands.says(
+        "scontrol",
+        f'case "$*" in ping) echo " is UP" ;; *config*) echo "PrivateData = jobs" ;; *) {UNKNOWN_ID} ;; esac',
+    )
+    for _ in range(5):
+        await site.snapshot()
+    assert "adminlevel=Operator" in site.hidden
+    assert not site.known[name(2)].dead
+
+
+async def test_an_end_that_is_listed_counts_though_nothing_more_is_known(site, commands):
+    knows(site, *range(1, 60))
+    commands.queue(*(LINE.format(number, "TIMEOUT") for number in range(1, 60)))
+    await site.snapshot()
+    assert all(one.dead and one.over for one in site.known.values())
+    assert len(commands.calls("scontrol")) <= 2 * batch.CONFIRMED + 2
+
+
+async def test_a_number_that_belongs_to_somebody_else_is_neither_end_nor_life(site, commands):
+    knows(site, 1, 2, 3)
+    commands.queue(
+        *(LINE.format(number, "RUNNING") for number in (1, 2)), LINE.format(3, "FAILED").replace("anna", "eve")
+    )
+    for _ in range(3):
+        await site.snapshot()
+    assert not site.known[name(3)].dead
+    assert site.known[name(3)].job is None
+
+
+async def test_one_server_that_cannot_be_told_keeps_no_other_from_being_told(site, commands):
+    knows(site, 1, 2)
+    heard = []
+    site.listen(name(1), lambda: 1 / 0)
+    site.listen(name(2), lambda: heard.append(2))
+    commands.queue(LINE.format(1, "RUNNING"), LINE.format(2, "RUNNING"))
+    await site.snapshot()
+    assert heard == [2]
+
+
+@pytest.mark.parametrize("servers", [10, 100, 1000])
+async def test_the_number_of_questions_does_not_grow_with_the_servers(site, commands, monkeypatch, servers):
+    clock = [1000.0]
+    monkeypatch.setattr(moments, "now", lambda: clock[0])
+    for number in range(1, servers + 1):
+        site.known[name(number)] = Known("anna", str(number), since=0.0)
+    commands.queue(*(LINE.format(number, "RUNNING") for number in range(1, servers + 1)))
+    await site.snapshot()
+    before = len(commands.calls())
+    for _ in range(4 * 5):
+        clock[0] += SlurmSite.interval
+        await site.snapshot()
+    assert (len(commands.calls()) - before) / 5 <= 5 + 0.5  # a minute; one for lost jobs is asked elsewhere
+    assert all(one.job.stage is Stage.RUNNING for one in site.known.values())
+
+
+# Cancelling
+
+
+@pytest.fixture
+def launcher(site, monkeypatch) -> list[dict]:
+    """Answers each errand with the next of ``answers`` and keeps what was asked."""
+    asked: list[dict] = []
+
+    async def errand(user, request):
+        asked.append(request)
+        if site.refuses:
+            raise CannotLaunch(site.refuses, "refused")
+        return {}
+
+    site.refuses = ""
+    monkeypatch.setattr(site, "errand", errand)
+    return asked
+
+
+@pytest.mark.promise("batch system")
+async def test_a_cancel_is_repeated_until_an_end_was_read(site, commands, launcher):
+    knows(site, 1)
+    site.refuses = "Unable to contact slurm controller"
+    commands.scontrol('echo "' + ENDED.format("1", "RUNNING", "0:0") + '"')
+    task = asyncio.ensure_future(site.cancel(name(1), site.known[name(1)]))
+    await asyncio.sleep(2.5)
+    site.refuses = ""
+    assert len(launcher) >= 1
+    assert not task.done()
+    commands.scontrol('echo "' + ENDED.format("1", "CANCELLED", "0:0") + '"')
+    await asyncio.wait_for(task, 10)
+    assert site.known[name(1)].dead
+    assert {one["verb"] for one in launcher} == {"cancel"}
+
+
+async def test_a_cancel_of_a_job_that_nobody_knows_any_more_comes_to_an_end_also_where_jobs_are_hidden(
+    site, commands, launcher
+):
+    knows(site, 1)
+    site.hidden = "hidden"
+    await asyncio.wait_for(site.cancel(name(1), site.known[name(1)]), 10)
+    assert len(launcher) <= 3
+
+
+async def test_a_lost_job_that_cannot_be_ended_is_not_tried_all_the_time(site, commands, launcher):
+    (commands.folder / "names.txt").write_text(f"anna|{name(7)}\nbob|{name(7)}\nanna|x\nbob|mine\n")
+    commands.says("squeue", f"cat {commands.folder}/names.txt")
+    assert await site.jobs() == {name(7)}
+    await site.remove(name(7))
+    assert [one["verb"] for one in launcher] == ["cancel", "clean"] * 2
+    assert await site.jobs() == set()

@@ -1,0 +1,291 @@
+"""The program that the Hub runs as others, with commands of a batch system that are a test's."""
+
+import ast
+import json
+import os
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from beamhub.config.mistakes import Mistakes
+from beamhub.spawner import launcher_command
+from beamhub.spawner.sites import courier, jobscript, launcher, launcher_settings
+from beamhub.spawner.sites.launcher import Denied, Launcher
+
+NAME = "bh-hub-12-0123456789"
+FILES = {"start.json": "{}", "token": "the token", "secret": "the secret"}
+JOB = {"name": NAME, "cores": 1, "memory_mb": 100, "partitions": ["short"]}
+SUBMIT = {"verb": "submit", "site": "cluster", "job": JOB, "files": FILES, "digest": "now"}
+COMPUTE = """
+sites:
+  cluster: {kind: slurm, networks: [10.0.0.0/16], hub_url: "https://hub.example.org", slurm_conf: /etc/slurm.conf,
+            directives: [--comment=jupyter], prologue: ulimit -c 0, token_dir: "/scratch/{user}"}
+  here: {kind: local}
+environments:
+  python: {title: Python}
+profiles:
+  small: {title: Small, sites: [cluster], environments: [python]}
+"""
+
+
+@pytest.fixture
+def commands(tmp_path) -> Path:
+    """A folder with an ``sbatch`` and a ``scancel`` that write down how they were called."""
+    folder = tmp_path / "commands"
+    folder.mkdir()
+    says(folder, "sbatch", "echo 77")
+    says(folder, "scancel", "")
+    return folder
+
+
+def says(folder: Path, name: str, does: str) -> None:
+    """What a command does, after it wrote down its arguments, its environment and its input."""
+    script = f'#!/bin/sh\nprintf "%s\\n" "$@" > {folder}/{name}.arguments\nenv > {folder}/{name}.environment\n'
+    (folder / name).write_text(f"{script}cat > {folder}/{name}.input\n{does}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.fixture
+def settings(tmp_path, commands) -> dict:
+    site = {
+        "token_dir": str(tmp_path / "tokens"),
+        "commands": str(commands),
+        "environment": {"SLURM_CONF": "/x.conf"},
+        "digest": "now",
+    }
+    return {"hub": "hub", "bootstrap": "print(1)", "sites": {"cluster": site}, "first_uid": 0}
+
+
+def test_a_job_is_submitted_with_its_files_written_first_and_nothing_of_the_hubs_environment(
+    settings, commands, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("JUPYTERHUB_CRYPT_KEY", "a secret of the Hub's")
+    assert Launcher(settings).answer(SUBMIT) == {"id": "77"}
+    folder = tmp_path / "tokens" / NAME
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == dict.fromkeys(
+        ("start.json", "token", "secret", "bootstrap.py"), 0o600
+    )
+    environment = dict(line.split("=", 1) for line in (commands / "sbatch.environment").read_text().splitlines())
+    assert set(environment) <= {
+        "PATH",
+        "LANG",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "SLURM_CONF",
+        "PWD",
+        "_",
+        "SHLVL",
+        "OLDPWD",
+    }
+    script = (commands / "sbatch.input").read_text()
+    assert "#SBATCH --partition=short" in script
+    everything = script + (commands / "sbatch.arguments").read_text() + str(environment)
+    assert "the token" not in everything
+    assert "the secret" not in everything
+
+
+def test_a_refused_job_leaves_no_token_and_its_reason_is_told(settings, commands, tmp_path):
+    says(commands, "sbatch", "echo 'sbatch: error: Invalid qos specification' >&2; exit 1")
+    with pytest.raises(Denied, match="Invalid qos") as denied:
+        Launcher(settings).answer(SUBMIT)
+    assert denied.value.kind == "refused"
+    assert list((tmp_path / "tokens").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+        "Zero Bytes were transmitted or received",
+        "Unexpected message received",
+    ],
+)
+def test_a_submit_that_may_have_taken_effect_keeps_its_files(settings, commands, tmp_path, said):
+    says(commands, "sbatch", f"echo '{said}' >&2; exit 1")
+    with pytest.raises(Denied) as denied:
+        Launcher(settings).answer(SUBMIT)
+    assert denied.value.kind == "unknown"
+    assert (tmp_path / "tokens" / NAME / "token").exists()
+
+
+def test_an_sbatch_that_hangs_is_given_up_and_may_have_taken_effect(settings, commands, monkeypatch):
+    monkeypatch.setattr(launcher, "PATIENCE", 0.3)
+    says(commands, "sbatch", "exec sleep 20")
+    with pytest.raises(Denied, match="did not come to an end") as denied:
+        Launcher(settings).answer(SUBMIT)
+    assert denied.value.kind == "unknown"
+
+
+def test_a_folder_that_cannot_be_written_is_named_and_nothing_is_submitted(settings, commands, tmp_path):
+    (tmp_path / "tokens").write_text("no folder")
+    with pytest.raises(Denied) as denied:
+        Launcher(settings).answer(SUBMIT)
+    assert (denied.value.kind, denied.value.path) == ("folder", str(tmp_path / "tokens"))
+    assert not (commands / "sbatch.input").exists()
+
+
+def test_a_job_is_cancelled_by_its_id_or_by_its_name_as_its_user(settings, commands):
+    Launcher(settings).answer({"verb": "cancel", "site": "cluster", "name": NAME, "id": "77"})
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert (commands / "scancel.arguments").read_text() == f"--name={NAME}\n--user={me}\n77\n"
+    Launcher(settings).answer({"verb": "cancel", "site": "cluster", "name": NAME, "id": ""})
+    assert (commands / "scancel.arguments").read_text() == f"--name={NAME}\n--user={me}\n"
+
+
+def test_the_log_is_that_of_the_server_or_else_of_the_job_and_clean_leaves_only_the_log(settings, tmp_path):
+    Launcher(settings).answer(SUBMIT)
+    folder = tmp_path / "tokens" / NAME
+    ask = {"verb": "log", "site": "cluster", "name": NAME, "count": 2}
+    (folder / "job.log").write_text("no Python here\n")
+    assert Launcher(settings).answer(ask) == {"lines": "no Python here"}
+    (folder / "server.log").write_text("1\n2\n3\n")
+    assert Launcher(settings).answer(ask) == {"lines": "2\n3"}
+    Launcher(settings).answer({"verb": "clean", "site": "cluster", "name": NAME})
+    assert [path.name for path in (tmp_path / "tokens").iterdir()] == ["last-server.log"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({**SUBMIT, "verb": "shell"}, "no verb"),
+        ({**SUBMIT, "site": "other"}, "no site 'other'"),
+        ({**SUBMIT, "job": {**JOB, "name": "bh-other-12-0123456789"}}, "no job of this Hub"),
+        ({**SUBMIT, "job": {**JOB, "name": "mine"}}, "no job of this Hub"),
+        ({**SUBMIT, "job": {**JOB, "script": "rm -rf /"}}, "script"),
+        ({**SUBMIT, "files": {**FILES, "bootstrap.py": "import os"}}, "files must be"),
+        ({**SUBMIT, "files": {**FILES, "../x": ""}}, "files must be"),
+        ({"verb": "cancel", "site": "cluster", "name": NAME, "id": "1 2"}, "no job's id"),
+        ({"verb": "cancel", "site": "cluster", "name": "other", "id": "1"}, "no job of this Hub"),
+        ({"verb": "log", "site": "cluster", "name": NAME, "count": "all"}, "count"),
+        ({"verb": "clean", "site": "cluster", "name": f"{NAME}/../.."}, "no job of this Hub"),
+    ],
+)
+def test_what_it_is_not_for_is_denied(settings, commands, request_, said):
+    with pytest.raises(Denied, match=said) as denied:
+        Launcher(settings).answer(request_)
+    assert denied.value.kind == "request"
+    assert list(commands.glob("*.input")) == []
+
+
+def test_a_launcher_of_another_compute_yaml_submits_nothing_and_cancels_all_the_same(settings, commands):
+    with pytest.raises(Denied, match="make it anew") as denied:
+        Launcher(settings).answer({**SUBMIT, "digest": "older"})
+    assert denied.value.kind == "stale"
+    assert list(commands.glob("*.input")) == []
+    Launcher(settings).answer({"verb": "cancel", "site": "cluster", "name": NAME, "id": "77"})
+
+
+def test_a_folder_that_others_can_change_gets_no_token(settings, tmp_path):
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens").chmod(0o777)
+    with pytest.raises(Denied, match="other accounts") as denied:
+        Launcher(settings).answer(SUBMIT)
+    assert denied.value.path == str(tmp_path / "tokens")
+    (tmp_path / "tokens").rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "tokens").symlink_to("elsewhere")
+    with pytest.raises(Denied, match="link"):
+        Launcher(settings).answer(SUBMIT)
+
+
+def test_a_log_that_is_no_file_is_not_waited_for(settings, tmp_path):
+    Launcher(settings).answer(SUBMIT)
+    os.mkfifo(tmp_path / "tokens" / NAME / "server.log")
+    assert Launcher(settings).answer({"verb": "log", "site": "cluster", "name": NAME}) == {"lines": ""}
+
+
+@pytest.mark.parametrize("part", [courier, jobscript, launcher])
+def test_its_parts_are_python_of_years_ago(part):
+    text = Path(part.__file__).read_text()
+    ast.parse(text, feature_version=(3, 9))
+    assert "from __future__ import annotations" in text
+
+
+def test_accounts_that_are_no_persons_are_denied(settings):
+    settings["first_uid"] = os.getuid() + 1
+    with pytest.raises(Denied, match="none of a person"):
+        Launcher(settings)
+
+
+def run(program: Path, text: str, *arguments: str) -> dict:
+    done = subprocess.run([program, *arguments], input=text, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_the_installed_program_is_one_file_that_answers_in_json(settings, tmp_path):
+    program = tmp_path / "launcher"
+    program.write_bytes(launcher_command.program(settings, sys.executable))
+    program.chmod(0o755)
+    assert run(program, json.dumps(SUBMIT)) == {"id": "77"}
+    for text, arguments in (("{", ()), ("[]", ()), (json.dumps(SUBMIT), ("--help",)), ('{"job": 1}', ())):
+        assert run(program, text, *arguments)["denied"] == "request"
+
+
+def test_the_same_settings_make_the_same_program(settings):
+    assert launcher_command.program(settings) == launcher_command.program(settings)
+
+
+def test_the_command_writes_program_and_rule_and_says_what_to_do(tmp_path, capsys):
+    (tmp_path / "compute.yaml").write_text(COMPUTE)
+    program = tmp_path / "opt/launcher"
+    made = launcher_command.Launcher()
+    assert made.run(options(tmp_path, program)) == 0
+    assert program.stat().st_mode & 0o777 == 0o755
+    rule = program.with_name("launcher.sudoers")
+    assert rule.stat().st_mode & 0o777 == 0o440
+    assert f'jupyterhub ALL=(%hubusers) NOPASSWD:NOSETENV: {program} ""' in rule.read_text()
+    said = capsys.readouterr().out
+    assert "knows cluster" in said
+    assert "visudo" in said
+    assert made.run(options(tmp_path, program)) == 0  # anew, in its place
+
+
+def test_what_the_operator_wrote_is_in_the_program_and_nothing_of_other_sites(tmp_path):
+    (tmp_path / "compute.yaml").write_text(COMPUTE)
+    catalogue = launcher_command.read(tmp_path / "compute.yaml", launcher_command.Catalogue).value
+    sites = launcher_settings.settings_of(catalogue, "hub")["sites"]
+    assert sites["cluster"]["digest"] == launcher_settings.digest(catalogue.sites["cluster"])
+    other = catalogue.sites["cluster"].model_copy(update={"prologue": "true"})
+    assert sites["cluster"]["digest"] != launcher_settings.digest(other)
+    assert list(sites) == ["cluster"]
+    assert sites["cluster"]["directives"] == ["--comment=jupyter"]
+    assert sites["cluster"]["prologue"] == "ulimit -c 0"
+    assert sites["cluster"]["environment"] == {"SLURM_CONF": "/etc/slurm.conf"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"account": "a b"}, "no name of an account"),
+        ({"group": "%wheel"}, "no name of an account"),
+    ],
+)
+def test_names_that_sudo_would_read_otherwise_are_refused(tmp_path, capsys, change, said):
+    (tmp_path / "compute.yaml").write_text(COMPUTE)
+    asked = options(tmp_path, tmp_path / "launcher")
+    for name, value in change.items():
+        setattr(asked, name, value)
+    assert launcher_command.Launcher().run(asked) == 2
+    assert said in capsys.readouterr().out
+    assert not (tmp_path / "launcher").exists()
+
+
+def test_mistakes_of_a_batch_site_are_all_told_with_their_places(tmp_path):
+    bad = COMPUTE.replace("networks: [10.0.0.0/16], ", "").replace("--comment=jupyter", "rm -rf")
+    (tmp_path / "compute.yaml").write_text(bad)
+    with pytest.raises(Mistakes) as mistakes:
+        launcher_command.read(tmp_path / "compute.yaml", launcher_command.Catalogue)
+    assert "rm -rf" in str(mistakes.value)
+
+
+def options(folder: Path, program: Path):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    launcher_command.Launcher().arguments(parser)
+    return parser.parse_args(["--catalogue", str(folder / "compute.yaml"), str(program)])

@@ -1,0 +1,422 @@
+"""Servers on a real Slurm, started by a Hub that has no rights but one rule of sudo."""
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from services.hub import STUB, RunningHub, wait_for
+from services.slurm import GROUP, HUB, PEOPLE, Cluster, address, slurm
+
+pytestmark = [pytest.mark.slurm, pytest.mark.promise("batch system")]
+COMPUTE = """
+sites:
+  cluster: &site
+    kind: slurm
+    title: The cluster
+    partitions: [short]
+    hub_url: {hub_url}
+    networks: [{address}/32]
+    ports: 33000-34999
+    slurm_conf: {conf}
+    launcher: {launcher}
+    start_timeout: 60s
+    queue_timeout: 10m
+    runtime: charliecloud
+    runtime_options: ["--bind=/usr:/usr"]
+  closed: {{<<: *site, title: The closed part, partitions: [closed]}}
+environments:
+  python: {{title: Python, python: /usr/bin}}
+  gone: {{title: Not there, python: /nowhere/bin}}
+  boxed: {{title: In an image, image: {stub}/image}}
+profiles:
+  small:
+    title: Small analysis
+    sites: [cluster, closed]
+    environments: [python, gone, boxed]
+    cores: {{choices: [1, 2, 16], default: 1}}
+    memory: {{per_core: 200M}}
+    walltime: {{choices: [1m, 1h, 4h], default: 1h}}
+"""
+EXTRA = """
+import beamhub.spawner.sites.batch as batch
+from beamhub.spawner import reconcile
+batch.BatchSite.interval = 3.0
+reconcile.SECOND_LOOK = 2.0
+reconcile.keep_clean.__defaults__ = (reconcile.known_jobs, 5.0)
+c.Spawner.environment = {
+    "STUB_SLEEP": lambda spawner: "8" if spawner.name.startswith("slow") else "0",
+    "STUB_DIE": lambda spawner: "3" if spawner.name.startswith("broken") else "",
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with slurm() as running:
+        yield running
+
+
+@contextlib.contextmanager
+def launcher(catalogue: Path, mark: str) -> Iterator[Path]:
+    """What an operator does: the launcher is made, and its rule put where sudo reads it."""
+    folder = Path(tempfile.mkdtemp(prefix="bhlauncher", dir="/opt"))
+    folder.chmod(0o755)
+    rule = Path("/etc/sudoers.d") / f"beamhub-test-{mark}"
+    try:
+        program = folder / "launcher"
+        text = catalogue.read_text().replace("@LAUNCHER@", str(program))
+        catalogue.write_text(text)
+        command = [Path(sys.executable).parent / "beamhub", "launcher", "--catalogue", catalogue, "--hub", mark]
+        command += ["--account", HUB, "--group", GROUP, program]
+        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(["visudo", "-cqf", f"{program}.sudoers"], check=True)
+        shutil.copy(f"{program}.sudoers", rule)
+        rule.chmod(0o440)
+        yield program
+    finally:
+        rule.unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def hub(cluster: Cluster) -> Iterator[RunningHub]:
+    folder = Path(tempfile.mkdtemp(prefix="bhhub"))
+    stub = Path(tempfile.mkdtemp(prefix="bhstub"))  # where every account can read it; the Hub's own files are not
+    stub.chmod(0o755)
+    image_in(stub / "image")
+    command = ["/usr/bin/python3", shutil.copy(STUB[1], stub)]
+    running = RunningHub(folder, users=[*PEOPLE, "stranger"], extra=EXTRA, host=address(), account=HUB, command=command)
+    compute = COMPUTE.format(
+        hub_url=running.url.rstrip("/"), address=address(), conf=cluster.conf, launcher="@LAUNCHER@", stub=stub,
+    )  # fmt: skip
+    (folder / "compute.yaml").write_text(compute)
+    try:
+        with launcher(folder / "compute.yaml", running.mark), running:
+            yield running
+    finally:
+        shutil.rmtree(folder)
+        shutil.rmtree(stub)
+
+
+def image_in(folder: Path) -> None:
+    """A container image, as small as can be: what is in it comes from the node."""
+    for name in ("dev", "proc", "sys", "tmp", "home", "mnt", "etc", "usr", "run", "var", "root", "opt"):
+        (folder / name).mkdir(parents=True)
+    for name in ("passwd", "group", "hosts", "resolv.conf", "nsswitch.conf"):
+        (folder / "etc" / name).touch()
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (folder / name).symlink_to(f"usr/{name}")
+    (folder / "etc/in-the-image").touch()
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def start_of(hub: RunningHub, user: str, name: str = "") -> dict:
+    return ((hub.server(user, name) or {}).get("state") or {}).get("start") or {}
+
+
+def job_of(hub: RunningHub, user: str, name: str = "") -> str:
+    return str((start_of(hub, user, name).get("child") or {}).get("id", ""))
+
+
+def state_of(cluster: Cluster, job: str) -> str:
+    return cluster.jobs().get(job, "gone")
+
+
+def over(cluster: Cluster, job: str) -> bool:
+    return state_of(cluster, job) not in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING")
+
+
+def test_a_server_starts_as_a_job_of_its_user_answers_and_stops(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small", "cores": 2})
+    start = start_of(hub, "bhanna")
+    job = start["child"]["id"]
+    said = hub.as_user("bhanna").get("user/bhanna/api").json()
+    assert said["uid"] == PEOPLE["bhanna"]
+    assert said["environment"]["SLURM_JOB_ID"] == job
+    assert said["environment"]["SLURM_CPUS_PER_TASK"] == "2"
+    assert said["environment"]["BEAMHUB_SITE"] == "cluster"
+    ends = time.strptime(said["environment"]["BEAMHUB_ENDS_AT"], "%Y-%m-%dT%H:%M:%SZ")
+    assert 3500 < time.mktime(ends) - time.mktime(time.gmtime()) <= 3601
+    wait_for(lambda: start_of(hub, "bhanna")["ends_at"], 20)
+    assert abs(start_of(hub, "bhanna")["ends_at"] - time.time() - 3600) < 60
+    home = Path("/home/bhanna/.beamhub") / start["job"]
+    assert {path.stat().st_mode & 0o777 for path in home.iterdir()} == {0o600}
+    hub.stop_server("bhanna")
+    wait_for(lambda: over(cluster, job), 10)
+    assert state_of(cluster, job) == "CANCELLED"
+    assert not home.exists()
+
+
+def test_a_server_that_waits_says_why_and_is_cancelled_while_it_waits(hub, cluster):
+    blocking = [cluster.submit("#!/bin/sh\nsleep 600\n", "-p", "short", "--exclusive", "-N1") for _ in range(4)]
+    try:
+        wait_for(lambda: all(state_of(cluster, one) == "RUNNING" for one in blocking))
+        hub.ask_server("bhanna", options={"profile": "small", "cores": 16})
+        job = wait_for(lambda: job_of(hub, "bhanna"))
+        wait_for(lambda: state_of(cluster, job) == "PENDING")
+        time.sleep(8)
+        began = time.monotonic()
+        hub.api("DELETE", "users/bhanna/server")
+        wait_for(lambda: over(cluster, job), 20)
+        assert time.monotonic() - began < 10
+        hub.wait_gone("bhanna")
+    finally:
+        cluster.run("scancel", *blocking)
+
+
+def test_a_job_that_was_cancelled_by_hand_is_said_to_be(hub, cluster):
+    hub.start_server("bhbob", options={"profile": "small"})
+    job = job_of(hub, "bhbob")
+    cluster.run("scancel", job)
+    hub.wait_gone("bhbob")
+    assert "cancelled in the batch system" in hub.server("bhbob")["state"]["kept"]["ended"]
+
+
+def test_a_server_outlives_the_hub_and_is_stopped_by_the_next(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small"})
+    job = job_of(hub, "bhanna")
+    hub.kill()
+    hub.start()
+    hub.wait_ready("bhanna")
+    assert job_of(hub, "bhanna") == job
+    assert hub.as_user("bhanna").get("user/bhanna/api").json()["environment"]["SLURM_JOB_ID"] == job
+    hub.stop_server("bhanna")
+    wait_for(lambda: over(cluster, job), 10)
+
+
+def test_a_controller_that_is_away_ends_no_server(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small"})
+    job = job_of(hub, "bhanna")
+    cluster.stop("slurmctld")
+    try:
+        time.sleep(25)
+        assert hub.server("bhanna")["ready"]
+        assert hub.as_user("bhanna").get("user/bhanna/api").status_code == 200
+    finally:
+        cluster.start("slurmctld")
+    cluster.wait_idle(3)
+    time.sleep(8)
+    assert hub.server("bhanna")["ready"]
+    hub.stop_server("bhanna")
+    wait_for(lambda: over(cluster, job), 20)
+
+
+@contextlib.contextmanager
+def away(cluster: Cluster, part: str) -> Iterator[None]:
+    """A part of Slurm is not there for a while."""
+    cluster.stop(part)
+    try:
+        yield
+    finally:
+        cluster.start(part)
+        cluster.wait_idle(3)
+
+
+@contextlib.contextmanager
+def stopped(cluster: Cluster, part: str = "slurmctld") -> Iterator[None]:
+    """A part of Slurm hangs for a while."""
+    cluster.stop(part, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        cluster.stop(part, signal.SIGCONT)
+
+
+def ended(hub: RunningHub, user: str, name: str = "") -> str:
+    return str(hub.server(user, name)["state"]["kept"].get("ended", ""))
+
+
+def refused(hub: RunningHub, user: str, **options) -> str:
+    """What a person reads whose start did not work."""
+    answer = hub.ask_server(user, options={"profile": "small", **options})
+    if answer.status_code == 400:
+        return str(answer.json()["message"])
+    return " ".join(str(event["message"]) for event in hub.progress(user))
+
+
+def test_a_munged_that_is_away_ends_no_server(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small"})
+    with away(cluster, "munged"):
+        time.sleep(7)  # after ten seconds Slurm itself calls its nodes down
+        assert hub.server("bhanna")["ready"]
+    time.sleep(5)
+    assert hub.server("bhanna")["ready"]
+    hub.stop_server("bhanna")
+
+
+def test_a_submit_that_timed_out_and_took_effect_all_the_same_becomes_the_server(hub, cluster):
+    with stopped(cluster):
+        hub.ask_server("bhanna", options={"profile": "small"})
+        time.sleep(9)  # sbatch gives up after 5
+    hub.wait_ready("bhanna")
+    assert hub.as_user("bhanna").get("user/bhanna/api").json()["environment"]["SLURM_JOB_ID"] == job_of(hub, "bhanna")
+    hub.stop_server("bhanna")
+
+
+@pytest.mark.parametrize("how", [stopped, lambda cluster: away(cluster, "slurmctld")], ids=["hangs", "is away"])
+def test_a_cancel_that_the_controller_did_not_hear_is_repeated_until_it_does(hub, cluster, how):
+    hub.start_server("bhanna", options={"profile": "small"})
+    job = job_of(hub, "bhanna")
+    with how(cluster):
+        hub.api("DELETE", "users/bhanna/server")
+        time.sleep(8)
+    wait_for(lambda: over(cluster, job), 60)
+    hub.wait_gone("bhanna")
+
+
+def test_a_job_whose_server_was_stopped_by_a_hub_that_then_died_is_ended_by_the_next(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small"})
+    job = job_of(hub, "bhanna")
+    with away(cluster, "slurmctld"):
+        hub.api("DELETE", "users/bhanna/server")
+        hub.wait_gone("bhanna", within_s=90)
+        hub.kill()
+    assert not over(cluster, job)
+    hub.start()
+    wait_for(lambda: over(cluster, job), 60)
+
+
+def test_a_job_that_belongs_to_no_server_is_ended_and_one_of_somebody_else_with_a_lying_name_is_not(hub, cluster):
+    name = f"bh-{hub.mark}-4711-0123456789"
+    ours = cluster.submit("#!/bin/sh\nsleep 600\n", f"--job-name={name}", user="bhanna")
+    victim = cluster.submit("#!/bin/sh\nsleep 600\n", "--job-name=mine", user="bhbob")
+    liar = cluster.submit(
+        "#!/bin/sh\nsleep 600\n", f"--job-name=x\nbhbob|bh-{hub.mark}-{victim}-0123456789", user="bhanna"
+    )
+    wait_for(lambda: over(cluster, ours), 40)
+    time.sleep(8)
+    assert not over(cluster, victim)
+    assert not over(cluster, liar)
+    cluster.run("scancel", victim, liar)
+
+
+def test_a_suspended_server_is_alive_and_goes_on(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small"})
+    job = job_of(hub, "bhanna")
+    cluster.run("scontrol", "suspend", job)
+    time.sleep(8)
+    assert hub.server("bhanna")["ready"]
+    cluster.run("scontrol", "resume", job)
+    wait_for(lambda: hub.as_user("bhanna").get("user/bhanna/api").status_code == 200)
+    hub.stop_server("bhanna")
+
+
+def test_a_server_that_ends_by_itself_is_noticed_at_once_and_said_with_its_last_lines(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small"})
+    job = job_of(hub, "bhanna")
+    began = time.monotonic()
+    with contextlib.suppress(httpx.HTTPError):
+        hub.as_user("bhanna").get("user/bhanna/api/die")
+    hub.wait_gone("bhanna")
+    assert time.monotonic() - began < 5
+    assert "code 7" in ended(hub, "bhanna")
+    assert "the stub was told to die" in ended(hub, "bhanna")
+    wait_for(lambda: over(cluster, job), 10)
+
+
+def test_an_environment_that_is_not_on_the_node_is_named(hub):
+    assert "there is no Python in /nowhere/bin on" in refused(hub, "bhanna", environment="gone")
+
+
+def test_a_refusal_of_slurms_is_said_in_words_and_leaves_nothing(hub):
+    said = refused(hub, "bhanna", site="closed")
+    assert "your groups may not use that queue" in said
+    assert list(Path("/home/bhanna/.beamhub").glob("bh-*")) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(hub):
+    folder = Path("/home/bhbob/.beamhub")
+    folder.mkdir(exist_ok=True)
+    shutil.chown(folder, "root", "root")
+    folder.chmod(0o755)
+    try:
+        assert "/home/bhbob/.beamhub" in refused(hub, "bhbob")
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_who_has_no_account_there_reads_that(hub):
+    assert "no such account ('stranger')" in refused(hub, "stranger")
+
+
+def test_a_node_that_fails_is_said(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small"})
+    job = job_of(hub, "bhanna")
+    node = cluster.run("squeue", "-h", "-j", job, "-o", "%N").stdout.strip()
+    cluster.stop(f"slurmd.{node}", signal.SIGKILL)
+    try:
+        hub.wait_gone("bhanna", within_s=90)
+        assert "computer that it ran on failed" in ended(hub, "bhanna")
+    finally:
+        cluster.start(f"slurmd.{node}")
+        cluster.wait_idle()
+
+
+def test_no_secret_is_anywhere_but_in_its_file(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small"})
+    start = start_of(hub, "bhanna")
+    folder = Path("/home/bhanna/.beamhub") / start["job"]
+    secrets_ = {(folder / name).read_text() for name in ("token", "secret")}
+    shown = cluster.run("scontrol", "-o", "show", "job", job_of(hub, "bhanna")).stdout
+    script = cluster.run("scontrol", "write", "batch_script", job_of(hub, "bhanna"), "-").stdout
+    arguments = "".join(path.read_text(errors="replace") for path in command_lines())
+    for place in (shown, script, arguments, hub.log(), str(start), (folder / "start.json").read_text()):
+        assert not any(one in place for one in secrets_)
+    hub.stop_server("bhanna")
+    assert not folder.exists()
+
+
+def command_lines() -> Iterator[Path]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            path.read_bytes()
+            yield path
+
+
+def test_ten_servers_at_once_all_start_and_all_stop(hub, cluster):
+    names = [f"s{number}" for number in range(10)]
+    for name in names:
+        hub.ask_server("bhanna", name, {"profile": "small"})
+    for name in names:
+        hub.wait_ready("bhanna", name)
+    jobs = {job_of(hub, "bhanna", name) for name in names}
+    assert len(jobs) == 10
+    for name in names:
+        hub.api("DELETE", f"users/bhanna/servers/{name}")
+    wait_for(lambda: all(over(cluster, job) for job in jobs), 30)
+    for name in names:
+        hub.wait_gone("bhanna", name)
+
+
+@pytest.mark.parametrize("after", [0.05, 0.3, 1.0, 2.0, 4.0])
+def test_a_hub_that_is_killed_while_a_server_starts_loses_none_and_leaves_none(hub, cluster, after):
+    hub.ask_server("bhanna", "slow", {"profile": "small"})
+    time.sleep(after)
+    hub.kill()
+    hub.start()
+    wait_for(lambda: not (hub.server("bhanna", "slow") or {}).get("pending"), 60)
+    time.sleep(1)
+    alive = {job for job, state in cluster.jobs("-u", "bhanna").items() if state in ("RUNNING", "PENDING")}
+    if (hub.server("bhanna", "slow") or {}).get("ready"):
+        assert alive == {job_of(hub, "bhanna", "slow")}
+        hub.stop_server("bhanna", "slow")
+    wait_for(lambda: all(over(cluster, job) for job in alive), 30)
+
+
+def test_a_server_starts_in_a_container_image(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small", "environment": "boxed"})
+    said = hub.as_user("bhanna").get("user/bhanna/api").json()
+    root = Path(f"/proc/{said['pid']}/root")
+    assert said["environment"]["SLURM_JOB_ID"] == job_of(hub, "bhanna")
+    assert (root / "etc/in-the-image").exists()
+    hub.stop_server("bhanna")
