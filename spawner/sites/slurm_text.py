@@ -104,7 +104,7 @@ def hides_jobs(config: str) -> bool:
 
 
 REASONS = [
-    (r"Resources", "it is next: free nodes are waited for"),
+    (r"Resources", "free nodes are waited for"),
     (r"Priority", "other jobs come first"),
     (r"None", "it was just handed in"),
     (r"BeginTime", "it may not begin yet"),

@@ -50,6 +50,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 MpiDefault=none
 SwitchType=switch/none
 JobCompType=jobcomp/none
@@ -199,6 +200,12 @@ class Cluster:
             command, env=environment, input=text, capture_output=True, text=True, check=check, cwd="/", timeout=120,
             **account,
         )  # fmt: skip
+
+    def reconfigure(self, line: str) -> None:
+        """Have a line in the configuration as well, at once; "" takes the last one out again."""
+        text, _, _ = self.conf.read_text().partition("# added\n")
+        self.conf.write_text(f"{text}# added\n{line}\n")
+        self.run("scontrol", "reconfigure")
 
     def jobs(self, *which: str) -> dict[str, str]:
         """The state of each job that the controller knows."""

@@ -1,7 +1,8 @@
 """A notebook server that is none: answers every path with its name and environment, starts in 0.1 s.
 
 ``STUB_SLEEP`` seconds are waited before it listens, and until the file ``STUB_GATE`` is there; with ``STUB_DIE`` it
-ends with that code instead. After SIGUSR1 it refuses connections, after SIGUSR2 it answers again.
+ends with that code instead. Asked for ``…/eat`` it takes 600 MB.
+After SIGUSR1 it refuses connections, after SIGUSR2 it answers again.
 """
 
 import json
@@ -18,6 +19,8 @@ class Handler(BaseHTTPRequestHandler):
     """Answers with the part of the environment that is no secret; ``…/die`` ends the server with code 7."""
 
     def do_GET(self):
+        if self.path.endswith("/eat"):
+            self.server.eaten = b"x" * 600_000_000
         if self.path.endswith("/die"):
             print("the stub was told to die", file=sys.stderr, flush=True)
             os._exit(7)

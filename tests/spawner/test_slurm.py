@@ -32,6 +32,8 @@ sites:
     runtime: charliecloud
     runtime_options: ["--bind=/usr:/usr"]
   closed: {{<<: *site, title: The closed part, partitions: [closed]}}
+  low: {{<<: *site, title: The part where others go before, partitions: [low]}}
+  other: {{<<: *site, title: The other cluster, slurm_conf: {other}}}
 environments:
   python: {{title: Python, python: /usr/bin}}
   gone: {{title: Not there, python: /nowhere/bin}}
@@ -39,7 +41,7 @@ environments:
 profiles:
   small:
     title: Small analysis
-    sites: [cluster, closed]
+    sites: [cluster, closed, low, other]
     environments: [python, gone, boxed]
     cores: {{choices: [1, 2, 16], default: 1}}
     memory: {{per_core: 200M}}
@@ -49,6 +51,7 @@ EXTRA = """
 import beamhub.spawner.sites.batch as batch
 from beamhub.spawner import reconcile
 batch.BatchSite.interval = 3.0
+batch.CHECK = 3.0
 reconcile.SECOND_LOOK = 2.0
 reconcile.keep_clean.__defaults__ = (reconcile.known_jobs, 5.0)
 c.Spawner.environment = {
@@ -61,6 +64,13 @@ c.Spawner.environment = {
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     with slurm() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def other() -> Iterator[Cluster]:
+    """A second cluster; the numbers of its jobs begin with 1, too."""
+    with slurm("bhb") as running:
         yield running
 
 
@@ -87,7 +97,7 @@ def launcher(catalogue: Path, mark: str) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def hub(cluster: Cluster) -> Iterator[RunningHub]:
+def hub(cluster: Cluster, other: Cluster) -> Iterator[RunningHub]:
     folder = Path(tempfile.mkdtemp(prefix="bhhub"))
     stub = Path(tempfile.mkdtemp(prefix="bhstub"))  # where every account can read it; the Hub's own files are not
     stub.chmod(0o755)
@@ -96,6 +106,7 @@ def hub(cluster: Cluster) -> Iterator[RunningHub]:
     running = RunningHub(folder, users=[*PEOPLE, "stranger"], extra=EXTRA, host=address(), account=HUB, command=command)
     compute = COMPUTE.format(
         hub_url=running.url.rstrip("/"), address=address(), conf=cluster.conf, launcher="@LAUNCHER@", stub=stub,
+        other=other.conf,
     )  # fmt: skip
     (folder / "compute.yaml").write_text(compute)
     try:
@@ -420,3 +431,62 @@ def test_a_server_starts_in_a_container_image(hub, cluster):
     assert said["environment"]["SLURM_JOB_ID"] == job_of(hub, "bhanna")
     assert (root / "etc/in-the-image").exists()
     hub.stop_server("bhanna")
+
+
+def test_servers_of_two_clusters_are_told_apart_though_their_numbers_are_the_same(hub, cluster, other):
+    last = {one.name: int(one.submit("#!/bin/sh\nexit\n")) for one in (cluster, other)}
+    behind = min((cluster, other), key=lambda one: last[one.name])
+    for _ in range(abs(last[cluster.name] - last[other.name])):
+        behind.submit("#!/bin/sh\nexit\n")
+    hub.start_server("bhanna", "one", {"profile": "small", "site": "cluster"})
+    hub.start_server("bhanna", "two", {"profile": "small", "site": "other"})
+    job = job_of(hub, "bhanna", "one")
+    assert job_of(hub, "bhanna", "two") == job
+    hub.stop_server("bhanna", "one")
+    wait_for(lambda: state_of(cluster, job) == "CANCELLED")
+    time.sleep(8)
+    assert state_of(other, job) == "RUNNING"
+    assert hub.server("bhanna", "two")["ready"]
+    hub.stop_server("bhanna", "two")
+    wait_for(lambda: state_of(other, job) == "CANCELLED")
+
+
+def test_jobs_that_are_hidden_from_the_hub_are_not_gone_and_what_to_do_is_said(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small"})
+    job = job_of(hub, "bhanna")
+    cluster.reconfigure("PrivateData=jobs")
+    try:
+        wait_for(lambda: "adminlevel=Operator" in hub.log(), 30)
+        time.sleep(8)
+        assert hub.server("bhanna")["ready"]
+        began = time.monotonic()
+        hub.stop_server("bhanna")
+        assert time.monotonic() - began < 15
+    finally:
+        cluster.reconfigure("")
+    wait_for(lambda: over(cluster, job), 10)
+
+
+def test_a_server_that_takes_more_memory_than_it_had_is_ended_and_said_to_be(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small"})
+    with contextlib.suppress(httpx.HTTPError):
+        hub.as_user("bhanna").get("user/bhanna/api/eat")
+    hub.wait_gone("bhanna")
+    assert "memory" in ended(hub, "bhanna")
+
+
+def test_a_server_whose_place_another_job_takes_is_said_to_have_lost_it(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small", "site": "low"})
+    blocking = [cluster.submit("#!/bin/sh\nsleep 600\n", "-p", "high", "--exclusive", "-N1") for _ in range(4)]
+    try:
+        hub.wait_gone("bhanna")
+        assert "goes before yours" in ended(hub, "bhanna")
+    finally:
+        cluster.run("scancel", *blocking)
+    cluster.wait_idle()
+
+
+def test_a_server_whose_time_is_over_is_said_to_have_ended_by_that(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small", "walltime": "1m"})
+    hub.wait_gone("bhanna", within_s=150)
+    assert ended(hub, "bhanna") == "Your server's time was over."
