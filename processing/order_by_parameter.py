@@ -39,7 +39,7 @@ class ByParameter(Order):
         counts = {row[0]: row[1] for row in counted}
         found: list[Key] = []
         for value, sets in groups:
-            there = sum(counts.get(number, 0) for number in sets) if counts else skip + wanted
+            there = sum(counts.get(number, 0) for number in sets) if len(groups) > 1 else skip + wanted
             if skip < there and len(found) < wanted:
                 query = self._sorted(select(*EVERY).where(of_all, _among(sets), *matches(self._query)))
                 rows = connection.execute(query.limit(wanted - len(found)).offset(skip))

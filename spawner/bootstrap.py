@@ -126,10 +126,10 @@ def own_addresses(hub_host: str) -> list[str]:
     """The addresses that this computer may be reached at, the one that leads to the Hub first."""
     found = []
     try:
-        family, _, _, _, where = socket.getaddrinfo(hub_host, 9, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect(where)  # sends nothing
-            found.append(str(probe.getsockname()[0]))
+        for family, _, _, _, where in socket.getaddrinfo(hub_host, 9, type=socket.SOCK_DGRAM):
+            with socket.socket(family, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+                probe.connect(where)  # sends nothing
+                found.append(str(probe.getsockname()[0]))
         found += [str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)]
     except OSError as error:
         say(f"looking up addresses: {error}")
@@ -153,6 +153,7 @@ def post(url: str, token: str, body: dict[str, Any]) -> tuple[int, str]:
 def announce(start: dict[str, Any], token: str, port: int) -> None:
     """Tell the Hub the port until it was here and asked; ends the job when the Hub does not want it."""
     addresses = start["addresses"] or own_addresses(urlsplit(start["announce"]).hostname)
+    addresses = [one for one in addresses if (":" in one) == (":" in start["bind"])]
     body = {"nonce": nonce_of(start), "port": port, "addresses": addresses}
     wait, over = 0.25, steady() + start["ends_at"] - time.time() if start["ends_at"] else float("inf")
     while True:

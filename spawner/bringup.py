@@ -27,7 +27,7 @@ class Bringup:
         self.steps = Progress()
         self._news = asyncio.Event()
         self._taken = ""
-        self._began = False
+        self.began = False  # whether the job has: from then on the site's start_timeout counts
 
     def news(self) -> None:
         """Something changed: look again now."""
@@ -75,8 +75,8 @@ class Bringup:
         self._news.clear()
         if self.child.truth() is Truth.DEAD:
             raise StartFailed(await obituary(self.child, f"{self._taken}Your server ended while it was starting."))
-        if not self._began and self.child.began():
-            self._began = True
+        if not self.began and self.child.began():
+            self.began = True
             self.give_up_at = min(self.give_up_at, moments.now() + self.child.site.config.start_timeout)
         if moments.now() > self.give_up_at:
             late = f"Your server did not come up in time at {self.title}. Try again, or choose another place."

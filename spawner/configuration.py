@@ -17,6 +17,7 @@ from beamhub.spawner.compute import Compute
 from beamhub.spawner.hublines import application, wait_for_services
 from beamhub.spawner.hybrid import HybridSpawner
 from beamhub.spawner.scopes import set_scopes
+from beamhub.spawner.sites.site import Site
 
 log = logging.getLogger("beamhub.spawner")
 
@@ -66,15 +67,15 @@ def set_handlers() -> None:
 
 async def _accompany(compute: Compute) -> None:
     """What runs as long as the Hub: the file is followed, each site is watched and kept clean."""
-    started: set[str] = set()
+    started: set[Site] = set()
     hub = await _until_configured(compute)
     compute.keep(_background(compute.watch()))
     compute.keep(_background(reconcile.finish_stops(hub)))
     while True:
-        for name in set(compute.sites) - started:
-            started.add(name)
-            compute.keep(_background(compute.sites[name].run()))
-            compute.keep(_background(reconcile.keep_clean(compute.sites[name])))
+        for site in set(compute.sites.values()) - started:  # one of another kind is another, whatever its name
+            started.add(site)
+            compute.keep(_background(site.run()))
+            compute.keep(_background(reconcile.keep_clean(site)))
         await asyncio.sleep(2)
 
 

@@ -386,6 +386,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             await asyncio.sleep(0.05)
 
     async def _settled(self) -> None:
+        self._waiting().began = True  # how long it may take is said here
         if self._started().phase is Phase.RUNNING:
             self._waiting().give_up_at = moments.steady(self.ends_at) if self.ends_at else float("inf")
             await self._waiting().answer(self._url, self._path(), AGAIN)

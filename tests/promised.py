@@ -20,7 +20,7 @@ AREAS = (
     "access",
     "load",
 )
-NAMES = "CloudEvent CloudEvents Dask HDF5 HTTP Hub Hubs JSON JupyterHub OpenAPI REST SIGKILL URL"
+NAMES = "CloudEvent CloudEvents Dask HDF5 HTTP Hub Hubs JSON JupyterHub OpenAPI REST SIGKILL Slurm URL"
 SPELLED = {name.lower(): name for name in NAMES.split(" ")}
 
 

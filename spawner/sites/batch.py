@@ -35,6 +35,7 @@ ABSENT = 2  # times in a row that a job has to be absent
 LATE = 300.0  # seconds after its time was over in which a job that vanished with most others may still be there
 CHECK = 600.0  # seconds between two looks at what is shown to this account
 AGAIN = 600.0  # seconds until a job that belongs to nobody and could not be ended is tried again
+AFTER = 5.0  # seconds between two looks at a job that may end by itself
 AT_ONCE = 16  # errands at a time
 LOST = 180.0  # seconds after which a submit whose outcome was never known, and whose job is nowhere, did not happen
 SUDO = "/usr/bin/sudo"
@@ -55,7 +56,7 @@ class BatchSite(Site):
         super().__init__(name, config, catalogue, settings)
         self.known: dict[str, Known] = {}
         self.down = ""
-        self.hidden = ""
+        self.hidden: str | None = None  # why jobs are not shown, "" where they are; None while that is not known
         self.queue = Queue({})
         self.nodes: list[Node] = []
         self._owners: dict[str, set[str]] = {}
@@ -152,20 +153,25 @@ class BatchSite(Site):
     async def _look_beside(self, asked: float) -> None:
         """What changes seldom: whether all jobs are shown, and what the nodes have; without an answer it stays."""
         try:
-            if asked - self._checked > CHECK:
+            if asked - self._checked > CHECK or self.hidden is None:
+                await self._look_whether_hidden()
                 self._checked = asked
-                hidden = await self.why_hidden()
-                if hidden and hidden != self.hidden:
-                    log.error("Site %s: %s", self.name, hidden)
-                self.hidden = hidden
             if asked - self._counted > CAPACITY:
-                self._counted = asked
-                self.nodes = await self.ask_nodes()
+                self.nodes = []  # old ones would promise too much
+                self.nodes, self._counted = await self.ask_nodes(), asked
         except SiteDown as error:
             log.warning("Site %s: %s", self.name, error)
 
+    async def _look_whether_hidden(self) -> bool:
+        """Whether all jobs are shown to this account, asked now. Raises SiteDown."""
+        hidden = await self.why_hidden()
+        if hidden and hidden != self.hidden:
+            log.error("Site %s: %s", self.name, hidden)
+        self.hidden = hidden
+        return hidden == ""
+
     async def _judge(self, asked: float, queue: Queue) -> None:
-        found = judge(self.known, queue, asked, not self.hidden)
+        found = judge(self.known, queue, asked, self.hidden == "")
         asks = CONFIRMED
         for job, verdict in sorted(found.items(), key=lambda item: self.known[item[0]].asked):
             one = self.known.get(job)
@@ -180,47 +186,56 @@ class BatchSite(Site):
                 self._ended(one, "It was put back into the queue there, and what ran has ended.", 1, over=False)
                 self.make_sure(job, one)
             elif verdict is not Verdict.UNKNOWN and asks:
-                asks -= 1
-                await self._confirm(one, verdict)
+                asks = asks - 1 if await self._confirm(one, verdict) else 0
             if verdict is Verdict.ENDED and not one.dead and one.job is not None:
                 self._ended(one, *self.end_of(one.job))  # how is not known in full, that it ended is
             if one.dead or one.job != before:
                 self._tell(job)
         for job, one in list(self.known.items()):
             if not one.id and not one.dead and asks:
-                asks -= 1
-                await self._find(job, one)
+                asks = asks - 1 if await self._find(job, one) else 0
 
-    async def _confirm(self, one: Known, verdict: Verdict) -> None:
-        """Ask for a job by its id. Only an end that was read makes it dead, or an absence that is to be believed."""
+    async def _confirm(self, one: Known, verdict: Verdict) -> bool:
+        """Ask for a job by its id. Only an end that was read makes it dead, or an absence that is to be believed.
+
+        Returns:
+            Whether there was an answer.
+        """
         one.asked = moments.now()
         try:
             stage, said, code, over = await self.ask_end(one.id, one.user)
-        except SiteDown:
-            return
+            if stage is Stage.ENDED:
+                self._ended(one, said, code, over)
+            one.missing = 0
         except Gone:
             one.missing += 1
             late = one.job is not None and one.job.end is not None and one.job.end + LATE < moments.of(moments.now())
             believed = verdict is Verdict.MISSING or (verdict is Verdict.VANISHED and late)
-            if believed and one.missing >= ABSENT:
-                self._ended(one, "The batch system knows nothing of it any more.", 1, over=False)
-            return
-        if stage is Stage.ENDED:
-            self._ended(one, said, code, over)
-        one.missing = 0
+            with contextlib.suppress(SiteDown):
+                if believed and one.missing >= ABSENT and await self._look_whether_hidden():
+                    self._ended(one, "The batch system knows nothing of it any more.", 1, over=False)
+        except SiteDown:
+            return False
+        return True
 
-    async def _find(self, job: str, one: Known) -> None:
-        """A job whose id was never known: the submit may still have taken effect, also later."""
-        with contextlib.suppress(SiteDown):
+    async def _find(self, job: str, one: Known) -> bool:
+        """A job whose id was never known: the submit may still have taken effect, also later.
+
+        Returns:
+            Whether there was an answer.
+        """
+        try:
             found = await self.ask_id(job, one.user)
+            one.sought = None if found else one.sought or moments.now()
             if found:
-                one.id, one.sought = found, None
+                one.id = found
                 self._tell(job)
-                return
-            one.sought = one.sought or moments.now()
-            if not self.hidden and moments.now() - max(one.sought, one.since) > LOST:
+            elif moments.now() - max(one.sought or 0.0, one.since) > LOST and await self._look_whether_hidden():
                 self._ended(one, "It never was in the queue.", 1, over=False)
                 self._tell(job)
+        except SiteDown:
+            return False
+        return True
 
     def _ended(self, one: Known, said: str, code: int, over: bool) -> None:
         one.dead, one.said, one.code, one.over = True, said, code, over
@@ -234,9 +249,15 @@ class BatchSite(Site):
 
     # Jobs
 
-    async def cancel(self, job: str, one: Known) -> None:
-        """Cancel a job until it is known to have ended, or is nowhere any more; each refusal is said in the log."""
+    async def cancel(self, job: str, one: Known, after: float = 0.0) -> None:
+        """Cancel a job until it is known to have ended, or is nowhere any more; each refusal is said in the log.
+
+        With ``after`` it may end by itself so many seconds long.
+        """
         pause, begun, taken = 1.0, moments.now(), False
+        while one.id and not one.dead and moments.now() < begun + after:
+            await asyncio.sleep(min(after, AFTER))
+            await self._confirm(one, Verdict.MISSING)
         while not one.dead:
             if not one.id:
                 with contextlib.suppress(SiteDown):
@@ -251,20 +272,20 @@ class BatchSite(Site):
             for _ in range(ABSENT):
                 await asyncio.sleep(0.3 if pause == 1.0 else 0.7)
                 if one.id:
-                    await self._confirm(one, Verdict.UNKNOWN if self.hidden else Verdict.MISSING)
+                    await self._confirm(one, Verdict.MISSING)
                 if one.dead or (taken and one.missing > ABSENT):
                     return
             await asyncio.sleep(pause)
             pause = min(pause * 2, 60.0)
 
-    def make_sure(self, job: str, one: Known) -> None:
-        """Cancel a job whose server is known to have ended, while it may still be there."""
-        self._cancelled(job, replace(one, dead=False))
+    def make_sure(self, job: str, one: Known, after: float = 0.0) -> None:
+        """Cancel a job whose server is known to have ended, while it may still be there; after so many seconds."""
+        self._cancelled(job, replace(one, dead=False), after)
 
-    def _cancelled(self, job: str, one: Known) -> "asyncio.Task[None]":
+    def _cancelled(self, job: str, one: Known, after: float = 0.0) -> "asyncio.Task[None]":
         """The one task that cancels a job."""
         if job not in self._cancels:
-            task = self._cancels[job] = asyncio.ensure_future(self.cancel(job, one))
+            task = self._cancels[job] = asyncio.ensure_future(self.cancel(job, one, after))
             task.add_done_callback(lambda _: self._cancels.pop(job, None))
         return self._cancels[job]
 

@@ -56,6 +56,20 @@ class BatchConfig(SiteConfig):
                 )
         return value
 
+    @field_validator("token_dir")
+    @classmethod
+    def _folder(cls, value: str) -> str:
+        try:
+            path = value.format(home="/home/anna", user="anna")
+        except (KeyError, IndexError, ValueError):
+            path = ""
+        if not jobscript.PATH.fullmatch(path):
+            raise PydanticCustomError(
+                "folder", "{value} is no folder; write it like {{home}}/.beamhub or /scratch/{{user}}",
+                {"value": repr(value)},
+            )  # fmt: skip
+        return value
+
     @field_validator("runtime_options")
     @classmethod
     def _options(cls, value: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from beamhub.spawner.sites.queue import Known, Stage
 from beamhub.spawner.sites.site import Launch, SiteMixin, Truth
 
 log = logging.getLogger("beamhub.spawner")
+EPILOGUE = 60.0  # seconds that a job has, after its server ended, until it is cancelled
 
 
 class BatchServer(SiteMixin):
@@ -22,13 +23,13 @@ class BatchServer(SiteMixin):
 
     async def submit(self, launch: Launch) -> None:
         """Hand the job in; what is not known to have been refused is looked for by its name."""
-        one = self.site.known[self.job] = Known(self.user.name, since=moments.now())
         request = {
             "verb": "submit",
             "digest": digest(self.site.config),
             "job": {**self.asks(launch), "name": self.job},
             "files": {"start.json": self._start(launch), "token": launch.token, "secret": launch.secret},
         }
+        one = self.site.known[self.job] = Known(self.user.name, since=moments.now())
         try:
             one.id = str((await self.site.errand(one.user, request))["id"])
         except CannotLaunch as error:
@@ -42,8 +43,15 @@ class BatchServer(SiteMixin):
         self.site.look_soon()
 
     def asks(self, launch: Launch) -> dict[str, Any]:
-        """What the job asks for, as ``jobscript.Job``."""
+        """What the job asks for, as ``jobscript.Job``.
+
+        Raises:
+            CannotLaunch: its software is in a form that this site does not run.
+        """
         plan, config = launch.plan, self.site.config
+        if plan.image and not plan.programs and not config.runtime:
+            where = config.title or self.site.name
+            raise CannotLaunch(f"this software is a container image, and {where} runs none. Choose other software.")
         found: dict[str, Any] = {
             "cores": plan.cores,
             "memory_mb": max(1, plan.memory_bytes >> 20),
@@ -58,7 +66,8 @@ class BatchServer(SiteMixin):
         return {key: value for key, value in found.items() if value not in (None, "", [])}
 
     def _start(self, launch: Launch) -> str:
-        kept = {key: value for key, value in launch.environment.items() if key not in self.env_keep}
+        of_the_hub = set(self.env_keep) - set(self.environment)
+        kept = {key: value for key, value in launch.environment.items() if key not in of_the_hub}
         return json.dumps(
             {
                 "job": self.job,
@@ -102,7 +111,8 @@ class BatchServer(SiteMixin):
         one = self.site.known.get(self.job)
         job = one.job if one else None
         if self.site.down and one is not None:
-            return f"{self.site.config.title or self.site.name} does not answer at the moment, your place is kept"
+            kept = "your place is kept" if one.id else "your start goes on when it does"
+            return f"{self.site.config.title or self.site.name} does not answer at the moment, {kept}"
         if job is None:
             return ""
         if job.stage is not Stage.WAITING:
@@ -126,9 +136,9 @@ class BatchServer(SiteMixin):
         if one is None:
             return
         one.listening = one.listening or listening
-        if ended is not None and ended >= 0 and not one.dead:
+        if ended is not None and (ended >= 0 or self.site.hidden) and not one.dead:
             one.dead, one.code = True, ended
-            self.site.make_sure(self.job, one)
+            self.site.make_sure(self.job, one, EPILOGUE)
         self.site.look_soon()
 
     def began(self) -> bool:
@@ -139,7 +149,8 @@ class BatchServer(SiteMixin):
     async def listens(self, address: str, port: int) -> bool | None:
         """What the job said, as long as it is there; its port is anybody's afterwards."""
         truth = self.truth()
-        if truth is Truth.DEAD or (truth is Truth.UNKNOWN and not self.site.down):
+        blind = self.site.down or self.site.hidden  # then the queue cannot say more than the job did
+        if truth is Truth.DEAD or (truth is Truth.UNKNOWN and not blind):
             return None
         return await super().listens(address, port)
 
@@ -170,7 +181,7 @@ class BatchServer(SiteMixin):
         return str(reply.get("lines", ""))
 
     def may_be_at(self, address: str, port: int) -> bool:
-        """Inside the site's networks and ports, and never the Hub's own computer by another name."""
+        """Inside the site's networks and ports."""
         found = ipaddress.ip_address(address)
         first, last = self.site.config.ports or (1024, 65535)
         if found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast:

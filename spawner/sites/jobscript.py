@@ -152,7 +152,7 @@ def render(job: Job, site: Site, folder: str) -> str:
     for one in site.directives:
         if not DIRECTIVE.fullmatch(one):
             raise NoJob(f"directive {one[:80]!r} is none; write it like --comment=jupyter")
-    lines = ["#!/bin/sh", *(f"#SBATCH {one}" for one in (*directives(job, folder), *site.directives)), "umask 077"]
+    lines = ["#!/bin/sh", *(f"#SBATCH {one}" for one in (*directives(job, folder), *site.directives))]
     if job.modules:
         if site.module_init:
             lines.append(f". {shlex.quote(site.module_init)}")

@@ -13,6 +13,7 @@ the settings beside it, in the same file (``beamhub launcher`` makes that file).
 
 from __future__ import annotations  # the launcher is run by whatever Python a system has
 
+import contextlib
 import json
 import os
 import pwd
@@ -33,6 +34,7 @@ FIRST_PERSON = 1000  # accounts with smaller numbers are not those of people
 PATIENCE = 45.0  # seconds for a command of the batch system
 LARGEST = 4 << 20  # bytes of a request
 UNSURE = re.compile(r"timed out|zero bytes|communication|unexpected message", re.IGNORECASE)
+GONE = re.compile(r"invalid job id|already completing or completed", re.IGNORECASE)
 WITHIN = 55  # seconds for everything; a home on a server that is away would hold it for ever
 
 
@@ -104,7 +106,8 @@ class Launcher:
             return {"id": self._sbatch(site, script)}
         except Denied as error:
             if error.kind == "refused":
-                courier.remove(folder)
+                with contextlib.suppress(OSError):
+                    courier.remove(folder)
             raise
 
     def _sbatch(self, site: dict[str, Any], script: str) -> str:
@@ -123,7 +126,7 @@ class Launcher:
             raise Denied("request", f"{number[:40]!r} is no job's id")
         which = [f"--name={name}", f"--user={self.account.pw_name}", *([number] if number else [])]
         done = self._command(site, ["scancel", *which])  # of this name only, whatever the id is
-        if done.returncode:
+        if done.returncode and not GONE.search(done.stderr):
             raise Denied("refused", " ".join(done.stderr.split())[:2000] or f"scancel ended with {done.returncode}")
         return {}
 
@@ -161,7 +164,7 @@ class Launcher:
         try:
             return subprocess.run(
                 [program, *command[1:]], input=text, capture_output=True, encoding="utf-8", errors="replace",
-                env=environment, cwd="/", timeout=PATIENCE, check=False,
+                env=environment, cwd="/", timeout=PATIENCE, check=False, umask=0o022,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise Denied("unknown", f"{command[0]} did not come to an end in {PATIENCE:g} s") from error

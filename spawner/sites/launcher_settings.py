@@ -7,6 +7,7 @@ from typing import Any
 
 from beamhub.spawner import bootstrap
 from beamhub.spawner.catalogue import Catalogue
+from beamhub.spawner.sites import courier, jobscript, launcher
 from beamhub.spawner.sites.batch_config import BatchConfig
 
 KEYS = (
@@ -22,8 +23,9 @@ def settings_of(catalogue: Catalogue, hub: str) -> dict[str, Any]:
 
 
 def digest(site: BatchConfig) -> str:
-    """Another one for other settings of a site, or another first program."""
-    return sha256(json.dumps([_of(site), _bootstrap()], sort_keys=True).encode()).hexdigest()[:16]
+    """Another one for other settings of a site, another first program, or another launcher."""
+    parts = [Path(str(one.__file__)).read_text(encoding="utf-8") for one in (courier, jobscript, launcher)]
+    return sha256(json.dumps([_of(site), _bootstrap(), parts], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _of(site: BatchConfig) -> dict[str, Any]:

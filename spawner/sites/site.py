@@ -134,6 +134,7 @@ class SiteMixin(LoggingConfigurable):
     if TYPE_CHECKING:  # of the Spawner class that a site's class also has as its parent
         cmd: list[str]
         env_keep: list[str]
+        environment: dict[str, Any]
         user: Any
 
         def get_args(self) -> list[str]: ...

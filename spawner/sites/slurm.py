@@ -106,7 +106,8 @@ class SlurmSite(BatchSite):
     def end_of(self, job: Job) -> tuple[str, int, bool]:
         """By its state alone."""
         known = job.state not in ("FAILED", "COMPLETED")
-        return slurm_text.why_ended(job.state, job.reason, "") if known else "", 1, job.state in OVER
+        said = slurm_text.why_ended(job.state, job.reason, "") if known else "It ended; how is not known."
+        return said, 1, job.state in OVER
 
     def adopt(self, config: Any, catalogue: Any) -> None:
         """Take what the changed file says, but for another cluster while servers run in this one."""
@@ -114,7 +115,7 @@ class SlurmSite(BatchSite):
         if alive and config.slurm_conf != self.config.slurm_conf:
             log.error(
                 "site %s has another slurm_conf now, while servers run in its old cluster: that stays. Give the new "
-                "one a site of its own.", self.name,
+                "one a site of its own, or restart the Hub when they have ended.", self.name,
             )  # fmt: skip
             config = config.model_copy(update={"slurm_conf": self.config.slurm_conf})
         super().adopt(config, catalogue)

@@ -11,7 +11,7 @@ from beamhub.spawner.sites.queue import Job, Node, Queue, Stage
 QUEUE = "%i|%T|%u|%P|%S|%e|%Q|%N|%r"  # the reason last: it may hold anything that the administrator wrote
 NODES = "NodeList:|,Partition:|,Available:|,StateLong:|,CPUsState:|,Memory:|,AllocMem:|,Gres:|,GresUsed:|,Time:|"
 STAGES = {
-    **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT",
+    **dict.fromkeys(("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT",
                      "RESV_DEL_HOLD"), Stage.WAITING),
     **dict.fromkeys(("RUNNING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT"), Stage.RUNNING),
     "COMPLETING": Stage.ENDING,

@@ -169,7 +169,8 @@ class RunningHub:
     def start(self, wait: bool = True) -> None:
         """Start the Hub, and wait until it answers through the proxy."""
         if self.guard is None:
-            self.guard = subprocess.Popen([sys.executable, __file__, self.mark], preexec_fn=die_with_parent)
+            path = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+            self.guard = subprocess.Popen([sys.executable, __file__, self.mark], preexec_fn=die_with_parent, env=path)
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",

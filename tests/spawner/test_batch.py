@@ -3,14 +3,19 @@
 import asyncio
 from pathlib import Path
 
+import batchspawner
 import pytest
+from jupyterhub.spawner import Spawner
+from traitlets.config import Config
 
 from beamhub.spawner import moments
 from beamhub.spawner.errors import CannotLaunch
-from beamhub.spawner.sites import batch
+from beamhub.spawner.plan import SpawnPlan
+from beamhub.spawner.sites import batch, slurm
 from beamhub.spawner.sites.queue import Known, Stage
-from beamhub.spawner.sites.site import HubSettings
+from beamhub.spawner.sites.site import HubSettings, Launch
 from beamhub.spawner.sites.slurm import SlurmConfig, SlurmSite
+from beamhub.spawner.sites.traits import refused_traits
 
 ENDED = "JobId={0} JobName=x UserId=anna(4201) JobState={1} Reason=None ExitCode={2}"
 UNKNOWN_ID = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"
@@ -264,3 +269,54 @@ async def test_a_lost_job_that_cannot_be_ended_is_not_tried_all_the_time(site, c
     await site.remove(name(7))
     assert [one["verb"] for one in launcher] == ["cancel", "clean"] * 2
     assert await site.jobs() == set()
+
+
+def plan(**changes) -> SpawnPlan:
+    given = {
+        "profile": "small", "title": "Small", "site": "cluster", "environment": "python", "programs": "", "image": "",
+        "modules": (), "cores": 2, "memory_bytes": 2**30, "gpus": 0, "walltime_s": 90.0, "options": {},
+    }  # fmt: skip
+    return SpawnPlan(**(given | changes))
+
+
+def asks(site: SlurmSite, asked: SpawnPlan, **traits: str) -> dict:
+    server = site.child_class()(job=name(1), **traits)
+    return server.asks(Launch(name(1), asked, (), {}, "", "", "", None))
+
+
+def test_what_a_job_asks_for_is_made_of_plan_and_site_and_else_of_batchspawners_settings(site):
+    found = asks(site, plan(gpus=1), req_account="physics", req_partition="a,b")
+    assert found == {
+        "cores": 2, "memory_mb": 1024, "gpus": 1, "minutes": 2, "account": "physics", "partitions": ["a", "b"],
+        "gres": "gpu",
+    }  # fmt: skip
+    site.config = site.config.model_copy(update={"account": "chemistry", "partitions": ["c"], "qos": "fast"})
+    found = asks(site, plan(walltime_s=None), req_account="physics", req_partition="a,b")
+    assert (found["account"], found["partitions"], found["qos"]) == ("chemistry", ["c"], "fast")
+    assert "minutes" not in found
+
+
+def test_software_that_is_an_image_needs_something_that_runs_it(site):
+    with pytest.raises(CannotLaunch, match="The cluster runs none"):
+        asks(site, plan(image="scipy"))
+    assert "image" not in asks(site, plan(image="scipy", programs="/software/bin"))
+    site.config = site.config.model_copy(update={"runtime": "apptainer"})
+    assert asks(site, plan(image="scipy"))["image"] == "scipy"
+
+
+OWN = set(batchspawner.SlurmSpawner.class_traits(config=True)) - set(Spawner.class_traits(config=True))
+
+
+def test_of_each_of_batchspawners_settings_it_is_said_what_becomes_of_it():
+    assert set(slurm.HONOURED) | set(slurm.REFUSED) >= OWN
+    assert set(slurm.HONOURED).isdisjoint(slurm.REFUSED)
+
+
+@pytest.mark.parametrize("setting", sorted(slurm.REFUSED))
+@pytest.mark.parametrize("section", ["BatchSpawnerBase", "SlurmSpawner", "Site_cluster"])
+def test_a_setting_that_would_have_no_effect_ends_the_start_with_what_to_write(site, section, setting):
+    config = Config()
+    config[section][setting] = "x"
+    (said,) = refused_traits(config, site.child_class(), slurm.REFUSED)
+    assert said.startswith(f"c.{section}.{setting} has no effect: ")
+    assert refused_traits(Config({section: {"req_account": "x"}}), site.child_class(), slurm.REFUSED) == []

@@ -97,5 +97,32 @@ async def test_not_knowing_ends_no_wait_but_time_does(server):
     assert "code" not in str(failed.value)
 
 
+async def test_from_the_begin_of_the_job_its_start_timeout_counts(server, monkeypatch):
+    monkeypatch.setattr(server.site, "config", server.site.config.model_copy(update={"start_timeout": 0.0}))
+    monkeypatch.setattr(type(server), "began", lambda _: True)
+    bringup = waiting(server)
+    with pytest.raises(StartFailed, match="did not come up in time"):
+        await asyncio.wait_for(bringup.announcement(lambda: ""), 5)
+
+
+async def test_a_server_that_ran_before_the_hub_did_is_waited_for_as_long_as_was_said(server, monkeypatch):
+    monkeypatch.setattr(server.site, "config", server.site.config.model_copy(update={"start_timeout": 0.0}))
+    monkeypatch.setattr(type(server), "began", lambda _: True)
+    bringup = waiting(server)
+    bringup.began = True
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(bringup.announcement(lambda: ""), 1.2)
+
+
+async def test_why_a_job_waits_is_said_when_it_changes(server, monkeypatch):
+    reasons = iter(["other jobs come first"] * 2 + ["free nodes are waited for"] * 99)
+    monkeypatch.setattr(type(server), "waiting", lambda _: next(reasons))
+    monkeypatch.setattr("beamhub.spawner.bringup.LOOK", 0.01)
+    bringup = waiting(server)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(bringup.announcement(lambda: ""), 0.2)
+    assert [step.message for step in bringup.steps.steps[-2:]] == ["other jobs come first", "free nodes are waited for"]
+
+
 async def test_without_a_log_nothing_is_said_of_it(server):
     assert await obituary(server, "It is late.") == "It is late."

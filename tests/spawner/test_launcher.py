@@ -137,6 +137,15 @@ def test_a_job_is_cancelled_by_its_id_or_by_its_name_as_its_user(settings, comma
     assert (commands / "scancel.arguments").read_text() == f"--name={NAME}\n--user={me}\n"
 
 
+@pytest.mark.parametrize("said", ["Invalid job id specified", "Job/step already completing or completed"])
+def test_a_job_that_is_no_more_counts_as_cancelled(settings, commands, said):
+    says(commands, "scancel", f"echo 'scancel: error: Kill job error on job id 77: {said}' >&2; exit 1")
+    assert Launcher(settings).answer({"verb": "cancel", "site": "cluster", "name": NAME, "id": "77"}) == {}
+    says(commands, "scancel", "echo 'scancel: error: Access/permission denied' >&2; exit 210")
+    with pytest.raises(Denied, match="permission denied"):
+        Launcher(settings).answer({"verb": "cancel", "site": "cluster", "name": NAME, "id": "77"})
+
+
 def test_the_log_is_that_of_the_server_or_else_of_the_job_and_clean_leaves_only_the_log(settings, tmp_path):
     Launcher(settings).answer(SUBMIT)
     folder = tmp_path / "tokens" / NAME
@@ -256,6 +265,13 @@ def test_what_the_operator_wrote_is_in_the_program_and_nothing_of_other_sites(tm
     assert sites["cluster"]["directives"] == ["--comment=jupyter"]
     assert sites["cluster"]["prologue"] == "ulimit -c 0"
     assert sites["cluster"]["environment"] == {"SLURM_CONF": "/etc/slurm.conf"}
+
+
+@pytest.mark.parametrize("folder", ["/scratch/{username}", "tokens", "{home", "/a b", "{0}"])
+def test_a_token_dir_that_is_no_folder_is_a_mistake_with_its_place(tmp_path, folder):
+    (tmp_path / "compute.yaml").write_text(COMPUTE.replace("/scratch/{user}", folder))
+    with pytest.raises(Mistakes, match=r"is no folder.* @ sites.cluster.token_dir"):
+        launcher_command.read(tmp_path / "compute.yaml", launcher_command.Catalogue)
 
 
 @pytest.mark.parametrize(

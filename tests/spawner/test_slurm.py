@@ -3,8 +3,6 @@
 import contextlib
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 from services.hub import STUB, RunningHub, wait_for
-from services.slurm import GROUP, HUB, PEOPLE, Cluster, address, slurm
+from services.launcher import installed
+from services.slurm import HUB, PEOPLE, Cluster, address, slurm
 
 pytestmark = [pytest.mark.slurm, pytest.mark.promise("batch system")]
 COMPUTE = """
@@ -74,28 +73,6 @@ def other() -> Iterator[Cluster]:
         yield running
 
 
-@contextlib.contextmanager
-def launcher(catalogue: Path, mark: str) -> Iterator[Path]:
-    """What an operator does: the launcher is made, and its rule put where sudo reads it."""
-    folder = Path(tempfile.mkdtemp(prefix="bhlauncher", dir="/opt"))
-    folder.chmod(0o755)
-    rule = Path("/etc/sudoers.d") / f"beamhub-test-{mark}"
-    try:
-        program = folder / "launcher"
-        text = catalogue.read_text().replace("@LAUNCHER@", str(program))
-        catalogue.write_text(text)
-        command = [Path(sys.executable).parent / "beamhub", "launcher", "--catalogue", catalogue, "--hub", mark]
-        command += ["--account", HUB, "--group", GROUP, program]
-        subprocess.run(command, check=True, capture_output=True)
-        subprocess.run(["visudo", "-cqf", f"{program}.sudoers"], check=True)
-        shutil.copy(f"{program}.sudoers", rule)
-        rule.chmod(0o440)
-        yield program
-    finally:
-        rule.unlink(missing_ok=True)
-        shutil.rmtree(folder)
-
-
 @pytest.fixture(scope="module")
 def hub(cluster: Cluster, other: Cluster) -> Iterator[RunningHub]:
     folder = Path(tempfile.mkdtemp(prefix="bhhub"))
@@ -110,7 +87,7 @@ def hub(cluster: Cluster, other: Cluster) -> Iterator[RunningHub]:
     )  # fmt: skip
     (folder / "compute.yaml").write_text(compute)
     try:
-        with launcher(folder / "compute.yaml", running.mark), running:
+        with installed(folder / "compute.yaml", running.mark), running:
             yield running
     finally:
         shutil.rmtree(folder)
@@ -160,8 +137,11 @@ def test_a_server_starts_as_a_job_of_its_user_answers_and_stops(hub, cluster):
     assert 3500 < time.mktime(ends) - time.mktime(time.gmtime()) <= 3601
     wait_for(lambda: start_of(hub, "bhanna")["ends_at"], 20)
     assert abs(start_of(hub, "bhanna")["ends_at"] - time.time() - 3600) < 60
+    (umask,) = [line for line in Path(f"/proc/{said['pid']}/status").read_text().splitlines() if "Umask" in line]
+    assert umask.split() == ["Umask:", "0022"]
     home = Path("/home/bhanna/.beamhub") / start["job"]
-    assert {path.stat().st_mode & 0o777 for path in home.iterdir()} == {0o600}
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in home.iterdir() if path.name != "job.log"} == {0o600}
     hub.stop_server("bhanna")
     wait_for(lambda: over(cluster, job), 10)
     assert state_of(cluster, job) == "CANCELLED"
@@ -462,6 +442,10 @@ def test_jobs_that_are_hidden_from_the_hub_are_not_gone_and_what_to_do_is_said(h
         began = time.monotonic()
         hub.stop_server("bhanna")
         assert time.monotonic() - began < 15
+        hub.start_server("bhbob", options={"profile": "small"})
+        with contextlib.suppress(httpx.HTTPError):
+            hub.as_user("bhbob").get("user/bhbob/api/die")
+        hub.wait_gone("bhbob")
     finally:
         cluster.reconfigure("")
     wait_for(lambda: over(cluster, job), 10)

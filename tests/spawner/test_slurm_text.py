@@ -82,7 +82,7 @@ def test_what_is_free_on_each_node_of_each_partition():
     assert (up.default, closed.default) == (True, False)
 
 
-@pytest.mark.parametrize("state", ["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"])
+@pytest.mark.parametrize("state", ["PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"])
 def test_states_of_waiting(state):
     assert slurm_text.stage(state) is Stage.WAITING
 
