@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 
@@ -31,26 +30,34 @@ def supervise(arguments: Sequence[str]) -> int:
     hide_memory()
     if os.getppid() != parent:
         return 0
-    told = threading.Event()
+    told: list[int] = []  # no lock: a signal may come while another one is being heard
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda number, _: told.append(number))
     failures = 0
     while True:
         begin = time.monotonic()
         code = _run([sys.executable, "-m", "beamhub.config.command", "processing", *arguments], told)
-        if told.is_set() or code == MISTAKE:
+        if told or code == MISTAKE:
             return max(code, 0)
         failures = 1 if time.monotonic() - begin > LASTED_S else failures + 1
         wait = WAITS_S[min(failures, len(WAITS_S)) - 1]
         sys.stderr.write(f"beamhub processing ended with code {code}; starting it again in {wait:g} s\n")
-        if told.wait(wait):
+        if _told_within(wait, told):
             return 0
 
 
-def _run(command: Sequence[str], told: threading.Event) -> int:
+def _told_within(seconds: float, told: list[int]) -> bool:
+    """Wait so long, or until this process is told to end; whether it was."""
+    until = time.monotonic() + seconds
+    while not told and time.monotonic() < until:
+        time.sleep(0.1)
+    return bool(told)
+
+
+def _run(command: Sequence[str], told: list[int]) -> int:
     """Run a child to its end, which it is asked for once this process is told, and not for ever; its exit code."""
     child = subprocess.Popen(command, preexec_fn=die_with_parent)  # this process has no threads
-    while not told.is_set():
+    while not told:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return child.wait(0.1)
     child.terminate()
