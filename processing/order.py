@@ -77,9 +77,7 @@ class Order:
         self._constant = query.column in GROUPS and getattr(query, query.column) is not None
         self._groups: Sequence[str | None] = [None] if few else query.proposals
         self._span: tuple[str, str] | None = None
-        self._without: list[str] | None = (
-            None  # where it is known that all runs of these states, and no others, have none
-        )
+        self._without: list[str] | None = None  # states whose runs have none, where it is known that all others have
         self._made: dict[tuple[Key | None, bool, Gather], Select[Any]] = {}
 
     def keys(self, connection: Connection, cursor: tuple[Any, int] | None) -> list[Key]:

@@ -87,7 +87,6 @@ class Known:
     code: int = 1
     said: str = ""
     over: bool = False
-    cancelled: bool = False
     listening: bool = False
 
 
@@ -98,7 +97,7 @@ class Verdict(Enum):
     ENDED = "ended"
     BACK = "back"  # it ran, and waits again: what ran is no more
     MISSING = "missing"  # not listed, while others are: to be asked for by its id
-    VANISHED = "vanished"  # not listed, like most others: to be believed only when its end is read
+    VANISHED = "vanished"  # not listed, like most others: to be believed when its end is read, or its time is long over
     UNKNOWN = "unknown"
 
 

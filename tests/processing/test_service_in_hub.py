@@ -50,7 +50,7 @@ def test_a_service_that_is_named_tells_of_files(site):
 def test_the_service_dies_with_its_hub_and_nothing_is_missing_when_both_are_back(site):
     process = site.listening()
     site.hub.kill()
-    assert gone(process, 60)
+    assert gone(process, 15)
     site.drop("meanwhile.nxs")
     site.hub.start()
     wait_for(site.up, 40, "the service does not answer")

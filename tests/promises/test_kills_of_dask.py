@@ -15,7 +15,7 @@ from services.ports import free_port
 from services.service import Running, config, family, hub_api
 from services.workbench import gone, wait_for
 
-pytestmark = [pytest.mark.promise("kills of the service"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.promise("kills of the service")
 FUNCTION = """
 import os
 import subprocess
@@ -57,7 +57,7 @@ class Beamline(Running):
 
     def become(self, state, *names):
         """Wait until the runs of these files are all in this state."""
-        wait_for(lambda: [r["state"] for r in self.named(*names).values()] == [state] * len(names), 200)
+        wait_for(lambda: [r["state"] for r in self.named(*names).values()] == [state] * len(names), 60)
         return self.named(*names)
 
     def hold(self, name):
