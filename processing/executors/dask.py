@@ -10,6 +10,7 @@ import dask
 from dask.utils import key_split
 from distributed import Client, Future, LocalCluster, scheduler, worker
 from distributed.client import FutureCancelledError
+from distributed.comm.core import FatalCommClosedError
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
@@ -37,8 +38,30 @@ OURS = {
 }
 CLOSE_TIMEOUT_S = 4.0  # of client and of cluster, within the service's own 10 s for its end
 CANCEL_TIMEOUT_S = 1.0
-AWAY_S = 10 * 365 * 86400.0  # how long a scheduler may be away until the client would give it up
+CONNECT_S = 5.0  # for one try to reach a scheduler
+AWAY_S = 10 * 365 * 86400.0  # how long a scheduler may show a wrong certificate until the client would give it up
 LOOK_S = 0.1  # between two looks whether it is there again
+
+
+class _PatientClient(Client):
+    """Never gives a scheduler up that is away.
+
+    Dask doubles its waits between two tries without a bound, so that a scheduler that was away for a night might be
+    found again a night later; here every try has its own short time.
+    """
+
+    async def _ensure_connected(self, timeout: float | None = None) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(2 * CONNECT_S):  # Dask's own does not cover the handshake
+                    await super()._ensure_connected(timeout=CONNECT_S)  # type: ignore[no-untyped-call]
+                    return
+            except FatalCommClosedError:  # its certificate is none of ours
+                raise
+            except OSError:
+                if self.status != "connecting":
+                    raise
+                await asyncio.sleep(LOOK_S)
 
 
 class DaskExecutor:
@@ -90,7 +113,7 @@ class DaskExecutor:
                     asynchronous=True,
                 )
             target = self._cluster if self._cluster is not None else self._address
-            self._client = await Client(  # type: ignore[no-untyped-call]
+            self._client = await _PatientClient(  # type: ignore[no-untyped-call]
                 target, security=self._security, asynchronous=True, set_as_default=False, timeout=AWAY_S
             )
         plugin = dask_worker.ChildPlugin(local=self._cluster is not None)

@@ -20,7 +20,8 @@ from beamhub.spawner.errors import CannotLaunch
 from beamhub.spawner.sites import commands, jobscript
 from beamhub.spawner.sites.accounts import unix_account
 from beamhub.spawner.sites.commands import NoProgram, SiteDown
-from beamhub.spawner.sites.queue import Job, Known, Node, Queue, Stage, Verdict, fits, judge
+from beamhub.spawner.sites.judgement import Known, Verdict, judge
+from beamhub.spawner.sites.queue import Job, Node, Queue, Stage, fits
 from beamhub.spawner.sites.site import Estimate, Site
 
 log = logging.getLogger("beamhub.spawner")

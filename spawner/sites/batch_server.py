@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from beamhub.spawner import moments
 from beamhub.spawner.errors import CannotLaunch
 from beamhub.spawner.sites.batch import BatchSite
+from beamhub.spawner.sites.judgement import Known
 from beamhub.spawner.sites.launcher_settings import digest
-from beamhub.spawner.sites.queue import Known, Stage
+from beamhub.spawner.sites.queue import Stage
 from beamhub.spawner.sites.site import Launch, SiteMixin, Truth
 
 log = logging.getLogger("beamhub.spawner")

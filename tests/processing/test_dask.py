@@ -14,11 +14,16 @@ import psutil
 import pytest
 import pytest_asyncio
 from dask.utils import key_split
+from distributed import Scheduler
+from distributed.comm import core as comm_core
+from distributed.security import Security
+from services.ports import free_port
 from services.workbench import Workbench, gone, wait_for
 
 from beamhub.catalog.records import Plot
 from beamhub.processing.dispatcher import Dispatcher, Places
 from beamhub.processing.event import FileEvent
+from beamhub.processing.executors import dask as dask_executor
 from beamhub.processing.executors.dask import DaskExecutor
 from beamhub.processing.storage import Storage
 from beamhub.processing.store import Store
@@ -146,6 +151,44 @@ async def test_a_lost_worker_is_a_transient_failure_and_another_one_comes(execut
     assert isinstance(await executor.submit(bench.task("measure")), Outcome)
 
 
+@pytest.mark.promise("kills of the service")
+@pytest.mark.parametrize("was_there", [False, True])
+async def test_however_long_a_scheduler_is_away_it_is_soon_found_again(was_there, monkeypatch, tmp_path):
+    security = Security.temporary()
+    port, waits = free_port(), []
+
+    def worst_luck(low, high):
+        waits.append(high)
+        return high
+
+    def scheduler():
+        return Scheduler(host="127.0.0.1", port=port, protocol="tls", security=security, dashboard=False)
+
+    monkeypatch.setattr(dask_executor, "CONNECT_S", 0.2)
+    made = DaskExecutor(address=f"tls://127.0.0.1:{port}", security=security)
+    starts = asyncio.create_task(made.start())
+    if was_there:
+        async with scheduler():
+            await starts
+    monkeypatch.setattr(comm_core.random, "uniform", worst_luck)
+    await asyncio.sleep(2)
+    assert len(waits) > 10
+    assert max(waits) <= 0.2
+    async with scheduler() as again:
+        await asyncio.wait_for(starts, 20)
+        await asyncio.to_thread(wait_for, lambda: again.clients)
+        await made.close()
+
+
+async def test_a_scheduler_with_a_certificate_of_somebody_else_is_an_error_at_the_start():
+    theirs = Security.temporary()
+    async with Scheduler(host="127.0.0.1", port=0, protocol="tls", security=theirs, dashboard=False) as scheduler:
+        made = DaskExecutor(address=scheduler.address, security=Security.temporary())
+        with pytest.raises(OSError, match="certificate"):
+            await asyncio.wait_for(made.start(), 20)
+        await made.close()
+
+
 async def test_what_arrives_is_published_from_the_store_through_dask_to_the_store(executor, bench, tmp_path):
     store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
     storages = {"beamline": Storage(bench.raw().parents[2])}
@@ -171,6 +214,7 @@ async def test_what_arrives_is_published_from_the_store_through_dask_to_the_stor
 
 SERVICE = """
 import asyncio, sys
+from beamhub.processing.executors import dask as dask_executor
 from beamhub.processing.executors.dask import DaskExecutor
 from beamhub.processing.wire import read_task
 

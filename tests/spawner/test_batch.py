@@ -12,7 +12,8 @@ from beamhub.spawner import moments
 from beamhub.spawner.errors import CannotLaunch
 from beamhub.spawner.plan import SpawnPlan
 from beamhub.spawner.sites import batch, slurm
-from beamhub.spawner.sites.queue import Known, Stage
+from beamhub.spawner.sites.judgement import Known
+from beamhub.spawner.sites.queue import Stage
 from beamhub.spawner.sites.site import HubSettings, Launch
 from beamhub.spawner.sites.slurm import SlurmConfig, SlurmSite
 from beamhub.spawner.sites.traits import refused_traits
