@@ -3,61 +3,17 @@
 import contextlib
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from services.hub import STUB, RunningHub, wait_for
-from services.launcher import installed
-from services.slurm import HUB, PEOPLE, Cluster, address, slurm
+from services.hub import RunningHub, wait_for
+from services.slurm import PEOPLE, Cluster, slurm
+from services.slurm_hub import away, ended, job_of, over, refused, slurm_hub, start_of, state_of, stopped
 
 pytestmark = [pytest.mark.slurm, pytest.mark.promise("batch system")]
-COMPUTE = """
-sites:
-  cluster: &site
-    kind: slurm
-    title: The cluster
-    partitions: [short]
-    hub_url: {hub_url}
-    networks: [{address}/32]
-    ports: 33000-34999
-    slurm_conf: {conf}
-    launcher: {launcher}
-    start_timeout: 60s
-    queue_timeout: 10m
-    runtime: charliecloud
-    runtime_options: ["--bind=/usr:/usr"]
-  closed: {{<<: *site, title: The closed part, partitions: [closed]}}
-  low: {{<<: *site, title: The part where others go before, partitions: [low]}}
-  other: {{<<: *site, title: The other cluster, slurm_conf: {other}}}
-environments:
-  python: {{title: Python, python: /usr/bin}}
-  gone: {{title: Not there, python: /nowhere/bin}}
-  boxed: {{title: In an image, image: {stub}/image}}
-profiles:
-  small:
-    title: Small analysis
-    sites: [cluster, closed, low, other]
-    environments: [python, gone, boxed]
-    cores: {{choices: [1, 2, 16], default: 1}}
-    memory: {{per_core: 200M}}
-    walltime: {{choices: [1m, 1h, 4h], default: 1h}}
-"""
-EXTRA = """
-import beamhub.spawner.sites.batch as batch
-from beamhub.spawner import reconcile
-batch.BatchSite.interval = 3.0
-batch.CHECK = 3.0
-reconcile.SECOND_LOOK = 2.0
-reconcile.keep_clean.__defaults__ = (reconcile.known_jobs, 5.0)
-c.Spawner.environment = {
-    "STUB_SLEEP": lambda spawner: "8" if spawner.name.startswith("slow") else "0",
-    "STUB_DIE": lambda spawner: "3" if spawner.name.startswith("broken") else "",
-}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -75,53 +31,8 @@ def other() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def hub(cluster: Cluster, other: Cluster) -> Iterator[RunningHub]:
-    folder = Path(tempfile.mkdtemp(prefix="bhhub"))
-    stub = Path(tempfile.mkdtemp(prefix="bhstub"))  # where every account can read it; the Hub's own files are not
-    stub.chmod(0o755)
-    image_in(stub / "image")
-    command = ["/usr/bin/python3", shutil.copy(STUB[1], stub)]
-    running = RunningHub(folder, users=[*PEOPLE, "stranger"], extra=EXTRA, host=address(), account=HUB, command=command)
-    compute = COMPUTE.format(
-        hub_url=running.url.rstrip("/"), address=address(), conf=cluster.conf, launcher="@LAUNCHER@", stub=stub,
-        other=other.conf,
-    )  # fmt: skip
-    (folder / "compute.yaml").write_text(compute)
-    try:
-        with installed(folder / "compute.yaml", running.mark), running:
-            yield running
-    finally:
-        shutil.rmtree(folder)
-        shutil.rmtree(stub)
-
-
-def image_in(folder: Path) -> None:
-    """A container image, as small as can be: what is in it comes from the node."""
-    for name in ("dev", "proc", "sys", "tmp", "home", "mnt", "etc", "usr", "run", "var", "root", "opt"):
-        (folder / name).mkdir(parents=True)
-    for name in ("passwd", "group", "hosts", "resolv.conf", "nsswitch.conf"):
-        (folder / "etc" / name).touch()
-    for name in ("bin", "sbin", "lib", "lib64"):
-        (folder / name).symlink_to(f"usr/{name}")
-    (folder / "etc/in-the-image").touch()
-    for path in (folder, *folder.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-def start_of(hub: RunningHub, user: str, name: str = "") -> dict:
-    return ((hub.server(user, name) or {}).get("state") or {}).get("start") or {}
-
-
-def job_of(hub: RunningHub, user: str, name: str = "") -> str:
-    return str((start_of(hub, user, name).get("child") or {}).get("id", ""))
-
-
-def state_of(cluster: Cluster, job: str) -> str:
-    return cluster.jobs().get(job, "gone")
-
-
-def over(cluster: Cluster, job: str) -> bool:
-    return state_of(cluster, job) not in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING")
+    with slurm_hub(cluster, other) as running:
+        yield running
 
 
 def test_a_server_starts_as_a_job_of_its_user_answers_and_stops(hub, cluster):
@@ -200,39 +111,6 @@ def test_a_controller_that_is_away_ends_no_server(hub, cluster):
     assert hub.server("bhanna")["ready"]
     hub.stop_server("bhanna")
     wait_for(lambda: over(cluster, job), 20)
-
-
-@contextlib.contextmanager
-def away(cluster: Cluster, part: str) -> Iterator[None]:
-    """A part of Slurm is not there for a while."""
-    cluster.stop(part)
-    try:
-        yield
-    finally:
-        cluster.start(part)
-        cluster.wait_idle(3)
-
-
-@contextlib.contextmanager
-def stopped(cluster: Cluster, part: str = "slurmctld") -> Iterator[None]:
-    """A part of Slurm hangs for a while."""
-    cluster.stop(part, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        cluster.stop(part, signal.SIGCONT)
-
-
-def ended(hub: RunningHub, user: str, name: str = "") -> str:
-    return str(hub.server(user, name)["state"]["kept"].get("ended", ""))
-
-
-def refused(hub: RunningHub, user: str, **options) -> str:
-    """What a person reads whose start did not work."""
-    answer = hub.ask_server(user, options={"profile": "small", **options})
-    if answer.status_code == 400:
-        return str(answer.json()["message"])
-    return " ".join(str(event["message"]) for event in hub.progress(user))
 
 
 def test_a_munged_that_is_away_ends_no_server(hub, cluster):
