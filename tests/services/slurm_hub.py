@@ -116,6 +116,11 @@ def over(cluster: Cluster, job: str) -> bool:
     return state_of(cluster, job) not in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING")
 
 
+def left(hub: RunningHub, user: str = "bhanna") -> list[Path]:
+    """What this Hub's starts left in a user's home."""
+    return list(Path(f"/home/{user}/.beamhub").glob(f"bh-{hub.mark}-*"))
+
+
 @contextlib.contextmanager
 def away(cluster: Cluster, part: str) -> Iterator[None]:
     """A part of Slurm is not there for a while."""
