@@ -101,10 +101,10 @@ async def is_there(url: str, path: str, listens: Callable[[str, int], Awaitable[
 
 async def obituary(child: SiteMixin, message: str) -> str:
     """What happened, what to do, and the last lines of the server's log."""
-    if child.truth() is Truth.DEAD:
-        how = child.end_in_words() or in_words(child.exit_code())
-        message += f" {how} Start it again; if it happens again, show this to the operator."
     lines = await child.last_lines()
+    if child.truth() is Truth.DEAD:
+        how = child.end_in_words(lines) or in_words(child.exit_code())
+        message += f" {how} Start it again; if it happens again, show this to the operator."
     return f"{message}{LAST_LINES}{lines}" if lines else message
 
 

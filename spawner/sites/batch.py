@@ -116,6 +116,10 @@ class BatchSite(Site):
     def why_waiting(self, reason: str) -> str:
         """Why a job waits, for people."""
 
+    def why_by_log(self, lines: str) -> str:
+        """How a job ended, for people, where the batch system wrote that into the job's own log; else ""."""
+        return ""
+
     # The snapshot
 
     async def run(self) -> None:

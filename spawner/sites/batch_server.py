@@ -97,10 +97,10 @@ class BatchServer(SiteMixin):
         one = self.site.known.get(self.job)
         return one.code if one else 1
 
-    def end_in_words(self) -> str:
+    def end_in_words(self, lines: str) -> str:
         """How the job ended, as the batch system says."""
         one = self.site.known.get(self.job)
-        return one.said if one else ""
+        return self.site.why_by_log(lines) or (one.said if one else "")
 
     def time_was_over(self) -> bool:
         """Whether the batch system ended it, since its time was over."""

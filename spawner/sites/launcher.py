@@ -131,15 +131,15 @@ class Launcher:
         return {}
 
     def log(self, site: dict[str, Any], name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """The end of the server's log; of the job's own where the server never began."""
+        """The end of the server's log, and what the batch system wrote into the job's own."""
         count, folder = request.get("count", 15), self.folder(site, name)
         if type(count) is not int or not 1 <= count <= 1000:
             raise Denied("request", "count must be from 1 to 1000")
         try:
-            lines = courier.last_lines(folder, count) or courier.last_lines(folder, count, "job.log")
+            both = [courier.last_lines(folder, count, name) for name in ("server.log", "job.log")]
         except OSError as error:
             raise Denied("folder", str(error.strerror), folder) from error
-        return {"lines": lines}
+        return {"lines": "\n".join(one for one in both if one)}
 
     def clean(self, site: dict[str, Any], name: str, request: dict[str, Any]) -> dict[str, Any]:
         """Remove what a job left; the server's log stays as that of the last one."""

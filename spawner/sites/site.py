@@ -165,8 +165,12 @@ class SiteMixin(LoggingConfigurable):
         """The code of a dead job, 1 where it is not known."""
         raise NotImplementedError
 
-    def end_in_words(self) -> str:
-        """How a dead job ended, as a sentence for people; "" where its code says all that is known."""
+    def end_in_words(self, lines: str) -> str:
+        """How a dead job ended, as a sentence for people; "" where its code says all that is known.
+
+        Args:
+            lines: the last ones of its log, where a batch system may have said more than in its queue.
+        """
         return ""
 
     def time_was_over(self) -> bool:

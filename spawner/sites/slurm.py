@@ -160,6 +160,10 @@ class SlurmSite(BatchSite):
         """What ``sbatch`` said, for people."""
         return slurm_text.why_refused(text)
 
+    def why_by_log(self, lines: str) -> str:
+        """What Slurm's daemon on the node wrote, for people."""
+        return slurm_text.why_by_log(lines)
+
     def why_waiting(self, reason: str) -> str:
         """Slurm's reason, for people."""
         return slurm_text.why_waiting(reason)

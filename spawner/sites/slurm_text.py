@@ -197,6 +197,21 @@ def why_ended(state: str, reason: str, code: str) -> str:
     return f"It ended with code {ended or '?'}."
 
 
+BY_LOG = [
+    (r"^Error running slurm prolog", "The computer that it was to run on could not be made ready for it."),
+    (r"^slurmstepd.*(xceeded (job )?memory limit|oom.kill)", "It took more memory than it had. Choose more memory."),
+]  # fmt: skip
+
+
+def why_by_log(lines: str) -> str:
+    """What Slurm's daemon wrote into the log of a job that it ended, for people; "" where it did not.
+
+    >>> why_by_log("Error running slurm prolog: 1")
+    'The computer that it was to run on could not be made ready for it.'
+    """
+    return next((words for pattern, words in BY_LOG if re.search(pattern, lines, re.MULTILINE | re.IGNORECASE)), "")
+
+
 def exit_code(code: str) -> int:
     """Slurm's ``exit:signal`` as one number, a signal with a minus; 1 where it is none.
 

@@ -27,7 +27,7 @@ from services.ports import free_ports
 NODES = 4
 START_S = 30.0
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "ch-run", "shellcheck")
-PEOPLE = {"bhanna": 4201, "bhbob": 4202, "bhcarl": 4203}  # accounts that tests act as; the last one's home suffers
+PEOPLE = {"bhanna": 4201, "bhbob": 4202, "bhcarl": 4203, "bhdora": 4204}  # accounts that tests act as
 GROUP = "bhusers"
 HUB = "bhhub"
 CONF = """

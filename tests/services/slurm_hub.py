@@ -1,15 +1,18 @@
 """A Hub in front of a real Slurm, which has no rights but one rule of sudo, and what tests look at there."""
 
 import contextlib
+import json
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.hub import STUB, RunningHub
+import httpx
+from services.hub import STUB, RunningHub, wait_for
 from services.launcher import installed
-from services.slurm import HUB, PEOPLE, Cluster, address
+from services.slurm import HUB, NODES, PEOPLE, Cluster, address
 
 COMPUTE = """
 sites:
@@ -153,3 +156,29 @@ def refused(hub: RunningHub, user: str, **options) -> str:
     if answer.status_code == 400:
         return str(answer.json()["message"])
     return " ".join(str(event["message"]) for event in hub.progress(user))
+
+
+def wait_told(hub: RunningHub, user: str, words: str, within_s: float = 40.0) -> str:
+    """Wait until a person who waits for a start reads something, and return the whole of it."""
+    headers = {"Authorization": f"token {hub.token(user)}", "Accept": "text/event-stream"}
+    url, said = f"{hub.url}hub/api/users/{user}/server/progress", []
+    until = time.monotonic() + within_s
+    with contextlib.suppress(httpx.ReadTimeout), httpx.stream("GET", url, headers=headers, timeout=within_s) as answer:
+        for line in answer.iter_lines():
+            said += [json.loads(line[5:])["message"]] if line.startswith("data:") else []
+            if said and words in said[-1]:
+                return str(said[-1])
+            if time.monotonic() > until:
+                break
+    raise TimeoutError(f"{words!r} was not said, but {said}")
+
+
+@contextlib.contextmanager
+def no_room(cluster: Cluster) -> Iterator[list[str]]:
+    """Jobs of somebody else fill all nodes."""
+    blocking = [cluster.submit("#!/bin/sh\nsleep 600\n", "-p", "short", "--exclusive", "-N1") for _ in range(NODES)]
+    try:
+        wait_for(lambda: all(state_of(cluster, one) == "RUNNING" for one in blocking))
+        yield blocking
+    finally:
+        cluster.run("scancel", *blocking)
