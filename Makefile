@@ -39,7 +39,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.test
-	$(BIN)/python -m benchmarks steady flood
+	$(BIN)/python -m benchmarks outage steady flood
 
 wheel: $(VENV)/.test
 	rm -rf build dist

@@ -52,6 +52,15 @@ class Unwanted(Exception):
         self.status = status
 
 
+class Unreached(Unwanted):
+    """Nothing gives the right answer at any of these addresses (yet)."""
+
+    def __init__(self, addresses: list[str], port: int) -> None:
+        super().__init__(409, f"nothing at {', '.join(addresses)} port {port} gives the right answer")
+        self.place = f"{', '.join(addresses)} port {port}"
+        self.try_it = "; ".join(f"nc -vz {address} {port}" for address in addresses)
+
+
 def parse(body: bytes) -> Announcement:
     """Read an announcement.
 
@@ -103,7 +112,8 @@ async def find(said: Announcement, begun: Start, child: SiteMixin, secret: str, 
     """The address at which a start's job gives the right answer.
 
     Raises:
-        Unwanted: it is not this start's, not allowed there, or nothing right answers there.
+        Unwanted: it is not this start's, or not allowed there.
+        Unreached: nothing right answers there.
     """
     if not hmac.compare_digest(said.nonce.encode(), begun.nonce.encode()):
         raise Unwanted(404, "there is no such start")
@@ -111,10 +121,11 @@ async def find(said: Announcement, begun: Start, child: SiteMixin, secret: str, 
         raise Unwanted(403, "this server runs already")
     allowed = [one for one in said.addresses if child.may_be_at(one, said.port) and not is_own(one, said.port, own)]
     if not allowed:
-        raise Unwanted(403, f"a server of this site cannot be at {', '.join(said.addresses)} port {said.port}")
+        where = f"{', '.join(said.addresses)} port {said.port}"
+        raise Unwanted(403, f"a server of this site cannot be at {where} (networks and ports in compute.yaml)")
     found = await first_right(said, allowed, secret, begun.job)
     if found is None:
-        raise Unwanted(409, f"nothing at {', '.join(allowed)} port {said.port} gives the right answer")
+        raise Unreached(allowed, said.port)
     return found
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from beamhub.spawner.reachable import speaks_http
 from beamhub.spawner.sites.site import SiteMixin, Truth
 
 TAKEN = "Somebody else's program listens at port {port} of {title}, which was to be your server's. "
+UNREACHED = "Your server's job runs, and the Hub's computer ({host}) does not reach it at {place}"
 LOADING = "Your server is there, its programs are being loaded"
 AGAIN = "Your server runs, the Hub waits until it answers"
 LAST_LINES = " Its last lines:\n"
@@ -27,11 +29,17 @@ class Bringup:
         self.steps = Progress()
         self._news = asyncio.Event()
         self._taken = ""
+        self._unreached = ""
         self.began = False  # whether the job has: from then on the site's start_timeout counts
 
     def news(self) -> None:
         """Something changed: look again now."""
         self._news.set()
+
+    def unreached(self, place: str) -> None:
+        """The job runs, and is not reached where it says it is; it goes on saying so."""
+        self._unreached = UNREACHED.format(host=socket.gethostname(), place=place)
+        self.steps.say(50, self._unreached)
 
     async def announcement(self, url: Callable[[], str]) -> str:
         """Wait for the job's address.
@@ -46,6 +54,7 @@ class Bringup:
                 self.steps.say(30, waiting)
                 said = waiting
             await self._wait(LOOK)
+        self._unreached = ""
         return url()
 
     async def answer(self, url: Callable[[], str], path: str, said: str = LOADING) -> None:
@@ -80,7 +89,8 @@ class Bringup:
             self.give_up_at = min(self.give_up_at, moments.now() + self.child.site.config.start_timeout)
         if moments.now() > self.give_up_at:
             late = f"Your server did not come up in time at {self.title}. Try again, or choose another place."
-            raise StartFailed(await obituary(self.child, self._taken + late))
+            told = f"{self._unreached}. Show this to the operator. " if self._unreached else ""
+            raise StartFailed(await obituary(self.child, self._taken + told + late))
 
 
 async def is_there(url: str, path: str, listens: Callable[[str, int], Awaitable[bool | None]]) -> bool | None:

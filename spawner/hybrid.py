@@ -16,7 +16,7 @@ from jupyterhub.utils import maybe_future
 from traitlets import Bunch, default, observe
 
 from beamhub.spawner import announce, form, moments
-from beamhub.spawner.announce import Announcement, Unwanted
+from beamhub.spawner.announce import Announcement, Unreached, Unwanted
 from beamhub.spawner.bootstrap import LONGEST_WAIT
 from beamhub.spawner.bringup import AGAIN, LOOK, Bringup, is_there, obituary
 from beamhub.spawner.compute import Compute, listens_of
@@ -264,7 +264,12 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             Unwanted: it is not this start's, not allowed there, or nothing right answers there.
         """
         begun = self._started()
-        found = await announce.find(said, begun, self._child(), self._secret(), own)
+        try:
+            found = await announce.find(said, begun, self._child(), self._secret(), own)
+        except Unreached as error:
+            self.log.warning("%s is not reached; try on this computer: %s", self._log_name, error.try_it)
+            self._waiting().unreached(error.place)
+            raise
         if self.begun is None or self.begun.job != begun.job:
             raise Unwanted(404, "this start is over")
         host = f"[{found}]" if ":" in found else found

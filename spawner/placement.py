@@ -44,15 +44,17 @@ def waiting(estimate: Estimate) -> float:
 def in_words(estimate: Estimate) -> str:
     """When it would start, for people.
 
-    >>> in_words(Estimate("about", 600, 1500))
-    'in about 10 to 25 min'
+    >>> in_words(Estimate("about", 600, 1500, "what 9 starts waited lately"))
+    'in about 10 to 25 min (by what 9 starts waited lately)'
     """
     if estimate.kind == "now":
         return "starts now"
     if estimate.kind == "down":
         return f"not available: {estimate.message}" if estimate.message else "not available now"
     if estimate.kind == "about":
-        return f"in about {_minutes(estimate.low_s)} to {_minutes(estimate.high_s)} min"
+        low, high = _minutes(estimate.low_s), _minutes(estimate.high_s)
+        span = f"in about {low} to {high} min" if low != high else f"in about {low} min"
+        return f"{span} (by {estimate.source})" if estimate.source else span
     return "when it starts cannot be told"
 
 

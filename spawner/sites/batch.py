@@ -23,6 +23,7 @@ from beamhub.spawner.sites.commands import NoProgram, SiteDown
 from beamhub.spawner.sites.judgement import Known, Verdict, judge
 from beamhub.spawner.sites.queue import Job, Node, Queue, Stage, fits
 from beamhub.spawner.sites.site import Estimate, Site
+from beamhub.spawner.sites.waits import Waits
 
 log = logging.getLogger("beamhub.spawner")
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,63}", re.IGNORECASE)
@@ -60,6 +61,7 @@ class BatchSite(Site):
         self.hidden: str | None = None  # why jobs are not shown, "" where they are; None while that is not known
         self.queue = Queue({})
         self.nodes: list[Node] = []
+        self.waits = Waits()
         self._owners: dict[str, set[str]] = {}
         self._left: dict[str, float] = {}
         self._errands = asyncio.Semaphore(AT_ONCE)
@@ -184,7 +186,10 @@ class BatchSite(Site):
                 continue
             before = one.job
             if listed := queue.jobs.get(one.id) if verdict is not Verdict.UNKNOWN else None:
-                one.job, one.ran = listed, one.ran or listed.stage in (Stage.RUNNING, Stage.ENDING)
+                one.job = listed
+                if not one.ran and listed.stage in (Stage.RUNNING, Stage.ENDING):
+                    one.ran = True
+                    self._began(one, listed)
             if verdict is Verdict.THERE:
                 one.missing = 0
             elif verdict is Verdict.BACK:
@@ -199,6 +204,11 @@ class BatchSite(Site):
         for job, one in list(self.known.items()):
             if not one.id and not one.dead and asks:
                 asks = asks - 1 if await self._find(job, one) else 0
+
+    def _began(self, one: Known, job: Job) -> None:
+        """A job runs: what it waited is kept, where it is known when it was handed in."""
+        if one.cores and job.start:
+            self.waits.add(moments.now(), one.cores, job.start - moments.of(one.since))
 
     async def _confirm(self, one: Known, verdict: Verdict) -> bool:
         """Ask for a job by its id. Only an end that was read makes it dead, or an absence that is to be believed.
@@ -335,13 +345,20 @@ class BatchSite(Site):
                 log.error("%s of %s at %s belongs to no server and stays: %s", job, user, self.name, error)
 
     def estimate(self, plan: Any) -> Estimate:
-        """Now where a node has room for it, else unknown; down while the batch system does not answer."""
+        """Now where a node has room for it, else by the batch system's plan or by what others waited, where known."""
         age = max(0.0, moments.now() - self._looked)
         if self.down:
             return Estimate("down", message=self.down_in_words(), age_s=age)
         cores, memory, gpus = (plan.cores, plan.memory_bytes >> 20, plan.gpus) if plan else (1, 512, 0)
-        if fits(self.nodes, tuple(self.config.partitions), cores, memory, gpus):
+        partitions = tuple(self.config.partitions)
+        if fits(self.nodes, partitions, cores, memory, gpus):
             return Estimate("now", source="free nodes", age_s=age)
+        if plan_of_all := self.queue.expected(partitions, moments.of(moments.now())):
+            low, high, count = plan_of_all
+            return Estimate("about", low, high, f"the batch system's plan for {count} that wait", age_s=age)
+        if waited := self.waits.expected(cores, moments.now()):
+            low, high, count = waited
+            return Estimate("about", low, high, f"what {count} starts waited lately", age_s=age)
         return Estimate("unknown", source="no node is free for it", age_s=age)
 
     def down_in_words(self) -> str:

@@ -30,7 +30,7 @@ class BatchServer(SiteMixin):
             "job": {**self.asks(launch), "name": self.job},
             "files": {"start.json": self._start(launch), "token": launch.token, "secret": launch.secret},
         }
-        one = self.site.known[self.job] = Known(self.user.name, since=moments.now())
+        one = self.site.known[self.job] = Known(self.user.name, since=moments.now(), cores=launch.plan.cores)
         try:
             one.id = str((await self.site.errand(one.user, request))["id"])
         except CannotLaunch as error:

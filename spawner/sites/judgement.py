@@ -13,12 +13,13 @@ class Known:
 
     ``missing`` is how often in a row it was not listed and not known when it was asked for by its id, ``asked`` when
     that was; ``sought`` since when it is looked for by its name, in vain; ``listening`` is what the job said of its
-    server.
+    server; ``cores`` how large it is, 0 where another life of the Hub handed it in.
     """
 
     user: str
     id: str = ""
     since: float = 0.0
+    cores: int = 0
     job: Job | None = None
     ran: bool = False
     missing: int = 0

@@ -37,10 +37,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Queue:
-    """The jobs that were asked about, by id; of each partition the priorities of all that wait, the lowest first."""
+    """The jobs that were asked about, by id; of each partition what is known of all that wait.
+
+    ``waiting`` are their priorities, the lowest first; ``planned`` when the batch system thinks that they start, where
+    it does, seconds since 1970, the soonest first.
+    """
 
     jobs: Mapping[str, Job]
     waiting: Mapping[str, list[int]] = field(default_factory=dict)
+    planned: Mapping[str, list[float]] = field(default_factory=dict)
 
     def before(self, job: Job) -> int:
         """How many waiting jobs come before this one, in the partition where they are fewest."""
@@ -50,6 +55,17 @@ class Queue:
             if name in self.waiting
         ]
         return min(counts, default=0)
+
+    def expected(self, partitions: tuple[str, ...], now: float) -> tuple[float, float, int] | None:
+        """Seconds in which a job that comes after all that wait is going to start, by the plan for those.
+
+        That is from when half of them have started to when all have, in the partition where that is soonest; and of
+        how many. None where nothing is planned. Without partitions all are looked at.
+        """
+        plans = [self.planned[name] for name in partitions or self.planned if self.planned.get(name)]
+        found = [(plan[len(plan) // 2] - now, plan[-1] - now, len(plan)) for plan in plans]
+        low, high, count = min(found, key=lambda one: one[1], default=(0.0, 0.0, 0))
+        return (max(0.0, low), max(0.0, high), count) if count else None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def queue(text: str, own: Collection[str]) -> Queue:
         raise CutOff(text[-80:])
     jobs: dict[str, Job] = {}
     waiting: dict[str, list[int]] = {}
+    planned: dict[str, list[float]] = {}
     for line in text.splitlines():
         parts = line.split("|", 8)
         if len(parts) != 9:
@@ -53,14 +54,15 @@ def queue(text: str, own: Collection[str]) -> Queue:
         if state == "PENDING":
             for name in partition.split(","):
                 waiting.setdefault(name, []).append(_whole(priority))
+                if when := _time(start):
+                    planned.setdefault(name, []).append(when)
         if number in own:
             jobs[number] = Job(
                 number, stage(state), state, user, tuple(partition.split(",")), _time(start), _time(end),
                 _whole(priority), node, reason,
             )  # fmt: skip
-    for priorities in waiting.values():
-        priorities.sort()
-    return Queue(jobs, waiting)
+    in_order = {name: sorted(priorities) for name, priorities in waiting.items()}
+    return Queue(jobs, in_order, {name: sorted(moments) for name, moments in planned.items()})
 
 
 def nodes(text: str) -> list[Node]:

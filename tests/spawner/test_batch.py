@@ -219,6 +219,36 @@ async def test_the_number_of_questions_does_not_grow_with_the_servers(site, comm
     assert all(one.job.stage is Stage.RUNNING for one in site.known.values())
 
 
+def free(commands: Commands, cores: int) -> None:
+    commands.says("sinfo", f"echo 'node1|short*|up|mixed|1/{cores}/0/64|200000|0|(null)|(null)|infinite|'")
+
+
+async def test_when_a_start_would_be_is_told_by_free_nodes_else_by_the_plan_else_by_what_others_waited(
+    site, commands, monkeypatch
+):
+    monkeypatch.setattr(batch, "CAPACITY", 0.0)
+    free(commands, 8)
+    await site.snapshot()
+    assert site.estimate(plan()).kind == "now"
+    free(commands, 1)
+    await site.snapshot()
+    assert site.estimate(plan()).kind == "unknown"
+    for number, waited in ((1, 60), (2, 120), (3, 600)):
+        site.known[name(number)] = Known("anna", str(number), since=moments.now() - 1000, cores=2)
+        started = moments.of(moments.now()) - 1000 + waited
+        commands.queue(LINE.format(number, "RUNNING").replace("1795427123", f"{started:.0f}"))
+        await site.snapshot()
+    told = site.estimate(plan())
+    assert (told.kind, round(told.low_s, -1), round(told.high_s, -1)) == ("about", 60, 600)
+    assert told.source == "what 3 starts waited lately"
+    soon = moments.of(moments.now()) + 300
+    commands.queue(LINE.format(9, "PENDING").replace("1795427123", f"{soon:.0f}"))
+    await site.snapshot()
+    told = site.estimate(plan())
+    assert (told.kind, round(told.low_s, -1), round(told.high_s, -1)) == ("about", 300, 300)
+    assert told.source == "the batch system's plan for 1 that wait"
+
+
 # Cancelling
 
 

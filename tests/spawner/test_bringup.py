@@ -1,4 +1,6 @@
 import asyncio
+import re
+import socket
 import time
 
 import pytest
@@ -122,6 +124,15 @@ async def test_why_a_job_waits_is_said_when_it_changes(server, monkeypatch):
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(bringup.announcement(lambda: ""), 0.2)
     assert [step.message for step in bringup.steps.steps[-2:]] == ["other jobs come first", "free nodes are waited for"]
+
+
+async def test_where_a_server_was_not_reached_is_said_while_it_starts_and_when_it_failed(server):
+    bringup = waiting(server, seconds=0.2)
+    bringup.unreached("10.0.0.1, 10.0.0.2 port 20001")
+    said = rf"Hub's computer \({socket.gethostname()}\) does not reach it at 10.0.0.1, 10.0.0.2 port 20001"
+    assert re.search(said, bringup.steps.steps[-1].message)
+    with pytest.raises(StartFailed, match=rf"{said}\. Show this to the operator\. .*did not come up in time"):
+        await bringup.announcement(str)
 
 
 async def test_without_a_log_nothing_is_said_of_it(server):

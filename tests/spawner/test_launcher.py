@@ -146,14 +146,14 @@ def test_a_job_that_is_no_more_counts_as_cancelled(settings, commands, said):
         Launcher(settings).answer({"verb": "cancel", "site": "cluster", "name": NAME, "id": "77"})
 
 
-def test_the_log_is_that_of_the_server_or_else_of_the_job_and_clean_leaves_only_the_log(settings, tmp_path):
+def test_the_log_is_that_of_the_server_with_what_the_job_was_told_and_clean_leaves_only_the_servers(settings, tmp_path):
     Launcher(settings).answer(SUBMIT)
     folder = tmp_path / "tokens" / NAME
     ask = {"verb": "log", "site": "cluster", "name": NAME, "count": 2}
     (folder / "job.log").write_text("no Python here\n")
     assert Launcher(settings).answer(ask) == {"lines": "no Python here"}
     (folder / "server.log").write_text("1\n2\n3\n")
-    assert Launcher(settings).answer(ask) == {"lines": "2\n3"}
+    assert Launcher(settings).answer(ask) == {"lines": "2\n3\nno Python here"}
     Launcher(settings).answer({"verb": "clean", "site": "cluster", "name": NAME})
     assert [path.name for path in (tmp_path / "tokens").iterdir()] == ["last-server.log"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from services.hub import RunningHub, wait_for
-from services.slurm import NODES, PEOPLE, Cluster, slurm
+from services.slurm import NODES, PEOPLE, Cluster, address, slurm
 from services.slurm_hub import (
     ended,
     job_of,
@@ -26,6 +26,14 @@ from services.slurm_hub import (
 
 pytestmark = [pytest.mark.slurm, pytest.mark.promise("batch system")]
 SMALL = {"profile": "small"}
+CLOSED = """
+import os
+import beamhub.spawner.announce as announce
+ask = announce._ask
+async def while_open(*where):
+    return None if os.path.exists("closed") else await ask(*where)
+announce._ask = while_open
+"""
 AT_ONCE = 'c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}'  # who asks is answered before it is there
 
 
@@ -37,7 +45,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def hub(cluster: Cluster) -> Iterator[RunningHub]:
-    with slurm_hub(cluster, extra=AT_ONCE) as running:
+    with slurm_hub(cluster, extra=AT_ONCE + CLOSED) as running:
         yield running
 
 
@@ -225,6 +233,16 @@ def test_a_controller_whose_name_cannot_be_resolved_ends_no_server(hub, cluster)
         assert hub.server("bhanna")["ready"]
     wait_for(lambda: "Site cluster answers" in hub.log()[before:], 60)
     assert hub.server("bhanna")["ready"]
+
+
+def test_a_node_that_is_reached_only_after_a_while_is_named_and_its_server_starts_then(hub):
+    (hub.folder / "closed").touch()
+    hub.ask_server("bhanna", options=SMALL)
+    said = wait_told(hub, "bhanna", "does not reach it at")
+    assert f"{address()} port 3" in said
+    assert f"nc -vz {address()} 3" in hub.log()
+    (hub.folder / "closed").unlink()
+    hub.wait_ready("bhanna")
 
 
 def test_a_prologue_of_the_clusters_that_fails_is_said_and_leaves_no_job(hub, cluster):

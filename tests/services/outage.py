@@ -1,0 +1,100 @@
+"""A controller of Slurm's that is away for long, while servers run and others wait: what becomes of them."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+from services.hub import RunningHub, wait_for
+from services.slurm import Cluster, slurm
+from services.slurm_hub import COMPUTE, away, job_of, over, slurm_hub, state_of
+
+RUNNING, WAITING, USER = 20, 5, "bhanna"
+ONE_SITE = COMPUTE[: COMPUTE.index("  closed: ")] + COMPUTE[COMPUTE.index("environments:") :].replace(
+    "[cluster, closed, low, other]", "[cluster]"
+)
+COUNTED = """
+def counted(owner, name):
+    method = getattr(owner, name)
+    async def called(self, *args, **more):
+        with open(name, "a") as file:
+            file.write(".")
+        return await method(self, *args, **more)
+    setattr(owner, name, called)
+c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
+counted(c.JupyterHub.spawner_class, "poll")
+counted(batch.BatchSite, "snapshot")
+"""
+SOON = """
+batch.BatchSite.interval = 0.5
+c.Spawner.poll_interval = 1
+"""
+AS_IT_IS = """
+batch.BatchSite.interval = 15.0
+"""
+
+
+def counts(hub: RunningHub) -> dict[str, int]:
+    """How often the Hub asked whether a server lives, and looked at the queue."""
+    return {name: (hub.folder / name).stat().st_size for name in ("poll", "snapshot")}
+
+
+@contextlib.contextmanager
+def full(extra: str) -> Iterator[tuple[RunningHub, Cluster, dict[str, str], dict[str, str]]]:
+    """Servers that run, and more that wait since there is no room: their jobs by their names."""
+    running, waiting = [f"runs{number}" for number in range(RUNNING)], [f"waits{number}" for number in range(WAITING)]
+    with slurm() as cluster, slurm_hub(cluster, compute=ONE_SITE, extra=COUNTED + extra) as hub:
+        for name in running:
+            hub.ask_server(USER, name, {"profile": "small"})
+        for name in running:
+            hub.wait_ready(USER, name)
+        rest = [
+            cluster.submit("#!/bin/sh\nsleep 7000\n", "-p", "short", "-t", "119", "--exclusive", "-N1")
+            for _ in range(2)
+        ]
+        wait_for(lambda: all(state_of(cluster, job) == "RUNNING" for job in rest))
+        for name in waiting:
+            hub.ask_server(USER, name, {"profile": "small", "cores": 16})
+        jobs = {name: wait_for(lambda name=name: job_of(hub, USER, name)) for name in [*running, *waiting]}
+        yield hub, cluster, {name: jobs[name] for name in running}, {name: jobs[name] for name in waiting}
+        cluster.run("scancel", *rest)
+        goes_on(hub, cluster, running, waiting, jobs)
+
+
+def goes_on(hub: RunningHub, cluster: Cluster, running: list[str], waiting: list[str], jobs: dict[str, str]) -> None:
+    """Those that run are stopped, those that waited start, with the jobs that they had."""
+    for name in running:
+        assert hub.server(USER, name)["ready"], name
+        assert job_of(hub, USER, name) == jobs[name]
+        hub.stop_server(USER, name)
+    for name in waiting:
+        hub.wait_ready(USER, name)
+        assert job_of(hub, USER, name) == jobs[name]
+        assert hub.as_user(USER).get(f"user/{USER}/{name}/api").status_code == 200
+        hub.stop_server(USER, name)
+    wait_for(lambda: all(over(cluster, job) for job in jobs.values()))
+
+
+def outage(extra: str, enough: Callable[[dict[str, int], float], bool]) -> dict[str, float]:
+    """The controller is away until it is enough: what was asked meanwhile, and how many servers were lost."""
+    with full(extra) as (hub, cluster, running, waiting):
+        before, began, lost = counts(hub), time.monotonic(), set()
+        with away(cluster, "slurmctld"):
+            while True:
+                asked = {name: count - before[name] for name, count in counts(hub).items()}
+                if enough(asked, time.monotonic() - began):
+                    break
+                for name in running:
+                    with contextlib.suppress(httpx.HTTPError):
+                        if hub.as_user(USER).get(f"user/{USER}/{name}/api").status_code == 200:
+                            continue
+                    lost.add(name)
+                lost |= {name for name in waiting if (hub.server(USER, name) or {}).get("pending") != "spawn"}
+                time.sleep(5)
+    return {
+        "minutes": round((time.monotonic() - began) / 60, 1),
+        "servers": RUNNING + WAITING,
+        "polls of each server": asked["poll"] // (RUNNING + WAITING),
+        "looks at the queue": asked["snapshot"],
+        "lost": len(lost),
+    }
