@@ -25,10 +25,20 @@ def test_its_environment_has_the_older_jupyterhub_and_the_packages_of_this_check
     assert {path.read_text().splitlines()[0] for path in programs} == {f"#!{PYTHON}"}
 
 
-def test_the_whole_rung_hub_passes_on_the_older_line_of_jupyterhub():
+def passes(rung: str, *which: str) -> None:
+    """Run tests of a rung there."""
     done = subprocess.run(
-        [PYTHON, "-m", "pytest"], cwd=ROOT, env=os.environ | {"RUNGS": "hub"}, text=True, check=False,
+        [PYTHON, "-m", "pytest", *which], cwd=ROOT, env=os.environ | {"RUNGS": rung}, text=True, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-MOST:]
     assert re.search(r"\b[1-9]\d* passed", done.stdout), f"none of its tests ran: {done.stdout[-MOST:]}"
+
+
+def test_the_whole_rung_hub_passes_on_the_older_line_of_jupyterhub():
+    passes("hub")
+
+
+@pytest.mark.slurm
+def test_servers_on_a_slurm_start_stop_and_outlive_a_hub_of_the_older_line():
+    passes("slurm", "tests/spawner/test_kills_with_slurm.py")
