@@ -17,9 +17,12 @@ from benchmarks.statistics import spread
 ROOT = Path(__file__).parent.parent
 PARTS = os.environ.get("BATCH_PARTS", "starts questions crowd idle queue").split()
 ROUNDS = int(os.environ.get("BATCH_ROUNDS", "5"))
+COUNTS = os.environ.get("BATCH_COUNTS", "1 10 50").split()
+IDLE = [int(count) for count in os.environ.get("BATCH_IDLE", "10 100").split()]
 IDLE_S = float(os.environ.get("BATCH_IDLE_S", "60"))
 CROWD = int(os.environ.get("BATCH_CROWD", "200"))
 BAR, A_MINUTE = 0.5, 6
+PAUSE_S = 1.0  # after each, in which Slurm forgets what ended
 CPUS = 64  # of each of four nodes
 PROBE = """
 import asyncio, time
@@ -56,7 +59,10 @@ def measure() -> dict[str, object]:
 def _starts(cluster: Any, shared: Path) -> dict[str, object]:
     """Ready and stopped, for one and ten real servers and fifty stubs."""
     found: dict[str, object] = {}
-    for server, counts in ((REAL, ("1", "10")), (STUB, ("50",))):
+    real = [count for count in COUNTS if int(count) <= 10]
+    for server, counts in ((REAL, real), (STUB, [count for count in COUNTS if count not in real])):
+        if not counts:
+            continue
         with ours(cluster, shared, server) as hub, theirs(cluster, shared, server) as other:
             hubs = {"beamhub": hub, "batchspawner": other}
             for one in hubs.values():  # the first fills the page cache
@@ -72,13 +78,17 @@ def _beside(cluster: Any, hubs: dict[str, Any], count: int) -> dict[str, object]
     rounds, look_s = ROUNDS if count <= 10 else max(1, ROUNDS // 2), 0.05 if count <= 10 else 0.2
     ready: dict[str, list[float]] = {"scheduler": [], **{name: [] for name in hubs}}
     stopped: dict[str, list[float]] = {name: [] for name in ready}
+    turns = list(ready)
     for _ in range(rounds):
-        began, gone = bare_jobs(cluster, count)
-        ready["scheduler"].append(began)
-        stopped["scheduler"].append(gone)
-        for name, hub in hubs.items():
-            ready[name].append(start(hub, names, look_s))
-            stopped[name].append(stop(hub, names, look_s))
+        for name in turns:
+            if name == "scheduler":
+                began, gone = bare_jobs(cluster, count)
+            else:
+                began, gone = start(hubs[name], names, look_s), stop(hubs[name], names, look_s)
+            ready[name].append(began)
+            stopped[name].append(gone)
+            time.sleep(PAUSE_S)
+        turns = [*turns[1:], turns[0]]  # what was there before has its effect on all
     return {"ready": _ratios(ready), "stopped": _ratios(stopped)}
 
 
@@ -100,7 +110,7 @@ def _questions(cluster: Any, shared: Path) -> dict[str, object]:
     from services.slurm import HUB
 
     found: dict[str, Any] = {}
-    for count in (10, 100):
+    for count in IDLE:
         names = [f"s{number}" for number in range(count)]
         for name, hub_of, user in (("beamhub", ours, HUB), ("batchspawner", theirs, USER)):
             with hub_of(cluster, shared, STUB) as hub:

@@ -28,7 +28,7 @@ profiles:
   small: {{title: Small, sites: [cluster], environments: [python], cores: 1, memory: 400M, walltime: 1h}}
 """
 COMMON = """
-c.JupyterHub.tornado_settings.update({{"slow_spawn_timeout": 0}})  # a request is answered before the server is ready
+c.JupyterHub.tornado_settings.update({{"slow_spawn_timeout": 0, "slow_stop_timeout": 0}})  # it answers at once
 c.Spawner.environment = {{"JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp",
                          "PATH": "{bin}:/usr/bin:/bin"}}
 c.Spawner.http_timeout = 120
