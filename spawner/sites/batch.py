@@ -36,6 +36,7 @@ CONFIRMED = 20  # jobs that are asked for by their ids after one look
 ABSENT = 2  # times in a row that a job has to be absent
 LATE = 300.0  # seconds after its time was over in which a job that vanished with most others may still be there
 CHECK = 600.0  # seconds between two looks at what is shown to this account
+LOOKS = (0.2, 0.2, 0.2, 0.3, 0.4)  # seconds before each look after the first cancel; a notebook server takes 0.6 s
 AGAIN = 600.0  # seconds until a job that belongs to nobody and could not be ended is tried again
 AFTER = 5.0  # seconds between two looks at a job that may end by itself
 AT_ONCE = 16  # errands at a time
@@ -284,8 +285,8 @@ class BatchSite(Site):
                 taken = True
             except CannotLaunch as error:
                 log.error("%s (%s at %s) cannot be cancelled yet, it is tried again: %s", job, one.id, self.name, error)
-            for _ in range(ABSENT):
-                await asyncio.sleep(0.3 if pause == 1.0 else 0.7)
+            for wait in LOOKS if pause == 1.0 else (0.7,) * ABSENT:
+                await asyncio.sleep(wait)
                 if one.id:
                     await self._confirm(one, Verdict.MISSING)
                 if one.dead or (taken and one.missing > ABSENT):

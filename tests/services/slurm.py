@@ -71,7 +71,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 PluginDir=/usr/lib/x86_64-linux-gnu/slurm-wlm
 {extra}
-NodeName=DEFAULT CPUs=16 RealMemory=50000 State=UNKNOWN
+NodeName=DEFAULT CPUs={cpus} RealMemory=50000 State=UNKNOWN
 NodeName={name}[1-3] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{third}] Feature=cpu
 NodeName={name}4 NodeHostname={host} NodeAddr=127.0.0.1 Port={fourth} Feature=gpunode Gres=gpu:a100:4
 PartitionName=short Nodes={name}[1-4] Default=YES MaxTime=0-02:00:00 DefaultTime=10 PriorityTier=1 State=UP
@@ -85,7 +85,7 @@ PartitionName=high Nodes={name}[1-4] MaxTime=1-00:00:00 PriorityTier=10 PreemptM
 class Cluster:
     """A running cluster; its files are in ``folder``, ``conf`` is its ``SLURM_CONF``."""
 
-    def __init__(self, folder: Path, name: str, extra: str = "", keeps: int = 15) -> None:
+    def __init__(self, folder: Path, name: str, extra: str = "", keeps: int = 15, cpus: int = 16) -> None:
         self.folder, self.name = folder, name
         self.conf = folder / "etc/slurm.conf"
         ports = free_ports(2 + NODES)
@@ -96,6 +96,7 @@ class Cluster:
             CONF.format(
                 name=name, host=socket.gethostname().split(".")[0], folder=folder, port=ports, daemon=ports + 1,
                 first=ports + 2, third=ports + 4, fourth=ports + 5, extra=extra, group=GROUP, keeps=keeps,
+                cpus=cpus,
             )
         )  # fmt: skip
         (folder / "etc/gres.conf").write_text(f"NodeName={name}4 Name=gpu Type=a100 File=/dev/tty[0-3]\n")
@@ -246,12 +247,12 @@ def missing() -> str:
 
 
 @contextlib.contextmanager
-def slurm(name: str = "bha", extra: str = "", keeps: int = 15) -> Iterator[Cluster]:
+def slurm(name: str = "bha", extra: str = "", keeps: int = 15, cpus: int = 16) -> Iterator[Cluster]:
     """Start a cluster, and end it with all its jobs."""
     accounts()
     folder = Path(tempfile.mkdtemp(prefix="bhslurm"))
     folder.chmod(0o755)
-    cluster = Cluster(folder, name, extra, keeps)
+    cluster = Cluster(folder, name, extra, keeps, cpus)
     try:
         cluster.start_all()
         yield cluster
