@@ -79,7 +79,7 @@ def outage(extra: str, enough: Callable[[dict[str, int], float], bool]) -> dict[
     """The controller is away until it is enough: what was asked meanwhile, and how many servers were lost."""
     with full(extra) as (hub, cluster, running, waiting):
         before, began, lost = counts(hub), time.monotonic(), set()
-        with away(cluster, "slurmctld"):
+        with away(cluster, "slurmctld", idle=0):
             while True:
                 asked = {name: count - before[name] for name, count in counts(hub).items()}
                 if enough(asked, time.monotonic() - began):

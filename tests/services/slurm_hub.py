@@ -125,14 +125,14 @@ def left(hub: RunningHub, user: str = "bhanna") -> list[Path]:
 
 
 @contextlib.contextmanager
-def away(cluster: Cluster, part: str) -> Iterator[None]:
-    """A part of Slurm is not there for a while."""
+def away(cluster: Cluster, part: str, idle: int = 3) -> Iterator[None]:
+    """A part of Slurm is not there for a while; afterwards so many nodes are idle again."""
     cluster.stop(part)
     try:
         yield
     finally:
         cluster.start(part)
-        cluster.wait_idle(3)
+        cluster.wait_idle(idle)
 
 
 @contextlib.contextmanager
