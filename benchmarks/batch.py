@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.batch_hubs import REAL, STUB, USER, bare, ours, programs, theirs
+from benchmarks.batch_hubs import REAL, STUB, USER, bare, ours, theirs
 from benchmarks.batch_servers import bare_jobs, kinds, questions, start, stop
 from benchmarks.statistics import spread
 
@@ -40,10 +40,11 @@ def measure() -> dict[str, object]:
     """Each part's figures, times in milliseconds, and ours over theirs."""
     sys.path.insert(0, str(ROOT / "tests"))
     from services.slurm import slurm
+    from services.software import software
 
     found: dict[str, Any] = {}
     if {"starts", "questions", "crowd"} & set(PARTS):
-        with slurm(cpus=CPUS) as cluster, programs() as shared:
+        with slurm(cpus=CPUS) as cluster, software() as shared:
             for name, part in (("starts", _starts), ("questions", _questions), ("crowd", _crowd)):
                 if name in PARTS:
                     found[name] = part(cluster, shared)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +10,6 @@ from typing import Any
 
 USER = "bhanna"
 REAL, STUB = "jupyterhub-singleuser", "stub-singleuser"
-RUNS = """#!/usr/bin/python3
-import site, sys
-sys.path.insert(0, {purelib!r})
-site.addsitedir({purelib!r})
-from {module} import main
-main()
-"""
 COMPUTE = """
 sites:
   cluster: {{kind: slurm, title: The cluster, partitions: [short], hub_url: "{url}", networks: [{address}/32],
@@ -48,23 +40,6 @@ BARE = """
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/homes/{{username}}"
 """
-
-
-@contextmanager
-def programs() -> Iterator[Path]:
-    """A folder that every account reads, with what servers are started by."""
-    with tempfile.TemporaryDirectory(prefix="bhbench") as text:
-        folder = Path(text)
-        folder.chmod(0o755)
-        purelib = sysconfig.get_path("purelib")
-        modules = {REAL: "jupyterhub.singleuser", "batchspawner-singleuser": "batchspawner.singleuser"}
-        for name, module in modules.items():
-            (folder / name).write_text(RUNS.format(purelib=purelib, module=module))
-        stub = Path(__file__).parent.parent / "tests/services/stub_server.py"
-        (folder / STUB).write_text(f"#!/usr/bin/python3\n{stub.read_text()}")
-        for path in folder.iterdir():
-            path.chmod(0o755)
-        yield folder
 
 
 @contextmanager
