@@ -103,7 +103,7 @@ async def _servers(
         if one.start.job not in named or truth is Truth.ALIVE or one.start.job in there:
             continue
         if truth is Truth.DEAD:
-            found.servers.append(_server(one, child.end_in_words() or "it ended"))
+            found.servers.append(_server(one, child.end_in_words("") or "it ended"))
         elif one.start.phase in BEFORE and not child.get_state().get("id"):
             if given_up and not unseen:  # else it may be submitted at any moment
                 found.servers.append(_server(one, "its start was given up, and it is nowhere"))
