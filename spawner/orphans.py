@@ -59,25 +59,38 @@ async def find(compute: Compute, read: Callable[[], Records]) -> Found:
         compute: the Hub's sites.
         read: reads the Hub's database anew.
     """
-    found = Found()
     recorded = read().servers
-    for one in recorded:
-        if one.start.site not in compute.sites:
-            found.unknown.append(_server(one, f"its site is not in {compute.path.name}"))
-    for name, site in compute.sites.items():
-        here = [one for one in recorded if one.start.site == name]
-        servers = {one.start.job: _child(compute, one) for one in here}
-        for look in range(LOOKS + 2 * (len(here) // AT_ONCE)):
-            await asyncio.sleep(PAUSE if look and here else 0)
-            await site.snapshot()
-        await _jobs(site, read, found)
-        await _servers(site, here, servers, read, found)
-        if reason := site.unseen():
-            found.unknown.append(Orphan(name, "", "", reason))
+    asked = [_at(compute, name, [one for one in recorded if one.start.site == name], read) for name in compute.sites]
+    lost = [one for one in recorded if one.start.site not in compute.sites]
+    found = Found(unknown=[_server(one, f"its site is not in {compute.path.name}") for one in lost])
+    for here in await asyncio.gather(*asked):
+        listed = {one.job for one in found.jobs}  # by another site of the same batch system
+        found.jobs += [one for one in here.jobs if one.job not in listed]
+        found.servers += here.servers
+        found.unknown += here.unknown
     return found
 
 
-async def _jobs(site: Site, read: Callable[[], Records], found: Found) -> None:
+async def _at(compute: Compute, name: str, recorded: Sequence[Recorded], read: Callable[[], Records]) -> Found:
+    """What is found at one site."""
+    site = compute.sites[name]
+    servers = [(one, _child(compute, one)) for one in recorded]
+    for look in range(LOOKS + 2 * (len(servers) // AT_ONCE)):
+        await asyncio.sleep(PAUSE if look and servers else 0)
+        await site.snapshot()
+        if reason := site.unseen():
+            return Found(unknown=[Orphan(name, "", "", reason)])
+    found = Found(jobs=await _jobs(site, read))
+    there = await site.jobs()
+    named = read().jobs()  # a stop that came to its end meanwhile named it before
+    for one, child in servers:
+        if one.start.job in named and one.start.job not in there:
+            _judge(one, child, found)
+    return found
+
+
+async def _jobs(site: Site, read: Callable[[], Records]) -> list[Orphan]:
+    """Jobs that no server names."""
     records = Records()
 
     def known() -> set[str]:
@@ -85,30 +98,24 @@ async def _jobs(site: Site, read: Callable[[], Records], found: Found) -> None:
         records = read()
         return records.jobs()
 
-    listed = {one.job for one in found.jobs}  # by another site of the same batch system
-    for job in sorted(await reconcile.orphans(site, known) - listed):
+    found = []
+    for job in sorted(await reconcile.orphans(site, known)):
         user, since = await site.about(job)
         ours = not user or all(one in records.users for one in user.split(","))
-        found.jobs.append(Orphan(site.name, job, user, NO_SERVER if ours else NOT_OURS, None, since))
+        found.append(Orphan(site.name, job, user, NO_SERVER if ours else NOT_OURS, None, since))
+    return found
 
 
-async def _servers(
-    site: Site, here: Sequence[Recorded], servers: dict[str, SiteMixin], read: Callable[[], Records], found: Found
-) -> None:
-    there, unseen = await site.jobs(), site.unseen()
-    named = read().jobs()  # a stop that came to its end meanwhile named it before
-    for one in here:
-        child = servers[one.start.job]
-        truth, given_up = child.truth(), one.start.give_up_at < time.time()
-        if one.start.job not in named or truth is Truth.ALIVE or one.start.job in there:
-            continue
-        if truth is Truth.DEAD:
-            found.servers.append(_server(one, child.end_in_words("") or "it ended"))
-        elif one.start.phase in BEFORE and not child.get_state().get("id"):
-            if given_up and not unseen:  # else it may be submitted at any moment
-                found.servers.append(_server(one, "its start was given up, and it is nowhere"))
-        elif not unseen:
-            found.unknown.append(_server(one, "its job is not shown, which is not enough to say that it ended"))
+def _judge(one: Recorded, child: SiteMixin, found: Found) -> None:
+    """A server whose job is not listed."""
+    truth = child.truth()
+    if truth is Truth.DEAD:
+        found.servers.append(_server(one, child.end_in_words("") or "it ended"))
+    elif truth is Truth.UNKNOWN and one.start.phase in BEFORE and not child.get_state().get("id"):
+        if one.start.give_up_at < time.time():  # else it may be submitted at any moment
+            found.servers.append(_server(one, "its start was given up, and it is nowhere"))
+    elif truth is Truth.UNKNOWN:
+        found.unknown.append(_server(one, "its job is not shown, which is not enough to say that it ended"))
 
 
 def _child(compute: Compute, one: Recorded) -> SiteMixin:

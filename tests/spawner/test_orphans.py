@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from jupyterhub import orm
+from jupyterhub import apihandlers, orm
 from services.hub import LOCAL, RunningHub, python_of, wait_for
 from services.slurm import HUB, Cluster, slurm
 from services.slurm_hub import job_of, over, slurm_hub, start_of, state_of
@@ -188,14 +188,16 @@ c.JupyterHub.db_url = "sqlite:///hub.sqlite"
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def folder(tmp_path, monkeypatch) -> Iterator[Path]:
     """Where a Hub would be started, with one server whose process is gone."""
     gone = {"site": "here", "profile": "small", "job": "bh-hubone-1-aaaaaaaaaa", "give_up_at": 1.0, "phase": "running"}
     (tmp_path / "compute.yaml").write_text(LOCAL)
     (tmp_path / "jupyterhub_config.py").write_text(CONFIG)
     filled(tmp_path / "hub.sqlite", {"start": {**gone, "child": {"process": None, "uid": os.geteuid()}}})
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    routes = list(apihandlers.default_handlers)  # configure() changes them
+    yield tmp_path
+    apihandlers.default_handlers[:] = routes
 
 
 @contextmanager
@@ -250,6 +252,17 @@ def test_what_cannot_be_looked_at_is_2_and_says_why(config, said, folder, capsys
         (folder / "jupyterhub_config.py").write_text(config)
     assert main(["orphans"]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_demos_configuration_can_be_read_beside_a_demo_that_runs(tmp_path):
+    """It removes the proxy's rules when its Hub is started, and only then."""
+    (tmp_path / "proxy").mkdir()
+    (tmp_path / "proxy/rules.toml").write_text("routes of the Hub that runs")
+    demo = Path(__file__).parents[2] / "jupyterhub_config.py"
+    command = [Path(sys.executable).parent / "beamhub", "orphans", "-f", demo]
+    done = subprocess.run(command, env={**os.environ, "BEAMHUB_FOLDER": str(tmp_path)}, capture_output=True, text=True)
+    assert "there is no database" in done.stderr
+    assert (tmp_path / "proxy/rules.toml").read_text() == "routes of the Hub that runs"
 
 
 # A real Slurm
