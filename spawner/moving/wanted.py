@@ -28,6 +28,7 @@ OURS = {  # written into each job by the launcher
     "job-name", "output", "error", "open-mode", "no-requeue", "requeue", "chdir", "export", "get-user-env", "parsable",
     "uid", "gid", "quiet", "verbose",
 }  # fmt: skip
+MOST, MOST_GPUS = 4096, 64  # of a profile
 BASH = re.compile(r"\[\[|\bfunction\s|<\(|<<<|^\s*\w+=\(", re.MULTILINE)
 STAYS = "it is JupyterHub's: keep it in jupyterhub_config.py, as c.Spawner.{} for all profiles."
 NO_SUCH = "there is no such setting here. Leave it out."
@@ -98,7 +99,7 @@ def _options(made: Wanted, rendered: Script | None) -> None:
         made.profile["memory"] = _size(size)
     _many(made, found)
     _gpus(made, found)
-    made.partitions = [[one for one in found.pop("partition", "").split(",") if one]]
+    made.partitions = [_partitions(made, found.pop("partition", ""))]
     made.cluster = found.pop("clusters", "") or str(said.get("req_host") or "")
     for name in ("account", "qos", "reservation", "constraint"):
         if value := found.pop(name, ""):
@@ -113,6 +114,16 @@ def _options(made: Wanted, rendered: Script | None) -> None:
             made.left.append((one, "it differs from person to person, or is no option; a site's directives do not."))
         else:
             made.site.setdefault("directives", []).append(one)
+
+
+def _partitions(made: Wanted, names: str) -> list[str]:
+    """Those that can be one."""
+    named = [one.strip() for one in names.split(",") if one.strip()]
+    if wrong := [one for one in named if not jobscript.WORD.fullmatch(one)]:
+        made.left.append(
+            (f"--partition={','.join(wrong)}", "it is no name of a partition; write partitions at the site.")
+        )
+    return [one for one in named if one not in wrong]
 
 
 def _many(made: Wanted, found: dict[str, str]) -> None:
@@ -131,7 +142,7 @@ def _gpus(made: Wanted, found: dict[str, str]) -> None:
     for name in ("gpus-per-node", "gpus-per-task", "gpus", "gres"):
         for one in found.pop(name, "").split(","):
             gpus = sbatch.gpus(one if name == "gres" or one.startswith("gpu") else f"gpu:{one}") if one else None
-            if gpus is not None and gpus[1]:
+            if gpus is not None and 0 < gpus[1] <= MOST_GPUS:
                 made.profile["gpus"] = gpus[1]
                 made.site["gres"] = gpus[0]
             elif one and gpus is None:
@@ -191,12 +202,9 @@ def _form(made: Wanted) -> None:
     found, unknown = form.choices(made.offer.form)
     for key, values in found.items():
         if key == "partition":
-            made.partitions = [value.split(",") for value in values]
+            made.partitions = [_partitions(made, value) for value in values]
             continue
-        read: Callable[[str], Any] = {"cores": _whole, "gpus": _whole, "walltime": _time, "memory": sbatch.megabytes}[
-            key
-        ]
-        good: list[Any] = [value for one in values if (value := read(one)) is not None]
+        good: list[Any] = [value for one in values if (value := CHOSEN[key](one)) is not None]
         good = [_size(value) for value in good] if key == "memory" else good
         if key == "gpus" and "gpus" not in made.profile:
             good = [0, *good]  # none was asked for without the form
@@ -243,7 +251,7 @@ def _where(made: Wanted, name: str) -> str:
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if text.strip().isdigit() and int(text) > 0 else None
+    return int(text) if re.fullmatch(r"\s*[0-9]{1,4}\s*", text) and 0 < int(text) <= MOST else None
 
 
 def _time(text: str) -> str | None:
@@ -256,6 +264,12 @@ def _size(megabytes: int) -> str:
 
 
 ITS_OWN = frozenset(Spawner.class_trait_names(config=True))
+CHOSEN: dict[str, Callable[[str], Any]] = {
+    "cores": _whole,
+    "gpus": lambda text: found if (found := _whole(text)) and found <= MOST_GPUS else None,
+    "walltime": _time,
+    "memory": sbatch.megabytes,
+}
 VALUES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "cpus-per-task": ("cores", _whole),
     "mem": ("memory", sbatch.megabytes),

@@ -182,6 +182,9 @@ c.SlurmSpawner.req_epilogue = "echo over"
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ('c.SlurmSpawner.req_partition = "{{NAME}}"', "--partition={{NAME}}: it is no name of a partition"),
+        ('c.SlurmSpawner.req_nprocs = "5000"', "--cpus-per-task=5000: it is no value that cores can have"),
+        ('c.SlurmSpawner.req_account = "{username}"', "--account={username}: it differs from person to person"),
         ('c.SlurmSpawner.req_memory = "all"', "--mem=all: it is no value that memory can have"),
         ('c.SlurmSpawner.req_gres = "tmpfs:10G"', "--gres=tmpfs:10G: of generic resources a profile has gpus alone"),
         ('c.SlurmSpawner.req_prologue = "[[ -d /x ]] && cd /x"', "prologue of the job: it is run by sh, and '[['"),
