@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import bcrypt
+from jupyterhub.app import JupyterHub
 
 from beamhub.spawner import configure
 
@@ -46,7 +47,8 @@ c.TraefikProxy.traefik_api_password = proxy_password
 c.TraefikProxy.traefik_api_hashed_password = bcrypt.hashpw(proxy_password.encode(), bcrypt.gensalt(4)).decode()
 c.TraefikFileProviderProxy.static_config_file = str(folder / "proxy/traefik.toml")
 c.TraefikFileProviderProxy.dynamic_config_file = str(folder / "proxy/rules.toml")
-(folder / "proxy/rules.toml").unlink(missing_ok=True)  # one that was left holds the password of that run
+if JupyterHub.initialized():  # else this file is only read, while a Hub may be running
+    (folder / "proxy/rules.toml").unlink(missing_ok=True)  # one that was left holds the password of that run
 c.TraefikProxy.extra_static_config = {"global": {"checkNewVersion": False, "sendAnonymousUsage": False}}
 
 # demo: one user with a password made for this run; a facility puts its identity provider here

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,6 +16,7 @@ from beamhub.config.mistakes import Mistake, Mistakes
 from beamhub.config.schema import schema_of
 
 GROUP = "beamhub.files"
+ORIGINS = "beamhub.origins"
 TOLD_BY = {"sites:": "compute", "storages:": "processing"}  # keys that only one kind of file has
 
 
@@ -75,6 +77,21 @@ def kind_of(path: Path) -> str:
     raise Mistakes(path, [Mistake("it is not clear what kind of file this is", suggestion=remedy)])
 
 
+def translated(path: Path) -> str:
+    """The text of compute.yaml that replaces what another program's configuration says.
+
+    Raises:
+        NotInstalled: what reads it lacks a package.
+        Mistakes: it cannot be read, or says nothing that could be replaced.
+    """
+    (point,) = entry_points(group=ORIGINS, name="jupyterhub_config")
+    try:
+        translate: Callable[[Path], str] = point.load()
+    except ModuleNotFoundError as error:
+        raise NotInstalled(f"reading {needs(point, error)}") from error
+    return translate(path)
+
+
 class CheckCommand:
     """The sub-command: ``beamhub check``."""
 
@@ -85,12 +102,18 @@ class CheckCommand:
         parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="files to check")
         parser.add_argument("--kind", choices=kinds(), help="what the files are (default: told by name or content)")
         parser.add_argument("--schema", choices=kinds(), help="print the JSON schema of a kind, for editors")
+        parser.add_argument("--from", dest="origin", type=Path, metavar="jupyterhub_config.py", help=(
+            "print the compute.yaml that replaces the SlurmSpawner of this configuration, which is run as JupyterHub "
+            "runs it, and what cannot be taken over"))  # fmt: skip
 
     def run(self, options: argparse.Namespace) -> int:
         """0 when all files are right, 1 when one is not, 2 when none was named or its kind is not installed."""
         try:
             if options.schema:
                 _say(json.dumps(schema_of(model_of(options.schema), f"{options.schema}.yaml"), indent=2))
+                return 0
+            if options.origin:
+                _say(translated(options.origin))
                 return 0
             if options.files:
                 return max([check(path, options.kind) for path in options.files])

@@ -40,10 +40,11 @@ class FakeSite(Site):
         """Those that are alive."""
         return {job for job, truth in self.truths.items() if truth is Truth.ALIVE}
 
-    async def remove(self, job: str) -> None:
+    async def remove(self, job: str) -> bool:
         """It is dead now."""
         self.removed.append(job)
         self.truths[job] = Truth.DEAD
+        return True
 
 
 class FakeServer(SiteMixin):

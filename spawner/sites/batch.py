@@ -335,15 +335,31 @@ class BatchSite(Site):
         self._left = {job: until for job, until in self._left.items() if job in self._owners and until > now}
         return set(self._owners) - set(self._left) - set(self._cancels)
 
-    async def remove(self, job: str) -> None:
+    def unseen(self) -> str:
+        """It does not answer, or hides jobs of others."""
+        return self.down or ("whether it shows all jobs is not known" if self.hidden is None else self.hidden)
+
+    async def about(self, job: str) -> tuple[str, float | None]:
+        """Who submitted it, and since when the oldest of them runs."""
+        owners, begun = sorted(self._owners.get(job, ())), []
+        with contextlib.suppress(SiteDown):
+            ids = {found for user in owners if (found := await self.ask_id(job, user))}
+            listed = (await self.ask_queue(ids)).jobs.values() if ids else ()
+            begun = [one.start for one in listed if one.stage is not Stage.WAITING and one.start]
+        return ",".join(owners), min(begun, default=None)
+
+    async def remove(self, job: str) -> bool:
         """Cancel a job that no server knows of, by its name alone, as who submitted it."""
         self._left[job] = moments.now() + AGAIN
+        done = True
         for user in self._owners.get(job, ()):
             try:
                 await self.errand(user, {"verb": "cancel", "name": job, "id": ""})
                 await self.errand(user, {"verb": "clean", "name": job})
             except CannotLaunch as error:
                 log.error("%s of %s at %s belongs to no server and stays: %s", job, user, self.name, error)
+                done = False
+        return done
 
     def estimate(self, plan: Any) -> Estimate:
         """Now where a node has room for it, else by the batch system's plan or by what others waited, where known."""

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import logging
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -160,17 +161,26 @@ class LocalSite(Site):
         """Jobs that any process carries the mark of."""
         return set(await asyncio.to_thread(processes.of_jobs, self.prefix))
 
-    async def remove(self, job: str) -> None:
+    async def about(self, job: str) -> tuple[str, float | None]:
+        """The account, where each user has one, and the begin of its oldest process."""
+        found = (await asyncio.to_thread(processes.of_jobs, job)).get(job, [])
+        uid = processes.owner(found[0]) if found else None
+        if uid is None:
+            return "", None
+        return _name_of(uid) if self.config.accounts == "unix" else "", found[0].since
+
+    async def remove(self, job: str) -> bool:
         """Kill every process that carries a job's mark, until there is none."""
         for _ in range(20):
             left = (await asyncio.to_thread(processes.of_jobs, job)).get(job, [])
             left = [process for process in left if process.alive]
             if not left:
-                return
+                return True
             for process in left:
                 process.signal(signal.SIGKILL)
             await asyncio.sleep(0.05)
         log.error("processes of %s do not end: %s", job, [process.pid for process in left])
+        return False
 
     def estimate(self, plan: Any) -> Estimate:
         """A process starts at once."""
@@ -209,6 +219,13 @@ class LocalSite(Site):
         if self.config.accounts == "unix":
             return unix_account(user)
         return shared_account(user, self.settings.folder / self.config.home)
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # the account is gone, its process is not
+        return str(uid)
 
 
 REFUSED = {

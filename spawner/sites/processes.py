@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from beamhub.spawner import moments
+
 MARK = "BEAMHUB_JOB"  # in the environment of a job and of all that it starts
 
 
@@ -24,6 +26,11 @@ class Process:
         """Whether it still runs; one that ended and waits for its parent does not."""
         found = _stat(self.pid)
         return self.boot == boot() and found is not None and found[1] == self.started and found[0] not in "ZX"
+
+    @property
+    def since(self) -> float:
+        """When it was started, seconds since 1970."""
+        return moments.of(self.started / os.sysconf("SC_CLK_TCK"))
 
     def signal(self, number: int) -> None:
         """Send a signal to this process and no other."""

@@ -121,9 +121,17 @@ class Site(ABC):
     async def jobs(self) -> set[str]:
         """Names of this Hub's jobs that are there, also such that no server knows of."""
 
+    def unseen(self) -> str:
+        """Why not all of this Hub's jobs could be seen at the last look, "" where they could."""
+        return ""
+
+    async def about(self, job: str) -> tuple[str, float | None]:
+        """Whose a job is that ``jobs`` named, and since when it runs, seconds since 1970; None while it waits."""
+        return "", None
+
     @abstractmethod
-    async def remove(self, job: str) -> None:
-        """End a job that no server knows of, and what it left."""
+    async def remove(self, job: str) -> bool:
+        """End a job that no server knows of, and what it left; whether that was done."""
 
 
 class SiteMixin(LoggingConfigurable):

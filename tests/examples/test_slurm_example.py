@@ -6,6 +6,7 @@ from pathlib import Path
 
 from beamhub.config.document import read
 from beamhub.spawner.catalogue import Catalogue
+from beamhub.spawner.moving.translation import translate
 
 EXAMPLE = Path(__file__).parents[2] / "examples/slurm"
 HOW_TO = Path(__file__).parents[2] / "docs/how-to/slurm.md"
@@ -29,3 +30,9 @@ def test_its_hub_configuration_is_python_that_names_its_catalogue():
     text = (EXAMPLE / "jupyterhub_config.py").read_text()
     compile(text, "jupyterhub_config.py", "exec")
     assert 'catalogue="compute.yaml"' in text
+
+
+def test_the_how_to_shows_what_a_configuration_of_batchspawner_becomes():
+    folder = EXAMPLE.parent / "batchspawner"
+    assert translate(folder / "jupyterhub_config.py") == (folder / "compute.yaml").read_text().removesuffix("\n")
+    assert set(read(folder / "compute.yaml", Catalogue).value.sites) == {"jhub", "gpu"}

@@ -297,9 +297,32 @@ async def test_a_lost_job_that_cannot_be_ended_is_not_tried_all_the_time(site, c
     (commands.folder / "names.txt").write_text(f"anna|{name(7)}\nbob|{name(7)}\nanna|x\nbob|mine\n")
     commands.says("squeue", f"cat {commands.folder}/names.txt")
     assert await site.jobs() == {name(7)}
-    await site.remove(name(7))
+    assert await site.remove(name(7))
     assert [one["verb"] for one in launcher] == ["cancel", "clean"] * 2
     assert await site.jobs() == set()
+    site.refuses = "no"
+    assert not await site.remove(name(7))
+
+
+async def test_of_a_lost_job_it_is_known_whose_it_is_and_since_when_it_runs(site, commands):
+    commands.says(
+        "squeue",
+        f"""case "$*" in
+        *--user=*) echo 12 ;; *'%i|'*) echo '{LINE.format(12, "RUNNING")}' ;; *) echo 'anna|{name(7)}' ;; esac""",
+    )
+    assert await site.jobs() == {name(7)}
+    assert await site.about(name(7)) == ("anna", 1795427123)
+    commands.says("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    assert await site.about(name(7)) == ("anna", None)
+
+
+async def test_why_not_all_jobs_are_seen_is_said(site, commands):
+    assert site.unseen() == "whether it shows all jobs is not known"
+    await site.snapshot()
+    assert site.unseen() == ""
+    commands.says("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    await site.snapshot()
+    assert site.unseen() == "Unable to contact slurm controller"
 
 
 def plan(**changes) -> SpawnPlan:

@@ -1,0 +1,1 @@
+"""From a Hub that starts its servers with batchspawner's SlurmSpawner to compute.yaml."""

@@ -1,0 +1,40 @@
+"""The page of SlurmSpawner's traits, made of the tables in the code: ``python tests/slurm_traits.py`` writes it."""
+
+from pathlib import Path
+
+from beamhub.spawner.moving.wanted import OPTION_OF, TIMES, TRANSLATED
+from beamhub.spawner.sites.slurm import HONOURED, REFUSED
+
+PAGE = Path(__file__).parents[1] / "docs/reference/slurm-traits.md"
+BEGIN, END = "<!-- written by tests/slurm_traits.py -->\n", "<!-- to here -->\n"
+
+
+def table() -> str:
+    """One row for each trait."""
+    rows = [(name, "honoured", f"Where the site says no `{_key(name)}`.") for name in HONOURED]
+    rows += [(name, "translated" if name in TRANSLATED else "refused", _sentence(REFUSED[name])) for name in REFUSED]
+    lines = [f"| `{name}` | *{what}* | {remedy} |\n" for name, what, remedy in sorted(rows)]
+    counts = ", ".join(
+        f"{sum(what == one for _, what, _ in rows)} {one}" for one in ("honoured", "translated", "refused")
+    )
+    head = "| trait | what becomes of it | what to write |\n|---|---|---|\n"
+    times = "".join(f"| `{name}` | *translated* | `{key}` at the site. |\n" for name, key in TIMES.items())
+    return f"{len(rows)} traits: {counts}.\n\n{head}{''.join(lines)}\nOf JupyterHub's own:\n\n{head}{times}"
+
+
+def _key(name: str) -> str:
+    return OPTION_OF[name].replace("partition", "partitions")
+
+
+def _sentence(remedy: str) -> str:
+    return remedy[0].upper() + remedy[1:]
+
+
+def page(text: str) -> str:
+    """The page with its generated part replaced."""
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text()))
