@@ -9,12 +9,12 @@ from pathlib import Path
 from benchmarks.machine import machine
 
 NAMES = ("imports", "functions", "pages", "ready", "preview", "painted", "saved")
-ASKED = ("at_scale", "batch", "peers", "steady", "flood")  # long, or not without more; only when asked for
+ASKED = ("at_scale", "batch", "outage", "peers", "steady", "flood")  # long, or not without more; only when asked for
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, *ASKED, []], help="which (default: all but the last five)")
+    parser.add_argument("names", nargs="*", choices=[*NAMES, *ASKED, []], help="which (default: all but the last six)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder for the results")
     options = parser.parse_args()
     measured = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
