@@ -47,9 +47,9 @@ ACCESS = "create database sacct; " + "".join(
 class AccountedCluster(Cluster):
     """A cluster whose jobs are allowed, limited and written down by an accounting database."""
 
-    def __init__(self, folder: Path, name: str, extra: str = "", keeps: int = 15) -> None:
+    def __init__(self, folder: Path, name: str, extra: str = "", keeps: int = 15, cpus: int = 16) -> None:
         port = free_ports(2)
-        super().__init__(folder, name, extra + CONF.format(folder=folder, port=port), keeps)
+        super().__init__(folder, name, extra + CONF.format(folder=folder, port=port), keeps, cpus)
         self.database = folder / "database"
         self.database.mkdir()
         shutil.chown(self.database, "mysql", "mysql")
