@@ -64,6 +64,12 @@ def _no_slurm() -> str:
     return _no_traefik() or missing()
 
 
+def _no_cgroup() -> str:
+    from services.cgroups import missing
+
+    return missing()
+
+
 CANNOT: dict[str, Callable[[], str]] = {
     "hub": _no_traefik,
     "hub5": _no_hub5,
@@ -75,8 +81,9 @@ CANNOT: dict[str, Callable[[], str]] = {
     "fuse": _no_fuse,
     "compiler": _no_compiler,
     "chp": _no_chp,
+    "cgroup": _no_cgroup,
 }
-ON_ANY_RUNG = ("root", "fuse", "compiler", "chp")
+ON_ANY_RUNG = ("root", "fuse", "compiler", "chp", "cgroup")
 left_out: dict[str, str] = {}
 
 

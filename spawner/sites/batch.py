@@ -161,12 +161,12 @@ class BatchSite(Site):
     async def _look_beside(self, asked: float) -> None:
         """What changes seldom: whether all jobs are shown, and what the nodes have; without an answer it stays."""
         try:
-            if asked - self._checked > CHECK or self.hidden is None:
-                await self._look_whether_hidden()
-                self._checked = asked
             if asked - self._counted > CAPACITY:
                 self.nodes = []  # old ones would promise too much
                 self.nodes, self._counted = await self.ask_nodes(), asked
+            if asked - self._checked > CHECK or self.hidden is None:
+                self._checked = asked
+                await self._look_whether_hidden()
         except SiteDown as error:
             log.warning("Site %s: %s", self.name, error)
 
@@ -175,6 +175,8 @@ class BatchSite(Site):
         hidden = await self.why_hidden()
         if hidden and hidden != self.hidden:
             log.error("Site %s: %s", self.name, hidden)
+        if self.hidden and not hidden:
+            log.info("Site %s shows all jobs now", self.name)
         self.hidden = hidden
         return hidden == ""
 
@@ -441,14 +443,15 @@ class BatchSite(Site):
             return f"{self.why_refused(message)}. Choose something else, or show this to the operator: {message[:300]}"
         return f"{message}. Ask the operator."
 
-    async def ask(self, program: str, *arguments: str) -> tuple[int, str, str]:
+    async def ask(self, program: str, *arguments: str, within: float | None = None) -> tuple[int, str, str]:
         """Ask the batch system with one of its commands: exit code, output, and what was said of errors.
 
         Raises:
             SiteDown: it is not there or does not come to an end.
         """
         environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **self.config.needs(), **self.asks_with}
-        return await commands.run([os.path.join(self.config.commands, program), *arguments], environment, QUERY)
+        command = [os.path.join(self.config.commands, program), *arguments]
+        return await commands.run(command, environment, within or QUERY)
 
 
 def _is_here(host: str) -> bool:

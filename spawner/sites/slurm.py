@@ -23,6 +23,7 @@ from beamhub.spawner.sites.traits import refused_traits
 
 NAMES = "%u|%j"
 OVER = ("TIMEOUT", "DEADLINE")
+DATABASE = 10.0  # seconds for the accounting database; the look at the queue waits for it
 log = logging.getLogger("beamhub.spawner")
 
 
@@ -144,13 +145,11 @@ class SlurmSite(BatchSite):
         if os.geteuid() == 0:
             return ""
         user = pwd.getpwuid(os.geteuid()).pw_name
-        code, out, _ = await self.ask("sacctmgr", "-n", "-P", "show", "user", user, "format=AdminLevel")
-        if code == 0 and out.strip() in ("Operator", "Administrator"):
-            return ""
-        return (
-            "Slurm hides other people's jobs (PrivateData=jobs): servers that ended are shown as if they ran. Let this "
-            f"account see all jobs: sacctmgr modify user {user} set adminlevel=Operator"
-        )
+        question = ["-n", "-P", "show", "user", user, "format=AdminLevel"]
+        code, out, err = await self.ask("sacctmgr", *question, within=DATABASE)
+        if code and not slurm_text.keeps_no_accounts(err):
+            raise SiteDown(f"whether it shows all jobs is not known: {' '.join(err.split())[:500]}")
+        return slurm_text.why_hidden(user, None if code else out.strip())
 
     def problems(self, hub: JupyterHub) -> list[str]:
         """Also settings of batchspawner's that would have no effect."""

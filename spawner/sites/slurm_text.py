@@ -105,12 +105,36 @@ def hides_jobs(config: str) -> bool:
     return found is not None and "jobs" in re.split(r"[,\s]+", found[1])
 
 
+def keeps_no_accounts(text: str) -> bool:
+    """Whether ``sacctmgr`` says that there is no accounting, rather than that it does not answer."""
+    return "not running a supported accounting_storage" in text
+
+
+def why_hidden(user: str, level: str | None) -> str:
+    """Why the jobs of others are hidden from an account, and what to do; "" where they are not.
+
+    ``level`` is its AdminLevel, "" where the accounting has no such user, None where there is no accounting.
+
+    >>> why_hidden("hub", "Operator")
+    ''
+    """
+    if level in ("Operator", "Administrator"):
+        return ""
+    said = "Slurm hides other people's jobs (PrivateData=jobs): servers that ended are shown as if they ran. "
+    if level is None:
+        return f"{said}There is no slurmdbd that could let {user} see them: take jobs out of PrivateData in slurm.conf"
+    how = f"modify user {user} set" if level else f"add user {user} account=root"
+    return f"{said}Let this account see all jobs: sacctmgr -i {how} adminlevel=Operator"
+
+
 REASONS = [
     (r"Resources", "free nodes are waited for"),
     (r"Priority", "other jobs come first"),
     (r"None", "it was just handed in"),
     (r"BeginTime", "it may not begin yet"),
     (r"JobHeld(User|Admin)|RequeuedHeld|launch failed requeued held", "it is held back in the batch system"),
+    (r"(Assoc|QOS)Max\w*Per(Job|Node)\w*",
+     "it asks for more than your or your group's limit for one job: stop it, and choose less"),
     (r"(Assoc|QOS)\w*(Minutes|Wall|RunMin)\w*", "your group's time for computing is used up"),
     (r"(Assoc|QOS)(Grp|Max)(Cpu|CPU|GRES|Gres|Mem|Node|Tres|TRES)\w*|MaxCpuPerAccount",
      "your group's or your own limit is used up: it waits for other jobs of yours or of your group"),
@@ -140,7 +164,7 @@ def why_waiting(reason: str) -> str:
 REFUSALS = [
     (r"invalid partition|Invalid partition", "the queue that the operator named is not there"),
     (r"[Tt]ime limit (is )?(invalid|exceeds)|Requested time limit is invalid", "that much time is not possible there"),
-    (r"Node count specification invalid|[Nn]ode configuration is not available|can not be satisfied",
+    (r"Node count specification invalid|[Nn]ode configuration is not available|can not be satisfied|More processors",
      "no node there is as large as that"),
     (r"generic resource", "there are no such GPUs"),
     (r"Invalid account|account/partition combination",
@@ -150,8 +174,12 @@ REFUSALS = [
     (r"group not permitted|User's group", "your groups may not use that queue"),
     (r"reservation", "the reservation is over, not begun, or not yours"),
     (r"partition not available|inactive or drain", "that queue is switched off at the moment"),
+    (r"[Rr]ate limit", "the batch system has too much to do. Try again later"),
     (r"[Jj]ob violates accounting|AssocMax|QOSMax|[Ll]imit", "your or your group's limit is used up"),
     (r"Unable to contact|connect failure|timed out|Zero Bytes", "the batch system does not answer. Try again later"),
+    (r"configuration (file|source)|getaddrinfo|Unable to resolve", "the Hub's computer does not find the batch system"),
+    (r"[Bb]atch script|parameter too long", "what the operator wrote for all jobs cannot be a job's script"),
+    (r"[Uu]nrecognized option|Invalid --", "the operator asked for something that the batch system does not know"),
     (r"[Mm]unge|authentication", "the batch system does not know the Hub's computer at the moment. Try again later"),
 ]  # fmt: skip
 

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from beamhub.config.document import read
 from beamhub.spawner.catalogue import Catalogue
 from beamhub.spawner.moving.translation import translate
@@ -12,9 +14,13 @@ EXAMPLE = Path(__file__).parents[2] / "examples/slurm"
 HOW_TO = Path(__file__).parents[2] / "docs/how-to/slurm.md"
 
 
-def test_its_catalogue_has_no_mistake():
-    command = [Path(sys.executable).parent / "beamhub", "check", EXAMPLE / "compute.yaml"]
+@pytest.mark.parametrize("name", ["compute.yaml", "podman.yaml"])
+def test_its_catalogues_have_no_mistake(name):
+    command = [Path(sys.executable).parent / "beamhub", "check", EXAMPLE / name]
     assert subprocess.run(command, capture_output=True, text=True, check=False).returncode == 0
+
+
+def test_its_catalogue_says_how_long_a_start_may_wait():
     assert read(EXAMPLE / "compute.yaml", Catalogue).value.sites["maxwell"].queue_timeout == 7200
 
 

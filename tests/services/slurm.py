@@ -20,13 +20,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from services.ports import free_ports
 
 NODES = 4
 START_S = 30.0
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "ch-run", "shellcheck")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmdbd", "mariadbd", "sbatch", "ch-run", "podman", "runc", "shellcheck")
 PEOPLE = {"bhanna": 4201, "bhbob": 4202, "bhcarl": 4203, "bhdora": 4204}  # accounts that tests act as
 GROUP = "bhusers"
 HUB = "bhhub"
@@ -219,6 +219,9 @@ class Cluster:
         return re.sub(r"\D.*", "", done.stdout.strip())
 
 
+Kind = TypeVar("Kind", bound=Cluster)
+
+
 def accounts() -> None:
     """Make the accounts that tests act as, where they are not there yet; they stay."""
     try:
@@ -247,12 +250,18 @@ def missing() -> str:
 
 
 @contextlib.contextmanager
-def slurm(name: str = "bha", extra: str = "", keeps: int = 15, cpus: int = 16) -> Iterator[Cluster]:
-    """Start a cluster, and end it with all its jobs."""
+def slurm(
+    name: str = "bha",
+    extra: str = "",
+    keeps: int = 15,
+    cpus: int = 16,
+    kind: type[Kind] = Cluster,  # type: ignore[assignment]
+) -> Iterator[Kind]:
+    """Start a cluster, of a kind of its own where that is needed, and end it with all its jobs."""
     accounts()
     folder = Path(tempfile.mkdtemp(prefix="bhslurm"))
     folder.chmod(0o755)
-    cluster = Cluster(folder, name, extra, keeps, cpus)
+    cluster = kind(folder, name, extra, keeps, cpus)
     try:
         cluster.start_all()
         yield cluster

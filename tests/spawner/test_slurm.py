@@ -323,7 +323,7 @@ def test_jobs_that_are_hidden_from_the_hub_are_not_gone_and_what_to_do_is_said(h
     job = job_of(hub, "bhanna")
     cluster.reconfigure("PrivateData=jobs,nodes")
     try:
-        wait_for(lambda: "adminlevel=Operator" in hub.log(), 30)
+        wait_for(lambda: "PrivateData=jobs" in hub.log(), 30)
         time.sleep(8)
         assert hub.server("bhanna")["ready"]
         began = time.monotonic()

@@ -143,6 +143,20 @@ def test_a_record_that_says_something_twice_is_not_believed():
             "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, the user's size)",
             "limit is used up",
         ),
+        ("More processors requested than permitted", "as large as that"),
+        ("Memory specification can not be satisfied", "as large as that"),
+        ("Invalid node name specified", "nodes that are not there"),
+        ("Pathname of a file, directory or other parameter too long", "wrote for all jobs"),
+        ("sbatch: error: This does not look like a batch script.  The first line must start with #!", "wrote for all"),
+        ("sbatch: error: Batch script is empty!", "wrote for all jobs"),
+        ("sbatch: error: Batch script contains DOS line breaks (\\r\\n)", "wrote for all jobs"),
+        ("sbatch: unrecognized option '--x'", "does not know"),
+        ("sbatch: error: Invalid --time specification", "does not know"),
+        ("Batch job submission failed: Rate limit exceeded, please retry momentarily", "too much to do"),
+        ("sbatch: fatal: Unable to process configuration file", "does not find the batch system"),
+        ("sbatch: fatal: Could not establish a configuration source", "does not find the batch system"),
+        ("sbatch: error: get_addr_info: getaddrinfo() failed: Name or service not known", "does not find"),
+        ("sbatch: error: AssocMaxSubmitJobLimit\nJob violates accounting/QOS policy (job submit limit)", "used up"),
         ("something that nobody has seen", "did not take it"),
     ],
 )
@@ -158,6 +172,9 @@ def test_each_refusal_is_said_in_words(text, said):
         ("QOSMaxCpuPerUserLimit", "limit is used up"),
         ("AssocGrpCpuLimit", "limit is used up"),
         ("AssocGrpCPUMinutesLimit", "time for computing"),
+        ("AssocMaxWallDurationPerJobLimit", "limit for one job"),
+        ("QOSMaxCpuPerJobLimit", "limit for one job"),
+        ("AssocMaxJobsLimit", "as many jobs"),
         ("AssocGrpJobsLimit", "as many jobs"),
         ("ReqNodeNotAvail, Reserved for maintenance", "maintenance"),
         ("ReqNodeNotAvail, UnavailableNodes:ccn2", "down or reserved"),
@@ -175,3 +192,20 @@ def test_whether_jobs_are_hidden_is_read_from_the_configuration():
     assert slurm_text.hides_jobs("Prolog = (null)\nPrivateData             = jobs,nodes\nX = jobs\n")
     assert not slurm_text.hides_jobs("PrivateData             = none\nX = jobs\n")
     assert not slurm_text.hides_jobs("PrivateData             = usage\n")
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [
+        ("", "sacctmgr -i add user hub account=root adminlevel=Operator"),
+        ("None", "sacctmgr -i modify user hub set adminlevel=Operator"),
+        (None, "take jobs out of PrivateData"),
+    ],
+)
+def test_what_lets_an_account_see_all_jobs_is_said(level, said):
+    assert said in slurm_text.why_hidden("hub", level)
+
+
+@pytest.mark.parametrize("level", ["Operator", "Administrator"])
+def test_from_an_account_with_rights_no_job_is_hidden(level):
+    assert slurm_text.why_hidden("hub", level) == ""
