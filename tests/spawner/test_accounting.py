@@ -56,6 +56,7 @@ profiles:
     memory: {{per_core: 200M}}
     walltime: {{choices: [1h], default: 1h}}
 """
+SOON = "from beamhub.spawner.sites import slurm\nslurm.DATABASE = 2.0\n"
 SLEEP = "#!/bin/sh\nsleep 600\n"
 
 
@@ -76,7 +77,7 @@ def cluster() -> Iterator[AccountedCluster]:
 
 @pytest.fixture(scope="module")
 def hub(cluster: AccountedCluster) -> Iterator[RunningHub]:
-    with slurm_hub(cluster, compute=COMPUTE) as running:
+    with slurm_hub(cluster, compute=COMPUTE, extra=SOON) as running:
         yield running
 
 
