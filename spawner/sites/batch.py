@@ -70,6 +70,7 @@ class BatchSite(Site):
         self._wanted = asyncio.Event()
         self._looking = asyncio.Lock()
         self._cancels: dict[str, asyncio.Task[None]] = {}
+        self._heard: dict[str, asyncio.Event] = {}
 
     @staticmethod
     async def listens(state: dict[str, Any], address: str, port: int) -> bool | None:
@@ -288,13 +289,20 @@ class BatchSite(Site):
             except CannotLaunch as error:
                 log.error("%s (%s at %s) cannot be cancelled yet, it is tried again: %s", job, one.id, self.name, error)
             for wait in LOOKS if pause == 1.0 else (0.7,) * ABSENT:
-                await asyncio.sleep(wait)
+                heard = self._heard[job] = asyncio.Event()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(heard.wait(), wait)
                 if one.id:
                     await self._confirm(one, Verdict.MISSING)
                 if one.dead or (taken and one.missing > ABSENT):
                     return
             await asyncio.sleep(pause)
             pause = min(pause * 2, 60.0)
+
+    def heard(self, job: str) -> None:
+        """The job said something of its server: if it is being cancelled, it is looked at now."""
+        if heard := self._heard.get(job):
+            heard.set()
 
     def make_sure(self, job: str, one: Known, after: float = 0.0) -> None:
         """Cancel a job whose server is known to have ended, while it may still be there; after so many seconds."""
@@ -304,7 +312,7 @@ class BatchSite(Site):
         """The one task that cancels a job."""
         if job not in self._cancels:
             task = self._cancels[job] = asyncio.ensure_future(self.cancel(job, one, after))
-            task.add_done_callback(lambda _: self._cancels.pop(job, None))
+            task.add_done_callback(lambda _: (self._cancels.pop(job, None), self._heard.pop(job, None)))
         return self._cancels[job]
 
     async def end(self, job: str) -> None:

@@ -14,6 +14,7 @@ from beamhub.spawner.sites.queue import Stage
 from beamhub.spawner.sites.site import Launch, SiteMixin, Truth
 
 log = logging.getLogger("beamhub.spawner")
+LATELY = 15.0  # seconds in which the job is believed before the queue was looked at
 EPILOGUE = 60.0  # seconds that a job has, after its server ended, until it is cancelled
 
 
@@ -136,10 +137,11 @@ class BatchServer(SiteMixin):
         one = self.site.known.get(self.job)
         if one is None:
             return
-        one.listening = one.listening or listening
+        one.listening, one.told = one.listening or listening, moments.now()
         if ended is not None and (ended >= 0 or self.site.hidden) and not one.dead:
             one.dead, one.code = True, ended
             self.site.make_sure(self.job, one, EPILOGUE)
+        self.site.heard(self.job)
         self.site.look_soon()
 
     def began(self) -> bool:
@@ -150,8 +152,10 @@ class BatchServer(SiteMixin):
     async def listens(self, address: str, port: int) -> bool | None:
         """What the job said, as long as it is there; its port is anybody's afterwards."""
         truth = self.truth()
+        one = self.site.known.get(self.job)
         blind = self.site.down or self.site.hidden  # then the queue cannot say more than the job did
-        if truth is Truth.DEAD or (truth is Truth.UNKNOWN and not blind):
+        lately = one is not None and one.told > moments.now() - LATELY
+        if truth is Truth.DEAD or (truth is Truth.UNKNOWN and not blind and not lately):
             return None
         return await super().listens(address, port)
 

@@ -13,7 +13,8 @@ class Known:
 
     ``missing`` is how often in a row it was not listed and not known when it was asked for by its id, ``asked`` when
     that was; ``sought`` since when it is looked for by its name, in vain; ``listening`` is what the job said of its
-    server; ``cores`` how large it is, 0 where another life of the Hub handed it in.
+    server, ``told`` when it said anything in this life of the Hub; ``cores`` how large it is, 0 where another life of
+    the Hub handed it in.
     """
 
     user: str
@@ -30,6 +31,7 @@ class Known:
     said: str = ""
     over: bool = False
     listening: bool = False
+    told: float = float("-inf")
 
 
 class Verdict(Enum):

@@ -325,6 +325,42 @@ async def test_why_not_all_jobs_are_seen_is_said(site, commands):
     assert site.unseen() == "Unable to contact slurm controller"
 
 
+async def test_a_cancel_looks_again_as_soon_as_the_job_says_that_its_server_ended(
+    site, commands, launcher, monkeypatch
+):
+    monkeypatch.setattr(batch, "LOOKS", (60.0,))
+    knows(site, 1)
+    commands.scontrol('echo "' + ENDED.format("1", "CANCELLED", "0:0") + '"')
+    task = asyncio.ensure_future(site.cancel(name(1), site.known[name(1)]))
+    await asyncio.sleep(0.2)
+    assert not task.done()
+    server = site.child_class()(job=name(1))
+    server.told(listening=False, ended=-15)
+    await asyncio.wait_for(task, 10)
+    assert site.known[name(1)].dead
+
+
+async def test_a_job_that_says_that_its_server_listens_is_believed_before_the_queue_shows_it(site, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr(moments, "now", lambda: clock[0])
+    knows(site, 1)
+    server = site.child_class()(job=name(1))
+    assert await server.listens("10.0.0.1", 20000) is None
+    server.told(listening=True, ended=None)
+    assert await server.listens("10.0.0.1", 20000) is True
+    clock[0] += 20
+    assert await server.listens("10.0.0.1", 20000) is None  # the queue has had its time to show it
+    site.known[name(1)].dead = True
+    assert await server.listens("10.0.0.1", 20000) is None
+
+
+@pytest.mark.promise("access")
+async def test_after_a_restart_of_the_hub_the_queue_has_to_show_a_job_before_anybody_is_led_to_its_port(site):
+    server = site.child_class()(job=name(1))
+    server.load_state({"id": "1", "user": "anna", "ran": True, "listening": True})
+    assert await server.listens("10.0.0.1", 20000) is None
+
+
 def plan(**changes) -> SpawnPlan:
     given = {
         "profile": "small", "title": "Small", "site": "cluster", "environment": "python", "programs": "", "image": "",
