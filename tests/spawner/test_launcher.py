@@ -12,7 +12,7 @@ import pytest
 
 from beamhub.config.mistakes import Mistakes
 from beamhub.spawner import launcher_command
-from beamhub.spawner.sites import courier, jobscript, launcher, launcher_settings
+from beamhub.spawner.sites import launcher, launcher_settings
 from beamhub.spawner.sites.launcher import Denied, Launcher
 
 NAME = "bh-hub-12-0123456789"
@@ -51,6 +51,7 @@ def says(folder: Path, name: str, does: str) -> None:
 @pytest.fixture
 def settings(tmp_path, commands) -> dict:
     site = {
+        "system": "slurm",
         "token_dir": str(tmp_path / "tokens"),
         "commands": str(commands),
         "environment": {"SLURM_CONF": "/x.conf"},
@@ -208,9 +209,9 @@ def test_a_log_that_is_no_file_is_not_waited_for(settings, tmp_path):
     assert Launcher(settings).answer({"verb": "log", "site": "cluster", "name": NAME}) == {"lines": ""}
 
 
-@pytest.mark.parametrize("part", [courier, jobscript, launcher])
+@pytest.mark.parametrize("part", launcher_settings.PARTS.values(), ids=launcher_settings.PARTS)
 def test_its_parts_are_python_of_years_ago(part):
-    text = Path(part.__file__).read_text()
+    text = part.read_text()
     ast.parse(text, feature_version=(3, 9))
     assert "from __future__ import annotations" in text
 
