@@ -98,12 +98,11 @@ class GridengineSite(BatchSite):
         waiting = [number for number, job in found.jobs.items() if job.stage is Stage.WAITING]
         return gridengine_text.with_reasons(found, await self._reasons(waiting[:ASKED])) if waiting else found
 
-    async def _reasons(self, numbers: list[str]) -> dict[str, str]:
+    async def _reasons(self, numbers: list[str]) -> dict[str, list[str]]:
         try:
-            found = gridengine_text.messages(await self._qstat("-j", ",".join(numbers)))
+            return gridengine_text.messages(await self._qstat("-j", ",".join(numbers)))
         except (SiteDown, NotRead):
             return {}  # that they wait is known
-        return {number: gridengine_text.reason(said) for number, said in found.items()}
 
     async def ask_nodes(self) -> list[Node]:
         """``qstat -f``, an entry for each queue and computer."""

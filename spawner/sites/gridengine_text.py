@@ -93,9 +93,14 @@ def _job(one: ElementTree.Element) -> Job:
     )  # fmt: skip
 
 
-def with_reasons(found: Queue, reasons: Mapping[str, str]) -> Queue:
-    """The same queue, in which jobs know why they wait."""
-    jobs = {number: replace(job, reason=reasons.get(number, "")) for number, job in found.jobs.items()}
+def with_reasons(found: Queue, said: Mapping[str, list[str]]) -> Queue:
+    """The same queue, in which jobs know why they wait, out of ``messages``."""
+
+    def why(job: Job) -> str:
+        return reason(said.get(job.id, ()), job.partitions) or reason(said.get("", ()), job.partitions)
+
+    waits = Stage.WAITING
+    jobs = {number: replace(job, reason=why(job)) if job.stage is waits else job for number, job in found.jobs.items()}
     return Queue(jobs, found.waiting)
 
 
@@ -107,12 +112,18 @@ def names(text: str) -> list[tuple[str, str, str]]:
 
 
 def messages(text: str) -> dict[str, list[str]]:
-    """Why jobs wait, in the scheduler's words, of each that ``qstat -xml -j`` was asked for. Raises NotRead."""
+    """Why jobs wait, in the scheduler's words, of each that ``qstat -xml -j`` was asked for; "": what keeps all.
+
+    Raises:
+        NotRead: it said something else.
+    """
     found: dict[str, list[str]] = {}
-    lists = document(text, "detailed_job_info", "unknown_jobs").iter("SME_message_list")
-    for one in (message for each in lists for message in each):
+    asked = document(text, "detailed_job_info", "unknown_jobs")
+    for one in (message for each in asked.iter("SME_message_list") for message in each):
         for number in one.iter("ULNG_value"):
             found.setdefault(number.text or "", []).append(one.findtext("MES_message", ""))
+    for everywhere in asked.iter("SME_global_message_list"):
+        found.setdefault("", []).extend(one.text or "" for one in everywhere.iter("MES_message"))
     return found
 
 
@@ -180,11 +191,20 @@ REASONS = [
     (r"start time", "it may not begin yet"),
 ]  # fmt: skip
 FOREIGN = re.compile(r"not contained in its hard queue list|has no permission|collecting of scheduler", re.IGNORECASE)
+NAMED = re.compile(r'queue(?: instance)? "([^"@]+)')
 
 
-def reason(said: Iterable[str]) -> str:
-    """The one of the scheduler's messages that tells most, "" where none does; those about other queues do not."""
-    told = [one for one in said if not FOREIGN.search(one)]
+def reason(said: Iterable[str], queues: Collection[str] = (ALL,)) -> str:
+    """The one of the scheduler's messages that tells most, "" where none does; those about other queues do not.
+
+    >>> reason(['queue instance "b.q@vm" dropped because it is full', "Job is in hold state"], ["a.q"])
+    'Job is in hold state'
+    """
+    told = []
+    for one in said:
+        named = NAMED.search(one)
+        if not FOREIGN.search(one) and (named is None or ALL in queues or named[1] in queues):
+            told.append(one)
     for pattern, _ in REASONS:
         for one in told:
             if re.search(pattern, one):

@@ -119,10 +119,13 @@ class Cluster:
         for name in ("all.q", "closed.q"):
             changed = {
                 "qname": name, "hostlist": "@allhosts", "slots": str(SLOTS), "pe_list": "smp",
-                "user_lists": "nobody" if name == "closed.q" else "NONE",
+                "load_thresholds": "NONE", "user_lists": "nobody" if name == "closed.q" else "NONE",
             }  # fmt: skip
             self._add("-Aq", _changed(template, changed))
-        quick = {"schedule_interval": "0:0:1", "flush_submit_sec": "1", "flush_finish_sec": "1"}
+        quick = {
+            "schedule_interval": "0:0:1", "flush_submit_sec": "1", "flush_finish_sec": "1",
+            "job_load_adjustments": "NONE",
+        }  # fmt: skip
         self._add("-Msconf", _changed(self.run("qconf", "-ssconf").stdout, quick))
         settings = self.run("qconf", "-sconf").stdout
         changed = {
