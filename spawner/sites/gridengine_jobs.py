@@ -11,7 +11,7 @@ DIRECTIVE = "#$"
 FOLDER = re.compile(r"[^:,]*")  # a colon ends a computer's name in -o, a comma a path
 # What failed on the way to the master may have reached it, unless there was no way from the beginning.
 UNSURE = re.compile(
-    r"(?!error: commlib error: got select error \(Connection refused\)).*"
+    r"^(?!error: commlib error: got select error \(Connection refused\)).*"
     r"(commlib|qmaster|gdi|timeout|timed out|answer list)", re.IGNORECASE,
 )  # fmt: skip
 GONE = re.compile(r"does not exist|already in deletion", re.IGNORECASE)

@@ -33,11 +33,13 @@ profiles:
 
 @pytest.fixture
 def commands(tmp_path) -> Path:
-    """A folder with an ``sbatch`` and a ``scancel`` that write down how they were called."""
+    """A folder with commands that write down how they were called."""
     folder = tmp_path / "commands"
     folder.mkdir()
     says(folder, "sbatch", "echo 77")
     says(folder, "scancel", "")
+    says(folder, "qsub", "echo 'warning: something'; echo 78")
+    says(folder, "qdel", "")
     return folder
 
 
@@ -57,7 +59,8 @@ def settings(tmp_path, commands) -> dict:
         "environment": {"SLURM_CONF": "/x.conf"},
         "digest": "now",
     }
-    return {"hub": "hub", "bootstrap": "print(1)", "sites": {"cluster": site}, "first_uid": 0}
+    grid = {**site, "system": "gridengine", "environment": {"SGE_ROOT": "/opt/sge"}}
+    return {"hub": "hub", "bootstrap": "print(1)", "sites": {"cluster": site, "grid": grid}, "first_uid": 0}
 
 
 def test_a_job_is_submitted_with_its_files_written_first_and_nothing_of_the_hubs_environment(
@@ -145,6 +148,61 @@ def test_a_job_that_is_no_more_counts_as_cancelled(settings, commands, said):
     says(commands, "scancel", "echo 'scancel: error: Access/permission denied' >&2; exit 210")
     with pytest.raises(Denied, match="permission denied"):
         Launcher(settings).answer({"verb": "cancel", "site": "cluster", "name": NAME, "id": "77"})
+
+
+GRID = {**SUBMIT, "site": "grid", "job": {**JOB, "cores": 2, "pe": "smp"}}
+
+
+def test_a_job_of_grid_engine_is_submitted_by_the_same_launcher(settings, commands):
+    assert Launcher(settings).answer(GRID) == {"id": "78"}
+    assert (commands / "qsub.arguments").read_text() == "-terse\n"
+    script = (commands / "qsub.input").read_text()
+    assert f"#$ -N {NAME}\n" in script
+    assert "#$ -pe smp 2\n" in script
+    environment = (commands / "qsub.environment").read_text()
+    assert "SGE_ROOT=/opt/sge\n" in environment
+    assert "SLURM" not in environment + script
+
+
+def test_what_only_another_system_knows_is_no_value_of_a_job(settings, commands):
+    for asked in ({**GRID, "job": {**JOB, "qos": "fast"}}, {**SUBMIT, "job": {**JOB, "pe": "smp"}}):
+        with pytest.raises(Denied, match="a job has no"):
+            Launcher(settings).answer(asked)
+    assert list(commands.glob("*.input")) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ('Unable to run job: Job was rejected because job requests unknown queue "nope"', "refused"),
+        ("error: commlib error: got select error (Connection refused)\nUnable to run job: unable to send message to "
+         "qmaster using port 6444 on host", "refused"),
+        ("error: commlib error: got read error (closing)\nUnable to run job: unable to send message to qmaster",
+         "unknown"),
+        ("Unable to run job: failed receiving gdi request response for mid=1 (got syncron message receive timeout "
+         "error).", "unknown"),
+        ("Unable to run job: Error reading answer list from qmaster", "unknown"),
+    ],
+)  # fmt: skip
+def test_a_submit_to_grid_engine_that_may_have_taken_effect_keeps_its_files(settings, commands, tmp_path, said, kind):
+    says(commands, "qsub", f"cat >&2 <<'X'\n{said}\nX\nexit 1")
+    with pytest.raises(Denied) as denied:
+        Launcher(settings).answer(GRID)
+    assert denied.value.kind == kind
+    assert (tmp_path / "tokens" / NAME / "token").exists() == (kind == "unknown")
+
+
+@pytest.mark.parametrize("number", ["78", ""])
+def test_a_job_of_grid_engine_is_cancelled_by_its_name_and_user_whatever_the_id_is(settings, commands, number):
+    asked = {"verb": "cancel", "site": "grid", "name": NAME, "id": number}
+    Launcher(settings).answer(asked)
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert (commands / "qdel.arguments").read_text() == f"-u\n{me}\n{NAME}\n"
+    says(commands, "qdel", f"echo 'The job {NAME} of user(s) {me} does not exist'; exit 1")
+    assert Launcher(settings).answer(asked) == {}
+    says(commands, "qdel", "echo 'unable to send message to qmaster using port 6444: got send error'; exit 1")
+    with pytest.raises(Denied, match="unable to send"):
+        Launcher(settings).answer(asked)
 
 
 def test_the_log_is_that_of_the_server_with_what_the_job_was_told_and_clean_leaves_only_the_servers(settings, tmp_path):
