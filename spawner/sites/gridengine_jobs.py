@@ -14,7 +14,7 @@ UNSURE = re.compile(
     r"^(?!error: commlib error: got select error \(Connection refused\)).*"
     r"(commlib|qmaster|gdi|timeout|timed out|answer list)", re.IGNORECASE,
 )  # fmt: skip
-GONE = re.compile(r"does not exist|already in deletion", re.IGNORECASE)
+GONE = re.compile(r"job \S+ of user\(s\) \S+ does not exist|already in deletion")
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,14 @@ environments:
   python: {{title: Python, python: /usr/bin}}
   gone: {{title: Not there, python: /nowhere/bin}}
 profiles:
-  small:
+  small: &profile
     title: Small analysis
-    sites: [cluster, nowhere, closed, broken]
+    sites: [cluster]
     environments: [python, gone]
-    cores: {{choices: [1, 2, 16, 64], default: 1}}
+    cores: {{choices: [1, 2, 64], default: 1}}
     memory: 2G
     walltime: {{choices: [1m, 1h], default: 1h}}
+  elsewhere: {{<<: *profile, title: What is refused, sites: [nowhere, closed, broken]}}
 """
 EXTRA = """
 import beamhub.spawner.sites.batch as batch
@@ -229,6 +230,50 @@ def test_a_master_that_does_not_answer_ends_no_server(hub, cluster, how):
     wait_for(lambda: over(cluster, job), 20)
 
 
+def test_a_node_whose_daemon_is_away_ends_no_server(hub, cluster):
+    hub.start_server("bhanna", options={"profile": "small"})
+    job = job_of(hub, "bhanna")
+    cluster.stop("execd", signal.SIGKILL)
+    try:
+        wait_for(lambda: "au" in cluster.run("qstat", "-f", "-q", "all.q").stdout, 60)
+        time.sleep(5)
+        assert hub.server("bhanna")["ready"]
+    finally:
+        cluster.start("execd")
+    cluster.wait_up()
+    time.sleep(8)
+    assert hub.as_user("bhanna").get("user/bhanna/api").json()["environment"]["JOB_ID"] == job
+    hub.stop_server("bhanna")
+    wait_for(lambda: over(cluster, job), 30)
+
+
+def test_a_submit_that_was_given_up_and_took_effect_all_the_same_becomes_the_server(hub, cluster):
+    cluster.stop("qmaster", signal.SIGSTOP)
+    try:
+        hub.ask_server("bhanna", options={"profile": "small"})
+        wait_for(lambda: "is not known, it is looked for" in hub.log(), 70)
+    finally:
+        cluster.stop("qmaster", signal.SIGCONT)
+    hub.wait_ready("bhanna")
+    assert hub.as_user("bhanna").get("user/bhanna/api").json()["environment"]["JOB_ID"] == job_of(hub, "bhanna")
+    hub.stop_server("bhanna")
+
+
+@pytest.mark.parametrize("after", [0.05, 0.5, 2.0])
+def test_a_hub_that_is_killed_while_a_server_starts_loses_none_and_leaves_none(hub, cluster, after):
+    hub.ask_server("bhanna", "slow", {"profile": "small"})
+    time.sleep(after)
+    hub.kill()
+    hub.start()
+    wait_for(lambda: not (hub.server("bhanna", "slow") or {}).get("pending"), 60)
+    time.sleep(1)
+    alive = set(cluster.jobs())
+    if (hub.server("bhanna", "slow") or {}).get("ready"):
+        assert alive == {job_of(hub, "bhanna", "slow")}
+        hub.stop_server("bhanna", "slow")
+    wait_for(lambda: not cluster.jobs(), 30)
+
+
 def test_a_cancel_that_the_master_did_not_hear_is_repeated_until_it_does(hub, cluster):
     hub.start_server("bhanna", options={"profile": "small"})
     job = job_of(hub, "bhanna")
@@ -245,8 +290,8 @@ def test_a_cancel_that_the_master_did_not_hear_is_repeated_until_it_does(hub, cl
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"site": "nowhere"}, "the queue that the operator named is not there"),
-        ({"site": "closed"}, "your account may not use the queue"),
+        ({"profile": "elsewhere", "site": "nowhere"}, "the queue that the operator named is not there"),
+        ({"profile": "elsewhere", "site": "closed"}, "your account may not use the queue"),
         ({"cores": 64}, "it is too large"),
     ],
     ids=["unknown queue", "closed queue", "too large"],
@@ -258,7 +303,7 @@ def test_a_refusal_of_grid_engines_is_said_in_words_and_leaves_nothing(hub, clus
 
 
 def test_a_job_that_grid_engine_cannot_begin_ends_the_start_with_its_words_and_is_removed(hub, cluster):
-    said = refused(hub, "bhanna", site="broken")
+    said = refused(hub, "bhanna", profile="elsewhere", site="broken")
     assert "could not begin it" in said
     assert "/nowhere/at/all" in said
     wait_for(lambda: not cluster.jobs(), 40)

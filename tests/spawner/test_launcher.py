@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ import pytest
 from beamhub.config.mistakes import Mistakes
 from beamhub.spawner import launcher_command
 from beamhub.spawner.sites import launcher, launcher_settings
+from beamhub.spawner.sites.batch_config import BatchConfig
 from beamhub.spawner.sites.launcher import Denied, Launcher
+from beamhub.spawner.sites.systems import SYSTEMS
 
 NAME = "bh-hub-12-0123456789"
 FILES = {"start.json": "{}", "token": "the token", "secret": "the secret"}
@@ -200,9 +203,10 @@ def test_a_job_of_grid_engine_is_cancelled_by_its_name_and_user_whatever_the_id_
     assert (commands / "qdel.arguments").read_text() == f"-u\n{me}\n{NAME}\n"
     says(commands, "qdel", f"echo 'The job {NAME} of user(s) {me} does not exist'; exit 1")
     assert Launcher(settings).answer(asked) == {}
-    says(commands, "qdel", "echo 'unable to send message to qmaster using port 6444: got send error'; exit 1")
-    with pytest.raises(Denied, match="unable to send"):
-        Launcher(settings).answer(asked)
+    for said in ("unable to send message to qmaster", "the cell directory does not exist"):
+        says(commands, "qdel", f"echo '{said}'; exit 1")
+        with pytest.raises(Denied, match=said):
+            Launcher(settings).answer(asked)
 
 
 def test_the_log_is_that_of_the_server_with_what_the_job_was_told_and_clean_leaves_only_the_servers(settings, tmp_path):
@@ -274,6 +278,11 @@ def test_its_parts_are_python_of_years_ago(part):
     assert "from __future__ import annotations" in text
 
 
+def test_each_kind_of_batch_site_is_a_system_of_the_launchers():
+    kinds = {one.name: one.load() for one in entry_points(group="beamhub.sites")}
+    assert {name for name, kind in kinds.items() if issubclass(kind.Config, BatchConfig)} == set(SYSTEMS)
+
+
 def test_accounts_that_are_no_persons_are_denied(settings):
     settings["first_uid"] = os.getuid() + 1
     with pytest.raises(Denied, match="none of a person"):
@@ -321,6 +330,7 @@ def test_what_the_operator_wrote_is_in_the_program_and_nothing_of_other_sites(tm
     other = catalogue.sites["cluster"].model_copy(update={"prologue": "true"})
     assert sites["cluster"]["digest"] != launcher_settings.digest(other)
     assert list(sites) == ["cluster"]
+    assert sites["cluster"]["system"] == "slurm"
     assert sites["cluster"]["directives"] == ["--comment=jupyter"]
     assert sites["cluster"]["prologue"] == "ulimit -c 0"
     assert sites["cluster"]["environment"] == {"SLURM_CONF": "/etc/slurm.conf"}
