@@ -14,6 +14,7 @@ from services.gridengine import CELL, SLOTS, Cluster, gridengine
 from services.hub import STUB, RunningHub, wait_for
 from services.launcher import installed
 from services.slurm import HUB, PEOPLE, address
+from services.slurm_hub import ended, job_of, left, refused, start_of, wait_told
 
 pytestmark = [pytest.mark.gridengine, pytest.mark.promise("batch system")]
 COMPUTE = """
@@ -87,28 +88,8 @@ def hub(cluster: Cluster) -> Iterator[RunningHub]:
         shutil.rmtree(stub)
 
 
-def start_of(hub: RunningHub, user: str, name: str = "") -> dict:
-    return ((hub.server(user, name) or {}).get("state") or {}).get("start") or {}
-
-
-def job_of(hub: RunningHub, user: str, name: str = "") -> str:
-    return str((start_of(hub, user, name).get("child") or {}).get("id", ""))
-
-
 def over(cluster: Cluster, job: str) -> bool:
     return job not in cluster.jobs()
-
-
-def ended(hub: RunningHub, user: str, name: str = "") -> str:
-    return str(hub.server(user, name)["state"]["kept"].get("ended", ""))
-
-
-def refused(hub: RunningHub, user: str, **options) -> str:
-    """What a person reads whose start did not work."""
-    answer = hub.ask_server(user, options={"profile": "small", **options})
-    if answer.status_code == 400:
-        return str(answer.json()["message"])
-    return " ".join(str(event["message"]) for event in hub.progress(user))
 
 
 @contextlib.contextmanager
@@ -151,24 +132,12 @@ def test_a_server_that_waits_says_why_and_how_many_come_before_it_and_is_cancell
         hub.ask_server("bhbob", options={"profile": "small", "cores": 1})
         job = wait_for(lambda: job_of(hub, "bhbob"))
         wait_for(lambda: cluster.jobs().get(job) == "qw", 20)
-        said = wait_for(lambda: waiting_said(hub, "bhbob"), 30)
+        said = wait_told(hub, "bhbob", "In the queue: free nodes are waited for")
         hub.api("DELETE", "users/bhbob/server")
         wait_for(lambda: over(cluster, job), 20)
         hub.wait_gone("bhbob")
         cluster.run("qdel", first)
-    assert "free nodes are waited for" in said
     assert "1 job before yours" in said
-
-
-def waiting_said(hub: RunningHub, user: str) -> str:
-    """What the start page says of a start that waits for free nodes; "" while it says something else."""
-    headers = {"Authorization": f"token {hub.admin}", "Accept": "text/event-stream"}
-    url = f"{hub.url}hub/api/users/{user}/server/progress"
-    with contextlib.suppress(httpx.ReadTimeout), httpx.stream("GET", url, headers=headers, timeout=5) as answer:
-        for line in answer.iter_lines():
-            if "In the queue: free nodes" in line:
-                return line
-    return ""
 
 
 def test_a_job_that_was_deleted_by_hand_is_said_to_be(hub, cluster):
@@ -192,9 +161,9 @@ def test_a_server_outlives_the_hub_and_is_stopped_by_the_next(hub, cluster):
 
 def test_a_server_that_waits_is_found_again_by_the_next_hub_which_starts_or_cancels_it(hub, cluster):
     with full(cluster):
-        for user in PEOPLE:
+        for user in ("bhanna", "bhbob"):
             hub.ask_server(user, options={"profile": "small"})
-        jobs = {user: wait_for(lambda user=user: job_of(hub, user)) for user in PEOPLE}
+        jobs = {user: wait_for(lambda user=user: job_of(hub, user)) for user in ("bhanna", "bhbob")}
         wait_for(lambda: all(cluster.jobs().get(job) == "qw" for job in jobs.values()), 20)
         hub.kill()
         hub.start()
@@ -298,7 +267,7 @@ def test_a_cancel_that_the_master_did_not_hear_is_repeated_until_it_does(hub, cl
 )
 def test_a_refusal_of_grid_engines_is_said_in_words_and_leaves_nothing(hub, cluster, options, said):
     assert said in refused(hub, "bhanna", **options)
-    assert list(Path("/home/bhanna/.beamhub").glob(f"bh-{hub.mark}-*")) == []
+    assert left(hub) == []
     assert "bhanna" not in cluster.run("qstat", "-u", "bhanna").stdout
 
 
