@@ -204,7 +204,7 @@ def test_a_node_whose_daemon_is_away_ends_no_server(hub, cluster):
     job = job_of(hub, "bhanna")
     cluster.stop("execd", signal.SIGKILL)
     try:
-        wait_for(lambda: "au" in cluster.run("qstat", "-f", "-q", "all.q").stdout, 60)
+        wait_for(lambda: "<state>u</state>" in cluster.run("qstat", "-f", "-q", "all.q", "-xml").stdout, 60)
         time.sleep(5)
         assert hub.server("bhanna")["ready"]
     finally:
@@ -213,19 +213,7 @@ def test_a_node_whose_daemon_is_away_ends_no_server(hub, cluster):
     time.sleep(8)
     assert hub.as_user("bhanna").get("user/bhanna/api").json()["environment"]["JOB_ID"] == job
     hub.stop_server("bhanna")
-    wait_for(lambda: over(cluster, job), 30)
-
-
-def test_a_submit_that_was_given_up_and_took_effect_all_the_same_becomes_the_server(hub, cluster):
-    cluster.stop("qmaster", signal.SIGSTOP)
-    try:
-        hub.ask_server("bhanna", options={"profile": "small"})
-        wait_for(lambda: "is not known, it is looked for" in hub.log(), 70)
-    finally:
-        cluster.stop("qmaster", signal.SIGCONT)
-    hub.wait_ready("bhanna")
-    assert hub.as_user("bhanna").get("user/bhanna/api").json()["environment"]["JOB_ID"] == job_of(hub, "bhanna")
-    hub.stop_server("bhanna")
+    wait_for(lambda: over(cluster, job), 120)  # its daemon has to find it again
 
 
 @pytest.mark.parametrize("after", [0.05, 0.5, 2.0])
