@@ -13,14 +13,14 @@ from typing import Any
 from beamhub.config.document import read
 from beamhub.spawner.catalogue import Catalogue
 from beamhub.spawner.compute import hub_name
-from beamhub.spawner.sites import courier, jobscript, launcher
-from beamhub.spawner.sites.launcher_settings import settings_of
+from beamhub.spawner.sites.launcher_settings import PARTS, settings_of
 
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 FIXED = (1980, 1, 1, 0, 0, 0)  # so that the same settings give the same bytes
+INSIDE = "beamhub/spawner/sites"
 MAIN = """import json, pkgutil
-import launcher
-launcher.main(json.loads(pkgutil.get_data("launcher", "settings.json")))
+from beamhub.spawner.sites import launcher
+launcher.main(json.loads(pkgutil.get_data("beamhub.spawner.sites", "settings.json")))
 """
 RULE = """# Made by: beamhub launcher. The Hub may run this one program, without arguments, as people of this group.
 Defaults:{account} env_reset, !requiretty, !lecture, !mail_badpass, secure_path="/usr/sbin:/usr/bin:/sbin:/bin"
@@ -33,9 +33,9 @@ def program(settings: dict[str, Any], python: str = "/usr/bin/python3") -> bytes
     """The program: one file that Python runs as it is, isolated and without what is installed beside it."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        parts = {f"{Path(str(one.__file__)).name}": Path(str(one.__file__)).read_text(encoding="utf-8")
-                 for one in (courier, jobscript, launcher)}  # fmt: skip
-        parts |= {"__main__.py": MAIN, "settings.json": json.dumps(settings)}
+        parts = {f"{INSIDE}/{name}.py": path.read_text(encoding="utf-8") for name, path in PARTS.items()}
+        parts |= {f"{folder}/__init__.py": "" for folder in ("beamhub", "beamhub/spawner", INSIDE)}
+        parts |= {"__main__.py": MAIN, f"{INSIDE}/settings.json": json.dumps(settings)}
         for name, text in sorted(parts.items()):
             archive.writestr(zipfile.ZipInfo(name, FIXED), text)
     return f"#!{python} -IS\n".encode() + packed.getvalue()

@@ -70,12 +70,19 @@ def _no_cgroup() -> str:
     return missing()
 
 
+def _no_gridengine() -> str:
+    from services.gridengine import missing
+
+    return _no_traefik() or missing()
+
+
 CANNOT: dict[str, Callable[[], str]] = {
     "hub": _no_traefik,
     "hub5": _no_hub5,
     "postgres": _no_postgres,
     "browser": lambda: _no_traefik() or _no_browser(),
     "slurm": _no_slurm,
+    "gridengine": _no_gridengine,
     "wheel": lambda: "",
     "root": _no_root,
     "fuse": _no_fuse,

@@ -20,7 +20,9 @@ AREAS = (
     "access",
     "load",
 )
-NAMES = "CloudEvent CloudEvents Dask HDF5 HTTP Hub Hubs JSON JupyterHub OpenAPI REST SIGKILL Slurm URL"
+NAMES = (
+    "CloudEvent CloudEvents Dask Engine Engines Grid HDF5 HTTP Hub Hubs JSON JupyterHub OpenAPI REST SIGKILL Slurm URL"
+)
 SPELLED = {name.lower(): name for name in NAMES.split(" ")}
 
 

@@ -11,7 +11,7 @@ from beamhub.config.quantities import format_duration
 from beamhub.spawner.moving import form, sbatch, script
 from beamhub.spawner.moving.offers import Offer
 from beamhub.spawner.moving.script import Script
-from beamhub.spawner.sites import jobscript
+from beamhub.spawner.sites import jobscript, slurm_jobs
 from beamhub.spawner.sites.slurm import HONOURED, REFUSED
 
 TRANSLATED = (  # of REFUSED: what is carried into compute.yaml
@@ -103,7 +103,7 @@ def _options(made: Wanted, rendered: Script | None) -> None:
     made.cluster = found.pop("clusters", "") or str(said.get("req_host") or "")
     for name in ("account", "qos", "reservation", "constraint"):
         if value := found.pop(name, ""):
-            pattern = jobscript.CONSTRAINT if name == "constraint" else jobscript.WORD
+            pattern = slurm_jobs.CONSTRAINT if name == "constraint" else jobscript.WORD
             if pattern.fullmatch(value):
                 made.site[name] = value
             else:

@@ -72,6 +72,17 @@ class BatchSite(Site):
         self._cancels: dict[str, asyncio.Task[None]] = {}
         self._heard: dict[str, asyncio.Event] = {}
 
+    def adopt(self, config: Any, catalogue: Any) -> None:
+        """Take what the changed file says, but for another cluster while servers run in this one."""
+        changed = [key for key in config.which if getattr(config, key) != getattr(self.config, key)]
+        if changed and any(not one.dead for one in self.known.values()):
+            log.error(
+                "site %s has another %s now, while servers run in its old cluster: that stays. Give the new one a site "
+                "of its own, or restart the Hub when they have ended.", self.name, " and ".join(changed),
+            )  # fmt: skip
+            config = config.model_copy(update={key: getattr(self.config, key) for key in changed})
+        super().adopt(config, catalogue)
+
     @staticmethod
     async def listens(state: dict[str, Any], address: str, port: int) -> bool | None:
         """The job said that its own server listens; from here nobody can see who does."""

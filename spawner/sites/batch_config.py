@@ -1,6 +1,6 @@
 """What compute.yaml says of a site whose servers are jobs."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,6 +17,7 @@ class BatchConfig(SiteConfig):
     ``partitions`` are offered to it all at once: the job starts in the one that has room first.
     """
 
+    which: ClassVar[tuple[str, ...]] = ()  # the keys that say which cluster it is
     partitions: list[str] = Field(default=[])
     account: str = ""
     directives: list[str] = Field(default=[])

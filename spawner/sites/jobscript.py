@@ -1,7 +1,7 @@
 """The script of a batch job, made of typed values: no text that a person sent goes into it. Standard library alone.
 
 It is rendered where it is submitted, by the launcher, which takes values only (``read``) and adds what the operator
-wrote (``Site``), which it has from its own settings.
+wrote (``Site``), which it has from its own settings. How a batch system is asked for something is in ``systems``.
 """
 
 from __future__ import annotations  # the launcher is run by whatever Python a system has
@@ -9,11 +9,13 @@ from __future__ import annotations  # the launcher is run by whatever Python a s
 import re
 import shlex
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from beamhub.spawner.sites.systems import System
 
 NAME = re.compile(r"bh-[a-z0-9]{1,16}-[0-9]{1,18}-[0-9a-f]{10}")
-WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+:/-]{0,199}")  # partition, account, qos, reservation, module
-CONSTRAINT = re.compile(r"[A-Za-z0-9_.,:&|!*()\[\]-]{0,200}")
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+:/-]{0,199}")  # partition, account, module
 PATH = re.compile(r"/[^\s'\"\\`$#\x00-\x1f\x7f]{0,999}")
 IMAGE = re.compile(r"[A-Za-z0-9/][A-Za-z0-9._/:@+-]{0,254}")  # a file, a folder or a name in a registry
 OPTION = re.compile(r"-[^\x00-\x1f\x7f]{0,500}")
@@ -37,15 +39,36 @@ class Job:
     memory_mb: int
     minutes: int | None = None
     gpus: int = 0
-    gres: str = "gpu"
     partitions: tuple[str, ...] = ()
     account: str = ""
-    qos: str = ""
-    reservation: str = ""
-    constraint: str = ""
     programs: str = ""
     modules: tuple[str, ...] = ()
     image: str = ""
+
+    def check(self) -> None:
+        """Whether its values are such.
+
+        Raises:
+            NoJob: one is none of its kind.
+        """
+        whole = {"cores": (1, 4096), "memory_mb": (1, 2**40), "gpus": (0, 1024), "minutes": (1, 60 * 24 * 366)}
+        for name, (least, most) in whole.items():
+            value = getattr(self, name)
+            if name == "minutes" and value is None:
+                continue
+            if type(value) is not int or not least <= value <= most:
+                raise NoJob(f"{name} {value!r} is no whole number from {least} to {most}")
+        check("name", NAME, self.name)
+        for name in ("partitions", "modules"):
+            if not isinstance(getattr(self, name), tuple):
+                raise NoJob(f"{name} is no list")
+            for one in getattr(self, name):
+                check(name, WORD, one)
+        for name, pattern in (("account", WORD), ("programs", PATH), ("image", IMAGE)):
+            check(name, pattern, getattr(self, name), needed=False)
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 @dataclass(frozen=True)
@@ -69,81 +92,37 @@ RUNTIMES = {
     "apptainer": ("apptainer", "exec"),
     "podman": ("podman", "run", "--rm", "--network=host", "--userns=keep-id", "--env=HOME"),
 }
-WORDS = ("account", "qos", "reservation", "gres")
 
 
-def read(values: dict[str, Any]) -> Job:
-    """A job from values that came from outside.
+def read(values: dict[str, Any], kind: type[AnyJob]) -> AnyJob:
+    """A job of this kind from values that came from outside.
 
     Raises:
         NoJob: one is missing, unknown, or no value of its kind.
     """
-    names = {one.name for one in fields(Job)}
+    names = {one.name for one in fields(kind)}
     if unknown := set(values) - names:
         raise NoJob(f"a job has no {sorted(unknown)[0][:60]!r}")
     given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     try:
-        job = Job(**given)
+        job = kind(**given)
     except TypeError as error:
         raise NoJob(str(error)) from error
-    _check(job)
+    job.check()
     return job
 
 
-def _check(job: Job) -> None:
-    whole = {"cores": (1, 4096), "memory_mb": (1, 2**40), "gpus": (0, 1024), "minutes": (1, 60 * 24 * 366)}
-    for name, (least, most) in whole.items():
-        value = getattr(job, name)
-        if name == "minutes" and value is None:
-            continue
-        if type(value) is not int or not least <= value <= most:
-            raise NoJob(f"{name} {value!r} is no whole number from {least} to {most}")
-    _is("name", NAME, job.name)
-    for name in WORDS:
-        if getattr(job, name):
-            _is(name, WORD, getattr(job, name))
-    for name in ("partitions", "modules"):
-        if not isinstance(getattr(job, name), tuple):
-            raise NoJob(f"{name} is no list")
-        for one in getattr(job, name):
-            _is(name, WORD, one)
-    _is("constraint", CONSTRAINT, job.constraint)
-    if job.programs:
-        _is("programs", PATH, job.programs)
-    if job.image:
-        _is("image", IMAGE, job.image)
+def check(name: str, pattern: re.Pattern[str], value: Any, needed: bool = True) -> None:
+    """Whether a value is one of its kind; without ``needed`` it may be "".
 
-
-def _is(name: str, pattern: re.Pattern[str], value: Any) -> None:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
+    Raises:
+        NoJob: it is not.
+    """
+    if not isinstance(value, str) or not (pattern.fullmatch(value) or (not needed and value == "")):
         raise NoJob(f"{name} {str(value)[:80]!r} has letters that it cannot have")
 
 
-def directives(job: Job, folder: str) -> list[str]:
-    """What ``sbatch`` is asked for, one option each; ``folder`` is this start's.
-
-    Raises:
-        NoJob: the folder has letters that a directive cannot hold.
-    """
-    _is("the folder", PATH, folder)
-    found = [
-        f"--job-name={job.name}",
-        f"--output={folder.replace('%', '%%')}/job.log",
-        "--open-mode=append",
-        "--no-requeue",
-        "--nodes=1",
-        "--ntasks=1",
-        f"--cpus-per-task={job.cores}",
-        f"--mem={job.memory_mb}M",
-    ]
-    asked = {
-        "partition": ",".join(job.partitions), "account": job.account, "qos": job.qos, "reservation": job.reservation,
-        "constraint": job.constraint, "time": job.minutes, "gres": f"{job.gres}:{job.gpus}" if job.gpus else "",
-    }  # fmt: skip
-    return [*found, *(f"--{name}={value}" for name, value in asked.items() if value)]
-
-
-def render(job: Job, site: Site, folder: str) -> str:
+def render(system: System, job: Job, site: Site, folder: str) -> str:
     """The whole script; ``folder`` holds this start's ``bootstrap.py``.
 
     Raises:
@@ -152,7 +131,9 @@ def render(job: Job, site: Site, folder: str) -> str:
     for one in site.directives:
         if not DIRECTIVE.fullmatch(one):
             raise NoJob(f"directive {one[:80]!r} is none; write it like --comment=jupyter")
-    lines = ["#!/bin/sh", *(f"#SBATCH {one}" for one in (*directives(job, folder), *site.directives))]
+    check("the folder", PATH, folder)
+    asked = (*system.directives(job, folder), *site.directives)
+    lines = ["#!/bin/sh", *(f"{system.DIRECTIVE} {one}" for one in asked)]
     if job.modules:
         if site.module_init:
             lines.append(f". {shlex.quote(site.module_init)}")

@@ -23,18 +23,13 @@ import subprocess
 import sys
 from typing import Any
 
-if __package__:
-    from beamhub.spawner.sites import courier, jobscript
-else:  # in the file that the operator installed
-    import courier  # type: ignore[import-not-found,no-redef]
-    import jobscript  # type: ignore[import-not-found,no-redef]
+from beamhub.spawner.sites import courier, jobscript
+from beamhub.spawner.sites.systems import SYSTEMS
 
 FILES = {"start.json", "token", "secret"}
 FIRST_PERSON = 1000  # accounts with smaller numbers are not those of people
 PATIENCE = 45.0  # seconds for a command of the batch system
 LARGEST = 4 << 20  # bytes of a request
-UNSURE = re.compile(r"timed out|zero bytes|communication|unexpected message", re.IGNORECASE)
-GONE = re.compile(r"invalid job id|already completing or completed", re.IGNORECASE)
 WITHIN = 55  # seconds for everything; a home on a server that is away would hold it for ever
 
 
@@ -95,7 +90,9 @@ class Launcher:
         written: dict[str, Any] = {key: site.get(key, "") for key in ("module_init", "prologue", "epilogue", "runtime")}
         lists: dict[str, Any] = {key: tuple(site.get(key, ())) for key in ("directives", "runtime_options")}
         try:
-            script = jobscript.render(jobscript.read(request["job"]), jobscript.Site(**lists, **written), folder)
+            system = SYSTEMS[site["system"]]
+            job = jobscript.read(request["job"], system.Job)
+            script = jobscript.render(system, job, jobscript.Site(**lists, **written), folder)
         except jobscript.NoJob as error:
             raise Denied("request", str(error)) from error
         try:
@@ -103,31 +100,34 @@ class Launcher:
         except OSError as error:
             raise Denied("folder", str(error.strerror), str(error.filename or folder)) from error
         try:
-            return {"id": self._sbatch(site, script)}
+            return {"id": self._hand_in(site, script)}
         except Denied as error:
             if error.kind == "refused":
                 with contextlib.suppress(OSError):
                     courier.remove(folder)
             raise
 
-    def _sbatch(self, site: dict[str, Any], script: str) -> str:
-        done = self._command(site, ["sbatch", "--parsable", "--export=ALL", f"--chdir={self.account.pw_dir}"], script)
-        found = re.fullmatch(r"(\d+)(?:;[^\n]*)?\n?", done.stdout)
-        if done.returncode == 0 and found:
-            return found[1]
-        said = " ".join(done.stderr.split()) or f"sbatch ended with {done.returncode}"
-        unsure = UNSURE.search(said)
-        raise Denied("unknown" if unsure or done.returncode <= 0 else "refused", said[:2000])
+    def _hand_in(self, site: dict[str, Any], script: str) -> str:
+        system = SYSTEMS[site["system"]]
+        command = system.submit_command(self.account.pw_dir)
+        done = self._command(site, command, script)
+        number = system.job_id(done.stdout)
+        if done.returncode == 0 and number:
+            return number
+        said = " ".join(done.stderr.split()) or f"{command[0]} ended with {done.returncode}"
+        raise Denied("unknown" if system.UNSURE.search(said) or done.returncode <= 0 else "refused", said[:2000])
 
     def cancel(self, site: dict[str, Any], name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Cancel a job; that it is gone is for the caller to see, since ``scancel`` says nothing of it."""
+        """Cancel a job; that it is gone is for the caller to see, since the batch system says nothing of it."""
         number = str(request.get("id") or "")
         if number and not re.fullmatch(r"\d{1,18}", number):
             raise Denied("request", f"{number[:40]!r} is no job's id")
-        which = [f"--name={name}", f"--user={self.account.pw_name}", *([number] if number else [])]
-        done = self._command(site, ["scancel", *which])  # of this name only, whatever the id is
-        if done.returncode and not GONE.search(done.stderr):
-            raise Denied("refused", " ".join(done.stderr.split())[:2000] or f"scancel ended with {done.returncode}")
+        system = SYSTEMS[site["system"]]
+        command = system.cancel_command(name, self.account.pw_name, number)  # of this name only, whatever the id is
+        done = self._command(site, command)
+        said = " ".join((done.stderr or done.stdout).split())
+        if done.returncode and not system.GONE.search(said):
+            raise Denied("refused", said[:2000] or f"{command[0]} ended with {done.returncode}")
         return {}
 
     def log(self, site: dict[str, Any], name: str, request: dict[str, Any]) -> dict[str, Any]:

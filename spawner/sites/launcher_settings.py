@@ -7,9 +7,13 @@ from typing import Any
 
 from beamhub.spawner import bootstrap
 from beamhub.spawner.catalogue import Catalogue
-from beamhub.spawner.sites import courier, jobscript, launcher
+from beamhub.spawner.sites import courier, gridengine_jobs, jobscript, launcher, slurm_jobs, systems
 from beamhub.spawner.sites.batch_config import BatchConfig
 
+PARTS = {
+    Path(str(one.__file__)).stem: Path(str(one.__file__))
+    for one in (courier, jobscript, launcher, systems, slurm_jobs, gridengine_jobs)
+}  # the files that the launcher is made of, by their names
 KEYS = (
     "token_dir", "commands", "directives", "module_init", "prologue", "epilogue", "runtime", "runtime_options",
 )  # fmt: skip
@@ -24,12 +28,12 @@ def settings_of(catalogue: Catalogue, hub: str) -> dict[str, Any]:
 
 def digest(site: BatchConfig) -> str:
     """Another one for other settings of a site, another first program, or another launcher."""
-    parts = [Path(str(one.__file__)).read_text(encoding="utf-8") for one in (courier, jobscript, launcher)]
+    parts = [path.read_text(encoding="utf-8") for path in PARTS.values()]
     return sha256(json.dumps([_of(site), _bootstrap(), parts], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _of(site: BatchConfig) -> dict[str, Any]:
-    return {**{key: getattr(site, key) for key in KEYS}, "environment": site.needs()}
+    return {**{key: getattr(site, key) for key in KEYS}, "system": site.kind, "environment": site.needs()}
 
 
 def _bootstrap() -> str:

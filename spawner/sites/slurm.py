@@ -1,7 +1,6 @@
 """Servers as jobs of Slurm."""
 
 import asyncio
-import logging
 import os
 import pwd
 from collections.abc import Collection
@@ -12,7 +11,7 @@ from jupyterhub.app import JupyterHub
 from pydantic import field_validator
 from pydantic_core import PydanticCustomError
 
-from beamhub.spawner.sites import commands, jobscript, slurm_text
+from beamhub.spawner.sites import commands, jobscript, slurm_jobs, slurm_text
 from beamhub.spawner.sites.batch import BatchSite, Gone
 from beamhub.spawner.sites.batch_config import BatchConfig
 from beamhub.spawner.sites.batch_server import BatchServer
@@ -24,13 +23,13 @@ from beamhub.spawner.sites.traits import refused_traits
 NAMES = "%u|%j"
 OVER = ("TIMEOUT", "DEADLINE")
 DATABASE = 10.0  # seconds for the accounting database; the look at the queue waits for it
-log = logging.getLogger("beamhub.spawner")
 
 
 class SlurmConfig(BatchConfig):
     """A cluster that Slurm runs; ``slurm_conf`` says which, where there are several."""
 
     kind: Literal["slurm"]
+    which: ClassVar[tuple[str, ...]] = ("slurm_conf",)
     qos: str = ""
     reservation: str = ""
     constraint: str = ""
@@ -51,7 +50,7 @@ class SlurmConfig(BatchConfig):
     @field_validator("constraint")
     @classmethod
     def _features(cls, value: str) -> str:
-        if not jobscript.CONSTRAINT.fullmatch(value):
+        if not slurm_jobs.CONSTRAINT.fullmatch(value):
             raise PydanticCustomError("constraint", "{value} is no constraint of Slurm's", {"value": repr(value)})
         return value
 
@@ -109,17 +108,6 @@ class SlurmSite(BatchSite):
         known = job.state not in ("FAILED", "COMPLETED")
         said = slurm_text.why_ended(job.state, job.reason, "") if known else "It ended; how is not known."
         return said, 1, job.state in OVER
-
-    def adopt(self, config: Any, catalogue: Any) -> None:
-        """Take what the changed file says, but for another cluster while servers run in this one."""
-        alive = any(not one.dead for one in self.known.values())
-        if alive and config.slurm_conf != self.config.slurm_conf:
-            log.error(
-                "site %s has another slurm_conf now, while servers run in its old cluster: that stays. Give the new "
-                "one a site of its own, or restart the Hub when they have ended.", self.name,
-            )  # fmt: skip
-            config = config.model_copy(update={"slurm_conf": self.config.slurm_conf})
-        super().adopt(config, catalogue)
 
     async def _answers(self) -> bool:
         """Whether the controller is up, said by itself."""

@@ -44,7 +44,7 @@ rules:
 TOLD = {
     "compute.yaml": """\
 2: unknown key 'acounts' @ sites.here.acounts; did you mean accounts?
-3: unknown kind of site 'kubernets' @ sites.cloud; possible: local, slurm
+3: unknown kind of site 'kubernets' @ sites.cloud; possible: gridengine, local, slurm
 4: 'everywhere' is no network @ sites.far.networks[0]; write it like 10.0.0.0/16
 6: 'title' is missing @ environments.python.title; write title: …
 8: the default is none of the choices @ profiles.small.cores; take one of them

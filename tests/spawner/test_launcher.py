@@ -6,14 +6,17 @@ import os
 import pwd
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from beamhub.config.mistakes import Mistakes
 from beamhub.spawner import launcher_command
-from beamhub.spawner.sites import courier, jobscript, launcher, launcher_settings
+from beamhub.spawner.sites import launcher, launcher_settings
+from beamhub.spawner.sites.batch_config import BatchConfig
 from beamhub.spawner.sites.launcher import Denied, Launcher
+from beamhub.spawner.sites.systems import SYSTEMS
 
 NAME = "bh-hub-12-0123456789"
 FILES = {"start.json": "{}", "token": "the token", "secret": "the secret"}
@@ -33,11 +36,13 @@ profiles:
 
 @pytest.fixture
 def commands(tmp_path) -> Path:
-    """A folder with an ``sbatch`` and a ``scancel`` that write down how they were called."""
+    """A folder with commands that write down how they were called."""
     folder = tmp_path / "commands"
     folder.mkdir()
     says(folder, "sbatch", "echo 77")
     says(folder, "scancel", "")
+    says(folder, "qsub", "echo 'warning: something'; echo 78")
+    says(folder, "qdel", "")
     return folder
 
 
@@ -51,12 +56,14 @@ def says(folder: Path, name: str, does: str) -> None:
 @pytest.fixture
 def settings(tmp_path, commands) -> dict:
     site = {
+        "system": "slurm",
         "token_dir": str(tmp_path / "tokens"),
         "commands": str(commands),
         "environment": {"SLURM_CONF": "/x.conf"},
         "digest": "now",
     }
-    return {"hub": "hub", "bootstrap": "print(1)", "sites": {"cluster": site}, "first_uid": 0}
+    grid = {**site, "system": "gridengine", "environment": {"SGE_ROOT": "/opt/sge"}}
+    return {"hub": "hub", "bootstrap": "print(1)", "sites": {"cluster": site, "grid": grid}, "first_uid": 0}
 
 
 def test_a_job_is_submitted_with_its_files_written_first_and_nothing_of_the_hubs_environment(
@@ -146,6 +153,62 @@ def test_a_job_that_is_no_more_counts_as_cancelled(settings, commands, said):
         Launcher(settings).answer({"verb": "cancel", "site": "cluster", "name": NAME, "id": "77"})
 
 
+GRID = {**SUBMIT, "site": "grid", "job": {**JOB, "cores": 2, "pe": "smp"}}
+
+
+def test_a_job_of_grid_engine_is_submitted_by_the_same_launcher(settings, commands):
+    assert Launcher(settings).answer(GRID) == {"id": "78"}
+    assert (commands / "qsub.arguments").read_text() == "-terse\n"
+    script = (commands / "qsub.input").read_text()
+    assert f"#$ -N {NAME}\n" in script
+    assert "#$ -pe smp 2\n" in script
+    environment = (commands / "qsub.environment").read_text()
+    assert "SGE_ROOT=/opt/sge\n" in environment
+    assert "SLURM" not in environment + script
+
+
+def test_what_only_another_system_knows_is_no_value_of_a_job(settings, commands):
+    for asked in ({**GRID, "job": {**JOB, "qos": "fast"}}, {**SUBMIT, "job": {**JOB, "pe": "smp"}}):
+        with pytest.raises(Denied, match="a job has no"):
+            Launcher(settings).answer(asked)
+    assert list(commands.glob("*.input")) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ('Unable to run job: Job was rejected because job requests unknown queue "nope"', "refused"),
+        ("error: commlib error: got select error (Connection refused)\nUnable to run job: unable to send message to "
+         "qmaster using port 6444 on host", "refused"),
+        ("error: commlib error: got read error (closing)\nUnable to run job: unable to send message to qmaster",
+         "unknown"),
+        ("Unable to run job: failed receiving gdi request response for mid=1 (got syncron message receive timeout "
+         "error).", "unknown"),
+        ("Unable to run job: Error reading answer list from qmaster", "unknown"),
+    ],
+)  # fmt: skip
+def test_a_submit_to_grid_engine_that_may_have_taken_effect_keeps_its_files(settings, commands, tmp_path, said, kind):
+    says(commands, "qsub", f"cat >&2 <<'X'\n{said}\nX\nexit 1")
+    with pytest.raises(Denied) as denied:
+        Launcher(settings).answer(GRID)
+    assert denied.value.kind == kind
+    assert (tmp_path / "tokens" / NAME / "token").exists() == (kind == "unknown")
+
+
+@pytest.mark.parametrize("number", ["78", ""])
+def test_a_job_of_grid_engine_is_cancelled_by_its_name_and_user_whatever_the_id_is(settings, commands, number):
+    asked = {"verb": "cancel", "site": "grid", "name": NAME, "id": number}
+    Launcher(settings).answer(asked)
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert (commands / "qdel.arguments").read_text() == f"-u\n{me}\n{NAME}\n"
+    says(commands, "qdel", f"echo 'The job {NAME} of user(s) {me} does not exist'; exit 1")
+    assert Launcher(settings).answer(asked) == {}
+    for said in ("unable to send message to qmaster", "the cell directory does not exist"):
+        says(commands, "qdel", f"echo '{said}'; exit 1")
+        with pytest.raises(Denied, match=said):
+            Launcher(settings).answer(asked)
+
+
 def test_the_log_is_that_of_the_server_with_what_the_job_was_told_and_clean_leaves_only_the_servers(settings, tmp_path):
     Launcher(settings).answer(SUBMIT)
     folder = tmp_path / "tokens" / NAME
@@ -208,11 +271,16 @@ def test_a_log_that_is_no_file_is_not_waited_for(settings, tmp_path):
     assert Launcher(settings).answer({"verb": "log", "site": "cluster", "name": NAME}) == {"lines": ""}
 
 
-@pytest.mark.parametrize("part", [courier, jobscript, launcher])
+@pytest.mark.parametrize("part", launcher_settings.PARTS.values(), ids=launcher_settings.PARTS)
 def test_its_parts_are_python_of_years_ago(part):
-    text = Path(part.__file__).read_text()
+    text = part.read_text()
     ast.parse(text, feature_version=(3, 9))
     assert "from __future__ import annotations" in text
+
+
+def test_each_kind_of_batch_site_is_a_system_of_the_launchers():
+    kinds = {one.name: one.load() for one in entry_points(group="beamhub.sites")}
+    assert {name for name, kind in kinds.items() if issubclass(kind.Config, BatchConfig)} == set(SYSTEMS)
 
 
 def test_accounts_that_are_no_persons_are_denied(settings):
@@ -262,6 +330,7 @@ def test_what_the_operator_wrote_is_in_the_program_and_nothing_of_other_sites(tm
     other = catalogue.sites["cluster"].model_copy(update={"prologue": "true"})
     assert sites["cluster"]["digest"] != launcher_settings.digest(other)
     assert list(sites) == ["cluster"]
+    assert sites["cluster"]["system"] == "slurm"
     assert sites["cluster"]["directives"] == ["--comment=jupyter"]
     assert sites["cluster"]["prologue"] == "ulimit -c 0"
     assert sites["cluster"]["environment"] == {"SLURM_CONF": "/etc/slurm.conf"}
