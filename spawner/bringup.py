@@ -14,7 +14,7 @@ from beamhub.spawner.reachable import speaks_http
 from beamhub.spawner.sites.site import SiteMixin, Truth
 
 TAKEN = "Somebody else's program listens at port {port} of {title}, which was to be your server's. "
-UNREACHED = "Your server's job runs, and the Hub's computer ({host}) does not reach it at {place}"
+UNREACHED = "Your server's job runs, and the Hub's computer ({host}) gets no answer from it at {place}"
 LOADING = "Your server is there, its programs are being loaded"
 AGAIN = "Your server runs, the Hub waits until it answers"
 LAST_LINES = " Its last lines:\n"
@@ -36,10 +36,14 @@ class Bringup:
         """Something changed: look again now."""
         self._news.set()
 
-    def unreached(self, place: str) -> None:
-        """The job runs, and is not reached where it says it is; it goes on saying so."""
-        self._unreached = UNREACHED.format(host=socket.gethostname(), place=place)
-        self.steps.say(50, self._unreached)
+    def unreached(self, place: str) -> bool:
+        """The job runs, and is not reached where it says it is, again and again; whether that is new."""
+        said = UNREACHED.format(host=socket.gethostname(), place=place)
+        if said == self._unreached:
+            return False
+        self._unreached = said
+        self.steps.say(50, said)
+        return True
 
     async def announcement(self, url: Callable[[], str]) -> str:
         """Wait for the job's address.
@@ -79,9 +83,12 @@ class Bringup:
         return bool(own)
 
     async def _wait(self, seconds: float) -> None:
+        begun = moments.now()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), seconds)
         self._news.clear()
+        if self.child.away():
+            self.give_up_at += moments.now() - begun
         if self.child.truth() is Truth.DEAD:
             raise StartFailed(await obituary(self.child, f"{self._taken}Your server ended while it was starting."))
         if not self.began and self.child.began():

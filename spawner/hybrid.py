@@ -31,6 +31,7 @@ from beamhub.spawner.state import Kept, Phase, Start, from_json, to_json
 
 Part = TypeVar("Part")
 MARGIN = 15.0  # seconds that the Hub waits longer than we do, so that our error is the one that is shown
+OUTAGE = 24 * 3600.0  # seconds that a site may not answer while a start waits there
 STOP_WITHIN = 60.0  # seconds
 # what the Hub sets on its Spawner and a child needs too
 OF_THE_HUB = """
@@ -104,7 +105,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         self.user_options = self.orm_spawner.user_options = dict(self.plan.options)
         self.kept = replace(self.kept, accepted=dict(self.plan.options), ended="")
         self.cpu_limit, self.mem_limit = float(self.plan.cores), self.plan.memory_bytes
-        self.start_timeout = int(self._patience() + MARGIN)
+        self.start_timeout = int(self._patience() + MARGIN + OUTAGE)
 
     # The six verbs
 
@@ -267,8 +268,8 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         try:
             found = await announce.find(said, begun, self._child(), self._secret(), own)
         except Unreached as error:
-            self.log.warning("%s is not reached; try on this computer: %s", self._log_name, error.try_it)
-            self._waiting().unreached(error.place)
+            if self._waiting().unreached(error.place):
+                self.log.warning("%s does not answer; try on this computer: %s", self._log_name, error.try_it)
             raise
         if self.begun is None or self.begun.job != begun.job:
             raise Unwanted(404, "this start is over")

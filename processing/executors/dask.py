@@ -10,7 +10,7 @@ import dask
 from dask.utils import key_split
 from distributed import Client, Future, LocalCluster, scheduler, worker
 from distributed.client import FutureCancelledError
-from distributed.comm.core import FatalCommClosedError
+from distributed.comm.core import FatalCommClosedError, connect
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
@@ -39,29 +39,38 @@ OURS = {
 CLOSE_TIMEOUT_S = 4.0  # of client and of cluster, within the service's own 10 s for its end
 CANCEL_TIMEOUT_S = 1.0
 CONNECT_S = 5.0  # for one try to reach a scheduler
-AWAY_S = 10 * 365 * 86400.0  # how long a scheduler may show a wrong certificate until the client would give it up
+JOIN_S = 60.0  # for joining one that was reached, which may be busy
+AWAY_S = 10 * 365 * 86400.0  # how long one that was joined before may be away until the client would give it up
 LOOK_S = 0.1  # between two looks whether it is there again
 
 
 class _PatientClient(Client):
-    """Never gives a scheduler up that is away.
+    """A client that never gives up a scheduler that is away, and finds it soon when it is there again.
 
     Dask doubles its waits between two tries without a bound, so that a scheduler that was away for a night might be
-    found again a night later; here every try has its own short time.
+    found again a night later. Here it is knocked for in short tries, and joined only when it opened: a client that
+    was given up while it joined would be taken for the next one by the scheduler.
     """
 
     async def _ensure_connected(self, timeout: float | None = None) -> None:
         while True:
             try:
-                async with asyncio.timeout(2 * CONNECT_S):  # Dask's own does not cover the handshake
-                    await super()._ensure_connected(timeout=CONNECT_S)  # type: ignore[no-untyped-call]
-                    return
+                if self.scheduler_comm is None and self.scheduler is not None:
+                    await self._knock(self.scheduler.address)
+                await super()._ensure_connected(timeout=JOIN_S)  # type: ignore[no-untyped-call]
             except FatalCommClosedError:  # its certificate is none of ours
                 raise
             except OSError:
                 if self.status != "connecting":
                     raise
                 await asyncio.sleep(LOOK_S)
+            else:
+                return
+
+    async def _knock(self, address: Any) -> None:
+        async with asyncio.timeout(2 * CONNECT_S):  # Dask's own does not cover the handshake
+            comm = await connect(address, timeout=CONNECT_S, **self.connection_args)  # type: ignore[no-untyped-call]
+        await comm.close()
 
 
 class DaskExecutor:

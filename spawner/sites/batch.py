@@ -36,7 +36,15 @@ CONFIRMED = 20  # jobs that are asked for by their ids after one look
 ABSENT = 2  # times in a row that a job has to be absent
 LATE = 300.0  # seconds after its time was over in which a job that vanished with most others may still be there
 CHECK = 600.0  # seconds between two looks at what is shown to this account
-LOOKS = (0.2, 0.2, 0.2, 0.3, 0.4)  # seconds before each look after the first cancel; a notebook server takes 0.6 s
+LOOKS: tuple[float, ...] = (
+    0.2,
+    0.2,
+    0.2,
+    0.3,
+    0.4,
+)  # seconds before each look after the first cancel: a server ends in 0.1 to 1 s
+LATER = (0.7, 0.7)  # the same after the others
+SURE = 2.0  # seconds after a cancel that was taken, until which a job that is nowhere may still come into sight
 AGAIN = 600.0  # seconds until a job that belongs to nobody and could not be ended is tried again
 AFTER = 5.0  # seconds between two looks at a job that may end by itself
 AT_ONCE = 16  # errands at a time
@@ -71,6 +79,7 @@ class BatchSite(Site):
         self._looking = asyncio.Lock()
         self._cancels: dict[str, asyncio.Task[None]] = {}
         self._heard: dict[str, asyncio.Event] = {}
+        self._confirms = asyncio.Semaphore(AT_ONCE)
 
     def adopt(self, config: Any, catalogue: Any) -> None:
         """Take what the changed file says, but for another cluster while servers run in this one."""
@@ -81,6 +90,8 @@ class BatchSite(Site):
                 "of its own, or restart the Hub when they have ended.", self.name, " and ".join(changed),
             )  # fmt: skip
             config = config.model_copy(update={key: getattr(self.config, key) for key in changed})
+        if config.partitions != self.config.partitions:
+            self.waits = Waits()
         super().adopt(config, catalogue)
 
     @staticmethod
@@ -131,8 +142,8 @@ class BatchSite(Site):
     def why_waiting(self, reason: str) -> str:
         """Why a job waits, for people."""
 
-    def why_by_log(self, lines: str) -> str:
-        """How a job ended, for people, where the batch system wrote that into the job's own log; else ""."""
+    def why_by_log(self, lines: str, said: str) -> str:
+        """What the batch system wrote into the job's own log, for people, where ``said`` leaves that open; else ""."""
         return ""
 
     # The snapshot
@@ -176,7 +187,7 @@ class BatchSite(Site):
             if asked - self._counted > CAPACITY:
                 self.nodes = []  # old ones would promise too much
                 self.nodes, self._counted = await self.ask_nodes(), asked
-            if asked - self._checked > CHECK or self.hidden is None:
+            if asked - self._checked > (min(CHECK, CAPACITY) if self.hidden is None else CHECK):
                 self._checked = asked
                 await self._look_whether_hidden()
         except SiteDown as error:
@@ -223,7 +234,7 @@ class BatchSite(Site):
     def _began(self, one: Known, job: Job) -> None:
         """A job runs: what it waited is kept, where it is known when it was handed in."""
         if one.cores and job.start:
-            self.waits.add(moments.now(), one.cores, job.start - moments.of(one.since))
+            self.waits.add(moments.now(), one.cores, one.gpus > 0, job.start - moments.of(one.since))
 
     async def _confirm(self, one: Known, verdict: Verdict) -> bool:
         """Ask for a job by its id. Only an end that was read makes it dead, or an absence that is to be believed.
@@ -284,7 +295,7 @@ class BatchSite(Site):
 
         With ``after`` it may end by itself so many seconds long.
         """
-        pause, begun, taken = 1.0, moments.now(), False
+        pause, begun, taken, looks = 1.0, moments.now(), float("inf"), LOOKS
         while one.id and not one.dead and moments.now() < begun + after:
             await asyncio.sleep(min(after, AFTER))
             await self._confirm(one, Verdict.MISSING)
@@ -296,17 +307,19 @@ class BatchSite(Site):
                         return  # it never was in the queue; one that comes later belongs to no server
             try:
                 await self.errand(one.user, {"verb": "cancel", "name": job, "id": one.id})
-                taken = True
+                taken = min(taken, moments.now())
             except CannotLaunch as error:
                 log.error("%s (%s at %s) cannot be cancelled yet, it is tried again: %s", job, one.id, self.name, error)
-            for wait in LOOKS if pause == 1.0 else (0.7,) * ABSENT:
+            for wait in looks:
                 heard = self._heard[job] = asyncio.Event()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(heard.wait(), wait)
                 if one.id:
-                    await self._confirm(one, Verdict.MISSING)
-                if one.dead or (taken and one.missing > ABSENT):
+                    async with self._confirms:
+                        await self._confirm(one, Verdict.MISSING)
+                if one.dead or (one.missing > ABSENT and moments.now() > taken + SURE):
                     return
+            looks = LATER
             await asyncio.sleep(pause)
             pause = min(pause * 2, 60.0)
 
@@ -388,13 +401,13 @@ class BatchSite(Site):
         if self.down:
             return Estimate("down", message=self.down_in_words(), age_s=age)
         cores, memory, gpus = (plan.cores, plan.memory_bytes >> 20, plan.gpus) if plan else (1, 512, 0)
-        partitions = tuple(self.config.partitions)
+        partitions = tuple(self.config.partitions) or tuple({node.partition for node in self.nodes if node.default})
         if fits(self.nodes, partitions, cores, memory, gpus):
             return Estimate("now", source="free nodes", age_s=age)
         if plan_of_all := self.queue.expected(partitions, moments.of(moments.now())):
             low, high, count = plan_of_all
             return Estimate("about", low, high, f"the batch system's plan for {count} that wait", age_s=age)
-        if waited := self.waits.expected(cores, moments.now()):
+        if waited := self.waits.expected(cores, gpus > 0, moments.now()):
             low, high, count = waited
             return Estimate("about", low, high, f"what {count} starts waited lately", age_s=age)
         return Estimate("unknown", source="no node is free for it", age_s=age)

@@ -31,7 +31,9 @@ class BatchServer(SiteMixin):
             "job": {**self.asks(launch), "name": self.job},
             "files": {"start.json": self._start(launch), "token": launch.token, "secret": launch.secret},
         }
-        one = self.site.known[self.job] = Known(self.user.name, since=moments.now(), cores=launch.plan.cores)
+        plan = launch.plan
+        one = Known(self.user.name, since=moments.now(), cores=plan.cores, gpus=plan.gpus)
+        self.site.known[self.job] = one
         try:
             one.id = str((await self.site.errand(one.user, request))["id"])
         except CannotLaunch as error:
@@ -101,12 +103,17 @@ class BatchServer(SiteMixin):
     def end_in_words(self, lines: str) -> str:
         """How the job ended, as the batch system says."""
         one = self.site.known.get(self.job)
-        return self.site.why_by_log(lines) or (one.said if one else "")
+        said = one.said if one else ""
+        return self.site.why_by_log(lines, said) or said
 
     def time_was_over(self) -> bool:
         """Whether the batch system ended it, since its time was over."""
         one = self.site.known.get(self.job)
         return one is not None and one.over
+
+    def away(self) -> bool:
+        """Whether the batch system does not answer: a job keeps its place meanwhile."""
+        return bool(self.site.down)
 
     def waiting(self) -> str:
         """Why it waits in the queue, and how long it may be."""

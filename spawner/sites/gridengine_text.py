@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from beamhub.spawner.sites.queue import Job, Node, Queue, Stage
 
 ALL = "all queues"  # where a job that asks for no queue may run
+NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 WILD = re.compile(r"[*?\[\]!&|()@]")
 UNITS = {"": 1 / 2**20, "k": 1000 / 2**20, "K": 2**10 / 2**20, "m": 1e6 / 2**20, "M": 1, "g": 1e9 / 2**20, "G": 2**10,
          "T": 2**20, "t": 1e12 / 2**20}  # fmt: skip
@@ -31,6 +32,7 @@ def document(text: str, *names: str) -> ElementTree.Element:
     """
     # the names of some elements of a job in error have blanks in them: <JATASK:      36.>
     text = re.sub(r"<(/?)JATASK:[^<>]*>", r"<\1JATASK>", text)
+    text = NO_TEXT.sub("?", text)  # a job's name may hold what XML cannot, and it is printed as it is
     if "<!" in text:  # no document of Grid Engine's declares anything; what a name holds is written as &lt;!
         raise NotRead(f"it declares something: {text[:80]!r}")
     try:

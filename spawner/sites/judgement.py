@@ -13,14 +13,15 @@ class Known:
 
     ``missing`` is how often in a row it was not listed and not known when it was asked for by its id, ``asked`` when
     that was; ``sought`` since when it is looked for by its name, in vain; ``listening`` is what the job said of its
-    server, ``told`` when it said anything in this life of the Hub; ``cores`` how large it is, 0 where another life of
-    the Hub handed it in.
+    server, ``told`` when it said anything in this life of the Hub; ``cores`` and ``gpus`` how large it is, 0 where
+    another life of the Hub handed it in.
     """
 
     user: str
     id: str = ""
     since: float = 0.0
     cores: int = 0
+    gpus: int = 0
     job: Job | None = None
     ran: bool = False
     missing: int = 0

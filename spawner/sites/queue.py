@@ -39,8 +39,8 @@ class Job:
 class Queue:
     """The jobs that were asked about, by id; of each partition what is known of all that wait.
 
-    ``waiting`` are their priorities, the lowest first; ``planned`` when the batch system thinks that they start, where
-    it does, seconds since 1970, the soonest first.
+    ``waiting`` are their priorities, the lowest first; ``planned`` when the batch system thinks that those start which
+    could by now, seconds since 1970, the soonest first; those for which it has no plan are infinitely late.
     """
 
     jobs: Mapping[str, Job]
@@ -60,12 +60,12 @@ class Queue:
         """Seconds in which a job that comes after all that wait is going to start, by the plan for those.
 
         That is from when half of them have started to when all have, in the partition where that is soonest; and of
-        how many. None where nothing is planned. Without partitions all are looked at.
+        how many. None where nobody waits, or not all have a plan.
         """
-        plans = [self.planned[name] for name in partitions or self.planned if self.planned.get(name)]
-        found = [(plan[len(plan) // 2] - now, plan[-1] - now, len(plan)) for plan in plans]
-        low, high, count = min(found, key=lambda one: one[1], default=(0.0, 0.0, 0))
-        return (max(0.0, low), max(0.0, high), count) if count else None
+        plans = [self.planned[name] for name in partitions if self.planned.get(name)]
+        found = [(plan[(len(plan) - 1) // 2] - now, plan[-1] - now, len(plan)) for plan in plans]
+        low, high, count = min(found, key=lambda one: one[1], default=(0.0, float("inf"), 0))
+        return (max(0.0, low), max(0.0, high), count) if high < float("inf") else None
 
 
 @dataclass(frozen=True)

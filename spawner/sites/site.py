@@ -189,6 +189,10 @@ class SiteMixin(LoggingConfigurable):
         """Whether the job has begun, where it first waits; from then on ``start_timeout`` counts."""
         return False
 
+    def away(self) -> bool:
+        """Whether the site does not answer; that time is not the start's."""
+        return False
+
     def waiting(self) -> str:
         """What keeps the job from having begun, as a sentence for people; "" where there is nothing to say."""
         return ""

@@ -147,9 +147,9 @@ class SlurmSite(BatchSite):
         """What ``sbatch`` said, for people."""
         return slurm_text.why_refused(text)
 
-    def why_by_log(self, lines: str) -> str:
+    def why_by_log(self, lines: str, said: str) -> str:
         """What Slurm's daemon on the node wrote, for people."""
-        return slurm_text.why_by_log(lines)
+        return slurm_text.why_by_log(lines, said)
 
     def why_waiting(self, reason: str) -> str:
         """Slurm's reason, for people."""

@@ -18,6 +18,7 @@ STAGES = {
     **dict.fromkeys(("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY",
                      "BOOT_FAIL", "DEADLINE", "REVOKED"), Stage.ENDED),
 }  # fmt: skip
+NOT_YET = r"BeginTime|Dependency|JobHeld|RequeuedHeld|Reservation$"  # such a job takes nobody's place
 UP = {"idle", "mixed", "allocated", "completing", "planned"}
 
 
@@ -54,8 +55,8 @@ def queue(text: str, own: Collection[str]) -> Queue:
         if state == "PENDING":
             for name in partition.split(","):
                 waiting.setdefault(name, []).append(_whole(priority))
-                if when := _time(start):
-                    planned.setdefault(name, []).append(when)
+                if not re.match(NOT_YET, reason):
+                    planned.setdefault(name, []).append(_time(start) or float("inf"))
         if number in own:
             jobs[number] = Job(
                 number, stage(state), state, user, tuple(partition.split(",")), _time(start), _time(end),
@@ -228,18 +229,30 @@ def why_ended(state: str, reason: str, code: str) -> str:
 
 
 BY_LOG = [
-    (r"^Error running slurm prolog", "The computer that it was to run on could not be made ready for it."),
-    (r"^slurmstepd.*(xceeded (job )?memory limit|oom.kill)", "It took more memory than it had. Choose more memory."),
+    (r"cancelled in the batch system", r"^Error running slurm prolog",
+     "The computer that it was to run on could not be made ready for it."),
+    (r"signal 9|how is not known", r"^slurmstepd.*(xceeded (job )?memory limit|oom.kill)",
+     "It took more memory than it had. Choose more memory."),
 ]  # fmt: skip
 
 
-def why_by_log(lines: str) -> str:
-    """What Slurm's daemon wrote into the log of a job that it ended, for people; "" where it did not.
+def why_by_log(lines: str, said: str) -> str:
+    """What Slurm's daemon wrote into the log of a job that it ended, for people.
 
-    >>> why_by_log("Error running slurm prolog: 1")
+    Args:
+        lines: the log's.
+        said: how the job ended by its state, which leaves some reasons open; anybody can write into the log.
+
+    Returns:
+        "" where it wrote nothing, or that is not open.
+
+    >>> why_by_log("Error running slurm prolog: 1", "It was cancelled in the batch system, not from here.")
     'The computer that it was to run on could not be made ready for it.'
     """
-    return next((words for pattern, words in BY_LOG if re.search(pattern, lines, re.MULTILINE | re.IGNORECASE)), "")
+    for still_open, written, words in BY_LOG:
+        if re.search(still_open, said) and re.search(written, lines, re.MULTILINE | re.IGNORECASE):
+            return words
+    return ""
 
 
 def exit_code(code: str) -> int:

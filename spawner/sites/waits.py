@@ -12,25 +12,27 @@ class Waits:
     """What was waited by jobs that this Hub handed in. Times are moments of ``moments.now``."""
 
     def __init__(self) -> None:
-        self._kept: deque[tuple[float, int, float]] = deque(maxlen=KEPT)
+        self._kept: deque[tuple[float, int, bool, float]] = deque(maxlen=KEPT)
 
-    def add(self, began: float, cores: int, seconds: float) -> None:
+    def add(self, began: float, cores: int, gpus: bool, seconds: float) -> None:
         """A job began."""
-        self._kept.append((began, cores, max(0.0, seconds)))
+        self._kept.append((began, cores, gpus, max(0.0, seconds)))
 
-    def expected(self, cores: int, now: float) -> tuple[float, float, int] | None:
-        """What half of the jobs of about this size waited, from and to, and of how many; None where they are too few.
+    def expected(self, cores: int, gpus: bool, now: float) -> tuple[float, float, int] | None:
+        """What most jobs of about this size waited, from and to, and of how many; None where they are too few.
+
+        Those with GPUs and those without stand in different queues.
 
         >>> waits = Waits()
         >>> for seconds in (60, 120, 300, 600, 90):
-        ...     waits.add(0.0, 2, seconds)
-        >>> waits.expected(4, 100.0), waits.expected(16, 100.0)
+        ...     waits.add(0.0, 2, False, seconds)
+        >>> waits.expected(4, False, 100.0), waits.expected(16, False, 100.0)
         ((90, 300, 5), None)
         """
         found = sorted(
             seconds
-            for began, size, seconds in self._kept
-            if began > now - LONG_AGO and size <= cores * LIKE and cores <= size * LIKE
+            for began, size, had, seconds in self._kept
+            if had == gpus and began > now - LONG_AGO and size <= cores * LIKE and cores <= size * LIKE
         )
         if len(found) < FEWEST:
             return None

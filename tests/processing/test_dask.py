@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import httpx
@@ -170,9 +171,9 @@ async def test_however_long_a_scheduler_is_away_it_is_soon_found_again(was_there
     if was_there:
         async with scheduler():
             await starts
-    monkeypatch.setattr(comm_core.random, "uniform", worst_luck)
+    monkeypatch.setattr(comm_core, "random", SimpleNamespace(uniform=worst_luck))
     await asyncio.sleep(2)
-    assert len(waits) > 10
+    assert len(waits) > 2
     assert max(waits) <= 0.2
     async with scheduler() as again:
         await asyncio.wait_for(starts, 20)

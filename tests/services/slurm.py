@@ -8,6 +8,7 @@ Several may run side by side: ``SLURM_CONF`` alone says which one is meant.
 """
 
 import contextlib
+import fcntl
 import grp
 import os
 import pwd
@@ -224,6 +225,12 @@ Kind = TypeVar("Kind", bound=Cluster)
 
 def accounts() -> None:
     """Make the accounts that tests act as, where they are not there yet; they stay."""
+    with open("/run/lock/bhaccounts", "w") as lock:  # another lane may be at it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _accounts()
+
+
+def _accounts() -> None:
     try:
         grp.getgrnam(GROUP)
     except KeyError:

@@ -99,6 +99,20 @@ async def test_not_knowing_ends_no_wait_but_time_does(server):
     assert "code" not in str(failed.value)
 
 
+@pytest.mark.promise("batch system")
+async def test_the_time_in_which_the_site_does_not_answer_is_not_the_starts(server, monkeypatch):
+    monkeypatch.setattr(server.site, "truths", {"job": Truth.UNKNOWN})
+    monkeypatch.setattr("beamhub.spawner.bringup.LOOK", 0.05)
+    answers = False
+    monkeypatch.setattr(type(server), "away", lambda _: not answers)
+    task = asyncio.ensure_future(waiting(server, seconds=0.3).announcement(str))
+    await asyncio.sleep(1)
+    assert not task.done()
+    answers = True
+    with pytest.raises(StartFailed, match="did not come up in time"):
+        await asyncio.wait_for(task, 5)
+
+
 async def test_from_the_begin_of_the_job_its_start_timeout_counts(server, monkeypatch):
     monkeypatch.setattr(server.site, "config", server.site.config.model_copy(update={"start_timeout": 0.0}))
     monkeypatch.setattr(type(server), "began", lambda _: True)
@@ -129,7 +143,7 @@ async def test_why_a_job_waits_is_said_when_it_changes(server, monkeypatch):
 async def test_where_a_server_was_not_reached_is_said_while_it_starts_and_when_it_failed(server):
     bringup = waiting(server, seconds=0.2)
     bringup.unreached("10.0.0.1, 10.0.0.2 port 20001")
-    said = rf"Hub's computer \({socket.gethostname()}\) does not reach it at 10.0.0.1, 10.0.0.2 port 20001"
+    said = rf"Hub's computer \({socket.gethostname()}\) gets no answer from it at 10.0.0.1, 10.0.0.2 port 20001"
     assert re.search(said, bringup.steps.steps[-1].message)
     with pytest.raises(StartFailed, match=rf"{said}\. Show this to the operator\. .*did not come up in time"):
         await bringup.announcement(str)

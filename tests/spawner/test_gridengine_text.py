@@ -188,6 +188,13 @@ def test_what_is_no_list_is_not_an_empty_one(text):
     assert gridengine_text.queue(listed(), {"1"}).jobs == {}
 
 
+@pytest.mark.promise("bad input")
+@pytest.mark.parametrize("letter", ["\x01", "\x1b", "\ufffe"])
+def test_a_name_with_letters_that_no_xml_has_hides_no_other_job(letter):
+    text = listed(job(1, "r", "0.28571", RUNS), job(2, "r", "0.3", RUNS, name=f"a{letter}b"))
+    assert set(gridengine_text.queue(text, {"1", "2"}).jobs) == {"1", "2"}
+
+
 def test_a_list_that_declares_entities_is_not_read():
     bomb = QUEUE.replace("<job_info  ", '<!DOCTYPE x [<!ENTITY a "aaaa">]>\n<job_info  ', 1).replace("anna", "&a;")
     with pytest.raises(NotRead, match="declares"):

@@ -12,11 +12,14 @@ def test_how_many_come_before_is_counted_in_the_partition_where_they_are_fewest(
 
 
 def test_a_job_that_comes_last_starts_when_most_that_wait_have_in_the_partition_where_that_is_soonest():
-    queue = Queue({}, {}, {"short": [100.0, 160.0, 400.0], "long": [100.0, 9000.0]})
+    queue = Queue({}, {}, {"short": [100.0, 160.0, 400.0], "long": [100.0, 9000.0], "far": [100.0, float("inf")]})
     assert queue.expected(("short", "long"), 100.0) == (60.0, 300.0, 3)
-    assert queue.expected(("long",), 100.0) == (8900.0, 8900.0, 2)
-    assert queue.expected((), 1000.0) == (0.0, 0.0, 3)
+    assert queue.expected(("long",), 100.0) == (0.0, 8900.0, 2)
+    assert queue.expected(("short", "long"), 1000.0) == (0.0, 0.0, 3)
     assert queue.expected(("gpu",), 100.0) is None
+    assert queue.expected(("far",), 100.0) is None
+    assert queue.expected(("far", "long"), 100.0) == (0.0, 8900.0, 2)
+    assert queue.expected((), 100.0) is None
 
 
 def test_a_job_fits_on_one_node_that_takes_jobs():

@@ -238,7 +238,7 @@ def test_a_controller_whose_name_cannot_be_resolved_ends_no_server(hub, cluster)
 def test_a_node_that_is_reached_only_after_a_while_is_named_and_its_server_starts_then(hub):
     (hub.folder / "closed").touch()
     hub.ask_server("bhanna", options=SMALL)
-    said = wait_told(hub, "bhanna", "does not reach it at")
+    said = wait_told(hub, "bhanna", "gets no answer from it at")
     assert f"{address()} port 3" in said
     assert f"nc -vz {address()} 3" in hub.log()
     (hub.folder / "closed").unlink()
