@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import ipaddress
-import json
 import logging
 import os
-import re
 from abc import abstractmethod
 from collections.abc import Collection
 from dataclasses import replace
@@ -17,17 +15,14 @@ from jupyterhub.app import JupyterHub
 
 from beamhub.spawner import moments
 from beamhub.spawner.errors import CannotLaunch
-from beamhub.spawner.sites import commands, jobscript
-from beamhub.spawner.sites.accounts import unix_account
-from beamhub.spawner.sites.commands import NoProgram, SiteDown
+from beamhub.spawner.sites import commands, errands, jobscript
+from beamhub.spawner.sites.commands import SiteDown
 from beamhub.spawner.sites.judgement import Known, Verdict, judge
 from beamhub.spawner.sites.queue import Job, Node, Queue, Stage, fits
 from beamhub.spawner.sites.site import Estimate, Site
 from beamhub.spawner.sites.waits import Waits
 
 log = logging.getLogger("beamhub.spawner")
-ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,63}", re.IGNORECASE)
-ERRAND = 60.0  # seconds for the launcher; it takes 60 ms, and gives a command of the batch system 45 s
 QUERY = 30.0  # seconds for a question; a controller that is stopped answers after twice its MessageTimeout, 10 s
 SOONEST = 2.0  # seconds between two looks at the queue, whatever happens
 CAPACITY = 60.0  # seconds between two looks at the nodes
@@ -49,7 +44,6 @@ AGAIN = 600.0  # seconds until a job that belongs to nobody and could not be end
 AFTER = 5.0  # seconds between two looks at a job that may end by itself
 AT_ONCE = 16  # errands at a time
 LOST = 180.0  # seconds after which a submit whose outcome was never known, and whose job is nowhere, did not happen
-SUDO = "/usr/bin/sudo"
 
 
 class Gone(Exception):
@@ -434,33 +428,11 @@ class BatchSite(Site):
         Raises:
             CannotLaunch: it did not; ``args[1]`` is its word for why.
         """
-        if not ACCOUNT.fullmatch(user):
-            raise CannotLaunch(f"'{user[:40]}' is no name of an account that computes. Ask the operator.", "account")
-        account = {}
-        command = [SUDO, "-n", "-u", user, "--", self.config.launcher]
-        if os.geteuid() == 0:
-            account, command = unix_account(user).popen, [self.config.launcher]
-        text = json.dumps({"site": self.name, **request}).encode()
-        try:
-            async with self._errands:
-                code, out, err = await commands.run(command, {"PATH": "/usr/bin:/bin"}, ERRAND, text, **account)
-        except SiteDown as error:
-            log.error("Site %s, %s as %s: %s", self.name, request["verb"], user, error)
-            kind = "sudo" if isinstance(error, NoProgram) else "unknown"
-            raise CannotLaunch(f"{error}. Ask the operator.", kind) from error
-        try:
-            reply = json.loads(out)
-            denied = reply.get("denied")
-        except (ValueError, AttributeError):
-            said = " ".join(err.split())[:400] or f"it ended with {code}"
-            log.error("The launcher %s cannot be run as %s: %s", self.config.launcher, user, said)
-            if "sudo:" not in said and "Sorry" not in said and "sorry" not in said:
-                raise CannotLaunch("the launcher did not come to an end. Ask the operator.", "unknown") from None
-            why = "there is no such account" if "unknown user" in said else "the Hub may not start programs as you"
-            raise CannotLaunch(f"{why} ('{user}'). Ask the operator, who reads more in the log.", "sudo") from None
-        if denied:
+        async with self._errands:
+            reply = await errands.run(self.name, self.config.launcher, user, request)
+        if denied := reply.get("denied"):
             raise CannotLaunch(self._denial(user, request["verb"], reply), denied)
-        return dict(reply)
+        return reply
 
     def _denial(self, user: str, verb: str, reply: dict[str, Any]) -> str:
         kind, message, path = reply["denied"], reply.get("message", ""), reply.get("path", "")
