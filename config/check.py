@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -107,7 +108,12 @@ class CheckCommand:
             "runs it, and what cannot be taken over"))  # fmt: skip
 
     def run(self, options: argparse.Namespace) -> int:
-        """0 when all files are right, 1 when one is not, 2 when none was named or its kind is not installed."""
+        """0 when all files are right, 1 when one is not, 2 when that is no question, or its kind is not installed."""
+        asked = [option for option, given in (("FILE", options.files), ("--schema", options.schema),
+                                              ("--from", options.origin)) if given]  # fmt: skip
+        if len(asked) > 1:
+            print(f"{' and '.join(asked)} are different questions: ask for one at a time", file=sys.stderr)
+            return 2
         try:
             if options.schema:
                 _say(json.dumps(schema_of(model_of(options.schema), f"{options.schema}.yaml"), indent=2))
@@ -118,7 +124,7 @@ class CheckCommand:
             if options.files:
                 return max([check(path, options.kind) for path in options.files])
         except NotInstalled as error:
-            _say(str(error))
+            print(error, file=sys.stderr if options.schema or options.origin else sys.stdout)  # what they print is kept
             return 2
         _say("name the files to check: beamhub check compute.yaml processing.yaml")
         return 2

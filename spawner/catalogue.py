@@ -30,6 +30,7 @@ Value = TypeVar("Value")
 Where = tuple[str | int, ...]
 GROUP = "beamhub.sites"
 NAME = re.compile(r"[a-z0-9][a-z0-9_\-]{0,39}")
+NOWHERE = "192.0.2.0/24"  # RFC 5737: no computer has such an address; stands where the right one is to be filled in
 
 
 class Part(BaseModel):
@@ -94,6 +95,17 @@ class SiteConfig(Part):
     data: list[str] = []
     start_timeout: Duration = 120.0
     queue_timeout: Duration = 0.0
+
+    @field_validator("networks")
+    @classmethod
+    def _filled_in(cls, value: list[Network]) -> list[Network]:
+        if NOWHERE in map(str, value):
+            raise PydanticCustomError(
+                "nowhere",
+                "{nowhere} is to be filled in: say where the nodes are, like 10.0.0.0/16",
+                {"nowhere": NOWHERE},
+            )
+        return value
 
     @model_validator(mode="after")
     def _reachable(self) -> "SiteConfig":

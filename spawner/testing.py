@@ -40,7 +40,7 @@ class FakeSite(Site):
         """Those that are alive."""
         return {job for job, truth in self.truths.items() if truth is Truth.ALIVE}
 
-    async def remove(self, job: str) -> bool:
+    async def remove(self, job: str, owner: str | None = None) -> bool:
         """It is dead now."""
         self.removed.append(job)
         self.truths[job] = Truth.DEAD

@@ -17,7 +17,27 @@ from traitlets.utils.importstring import import_item
 
 
 class NoSlurm(ValueError):
-    """The configuration starts no servers by a SlurmSpawner that could be read; says what to do."""
+    """The configuration starts no servers by a SlurmSpawner that could be read."""
+
+
+class NoProfile(ValueError):
+    """One of wrapspawner's profiles is none; ``where`` says which."""
+
+    def __init__(self, where: str, value: Any) -> None:
+        super().__init__(f"{str(value)[:80]!r} is no profile")
+        self.where = where
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a trait's value was written: in a section or class, or with one of the profiles."""
+
+    trait: str
+    section: str = ""
+    profile: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.trait} of the profile {self.profile}" if self.profile else f"{self.section}.{self.trait}"
 
 
 @dataclass(frozen=True)
@@ -31,7 +51,7 @@ class Offer:
     key: str
     title: str
     said: Mapping[str, Any]
-    where: Mapping[str, str]
+    where: Mapping[str, Place]
     computed: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     form: str = ""
@@ -50,21 +70,44 @@ def offers(config: Config) -> Offers:
 
     Raises:
         NoSlurm: nothing by a SlurmSpawner.
+        NoProfile: one of its profiles is none.
     """
     named = config.JupyterHub.get("spawner_class", LocalProcessSpawner)
-    name = named.rpartition(".")[2] if isinstance(named, str) else named.__name__
+    name = named.rpartition(".")[2] if isinstance(named, str) else getattr(named, "__name__", "")
     found = Offers()
     wrapped = config.get(name, {})
-    if name == "ProfilesSpawner" or (not isinstance(named, str) and "ProfilesSpawner" in _names(named)):
-        for title, key, kind, own in config.ProfilesSpawner.get("profiles", []):
+    if name == "ProfilesSpawner" or (isinstance(named, type) and "ProfilesSpawner" in _names(named)):
+        for title, key, kind, own in _profiles(config):
             _take(found, config, kind, str(key), str(title), own)
     elif "child_class" in wrapped:
-        _take(found, config, wrapped["child_class"], "server", "Notebook server", wrapped.get("child_config", {}))
+        _take(
+            found,
+            config,
+            wrapped["child_class"],
+            "server",
+            "Notebook server",
+            _plain(wrapped.get("child_config", {}), {}),
+        )
     else:
         _take(found, config, named, "server", "Notebook server", {})
     if not found.taken:
         raise NoSlurm(f"its servers are started by {', '.join(kind for _, kind in found.other) or name}")
     return found
+
+
+def _profiles(config: Config) -> Iterator[tuple[Any, Any, Any, Mapping[str, Any]]]:
+    for number, one in enumerate(_plain(config.ProfilesSpawner.get("profiles", []), [])):
+        try:
+            title, key, kind, own = one
+            found = title, key, kind, {**own}
+        except (TypeError, ValueError) as error:
+            raise NoProfile(f"c.ProfilesSpawner.profiles[{number}]", one) from error
+        yield found
+
+
+def _plain(value: Any, default: Any) -> Any:
+    """A value, also of one that was only added to (``c.Spawner.environment.update(…)``)."""
+    return value.get_value(default) if isinstance(value, LazyConfigValue) else value
 
 
 def _take(found: Offers, config: Config, named: Any, key: str, title: str, own: Mapping[str, Any]) -> None:
@@ -73,12 +116,12 @@ def _take(found: Offers, config: Config, named: Any, key: str, title: str, own: 
         found.other.append((title, kind.__name__))
         return
     said: dict[str, Any] = {}
-    where: dict[str, str] = {}
+    where: dict[str, Place] = {}
     for section, values in _sections(config, kind):
         for trait, value in values.items():
-            said[trait], where[trait] = _value(kind, trait, value), f"{section}.{trait}"
+            said[trait], where[trait] = _value(kind, trait, value), Place(trait, section)
     for trait, value in own.items():
-        said[trait], where[trait] = value, f"{trait} of the profile {key}"
+        said[trait], where[trait] = value, Place(trait, profile=key)
     computed, code = _code(kind)
     found.taken.append(Offer(key, title, said, where, computed, code, _form(kind, said)))
 
@@ -90,7 +133,9 @@ def _kind(named: Any) -> type[Spawner]:
         NoSlurm: it is not installed here.
     """
     if not isinstance(named, str):
-        return named  # type: ignore[no-any-return]
+        if not isinstance(named, type):
+            raise NoSlurm(f"its servers are started by {named!r}, which is no class")
+        return named
     for point in entry_points(group="jupyterhub.spawners", name=named):
         return point.load()  # type: ignore[no-any-return]
     try:
@@ -123,11 +168,8 @@ def _sections(config: Config, kind: type[Spawner]) -> Iterator[tuple[str, dict[s
 
 
 def _value(kind: type[Spawner], trait: str, value: Any) -> Any:
-    """A value, also of one that was only added to (``c.Spawner.environment.update(…)``)."""
-    if isinstance(value, LazyConfigValue):
-        known = kind.class_traits().get(trait)
-        return value.get_value(known.default_value if known is not None else None)
-    return value
+    known = kind.class_traits().get(trait)
+    return _plain(value, known.default_value if known is not None else None)
 
 
 def _code(kind: type[Spawner]) -> tuple[tuple[str, ...], tuple[str, ...]]:

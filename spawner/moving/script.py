@@ -56,7 +56,7 @@ def read(template: str, values: Mapping[str, Any]) -> Script:
         else:
             names = {name for _, name, _, _ in string.Formatter().parse(template) if name}
             text = string.Formatter().vformat(template, (), _Blank(given))
-    except (jinja2.TemplateError, LookupError, AttributeError, ValueError) as error:
+    except Exception as error:  # it is anybody's code
         raise ValueError(f"it is no template: {error}") from error
     return _apart(text, tuple(sorted(names - set(given))))
 
@@ -89,7 +89,10 @@ def shell(lines: list[str]) -> str:
 
 def container(start: str) -> tuple[str, list[str]] | None:
     """Image and options of a server that is started in a container; None where it is not, or not plainly."""
-    words = shlex.split(start.partition(COMMAND)[0]) if COMMAND in start else []
+    try:
+        words = shlex.split(start.partition(COMMAND)[0]) if COMMAND in start else []
+    except ValueError:  # a quote that is not closed, or that holds the command
+        return None
     if words[:1] == ["srun"]:
         words = words[1:]
     if len(words) < 3 or words[0].rpartition("/")[2] not in CONTAINERS or words[1] not in ("exec", "run"):

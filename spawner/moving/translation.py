@@ -14,11 +14,11 @@ from ruamel.yaml.scalarstring import LiteralScalarString
 from traitlets.config import Config
 
 from beamhub.config.mistakes import Mistake, Mistakes
+from beamhub.spawner.catalogue import NOWHERE
 from beamhub.spawner.hubfile import AS_THE_HUB, load
-from beamhub.spawner.moving.offers import NoSlurm, offers
+from beamhub.spawner.moving.offers import NoProfile, NoSlurm, Place, offers
 from beamhub.spawner.moving.wanted import Wanted, wanted
 
-NOWHERE = "192.0.2.0/24"  # RFC 5737: no computer has such an address, so nothing starts until the right one is written
 UNKNOWN_HUB = "https://jupyter.example.org"
 FILL_IN = "fill in: {}"
 WIDTH = 120
@@ -34,11 +34,14 @@ def translate(path: Path) -> str:
     """The text of compute.yaml, and as comments below it what to do with each setting.
 
     Raises:
-        Mistakes: the configuration cannot be read, or no SlurmSpawner is in it.
+        Mistakes: the configuration cannot be read, no SlurmSpawner is in it, or one of its profiles is none.
     """
     config = load(path)
     try:
         found = offers(config)
+    except NoProfile as error:
+        remedy = "write it as (title, key, class, {setting: value})"
+        raise Mistakes(path, [Mistake(str(error), error.where, _line(path, "profiles"), remedy)]) from error
     except NoSlurm as error:
         remedy = AS_THE_HUB if "not installed" in str(error) else "write compute.yaml by hand"
         raise Mistakes(path, [Mistake(str(error), "", _line(path, "spawner_class"), remedy)]) from error
@@ -185,7 +188,7 @@ def remarks(path: Path, made: list[Wanted], more: list[tuple[str, str]]) -> str:
     lines.append("What else was said there, and what to do:")
     for what, sentence in [*more, *reversed(left.values())]:
         count = others.get(_trait(what), 0)
-        and_more = f" (and of {count} more)" if count and " of the profile " in what else ""
+        and_more = f" (and of {count} more)" if count and isinstance(what, Place) and what.profile else ""
         lines.append(f"- {what}{and_more}: {sentence}")
     return "".join(f"# {line}\n" for text in lines for line in _wrapped(text))
 
@@ -195,14 +198,14 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH - 2, subsequent_indent=below, break_long_words=False, break_on_hyphens=False)
 
 
-def _trait(what: str) -> str:
+def _trait(what: Place | str) -> str:
     """What a sentence is about, without the place where it was written."""
-    return re.sub(r"^c\.\w+\.|^class \w+\.| of the profile .*", "", what)
+    return what.trait if isinstance(what, Place) else what
 
 
-def _together(taken: Iterable[str]) -> Iterator[str]:
+def _together(taken: Iterable[Place]) -> Iterator[str]:
     """Traits that several profiles had are said once."""
-    yield from dict.fromkeys(re.sub(r" of the profile .*", " of the profiles", one) for one in taken)
+    yield from dict.fromkeys(f"{one.trait} of the profiles" if one.profile else str(one) for one in taken)
 
 
 def _line(path: Path, word: str) -> int:

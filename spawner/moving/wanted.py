@@ -9,7 +9,7 @@ from jupyterhub.spawner import Spawner
 
 from beamhub.config.quantities import format_duration
 from beamhub.spawner.moving import form, sbatch, script
-from beamhub.spawner.moving.offers import Offer
+from beamhub.spawner.moving.offers import Offer, Place
 from beamhub.spawner.moving.script import Script
 from beamhub.spawner.sites import jobscript, slurm_jobs
 from beamhub.spawner.sites.slurm import HONOURED, REFUSED
@@ -45,8 +45,8 @@ class Wanted:
     software: dict[str, Any] = field(default_factory=dict)
     partitions: list[list[str]] = field(default_factory=list)
     cluster: str = ""
-    taken: list[str] = field(default_factory=list)
-    left: list[tuple[str, str]] = field(default_factory=list)  # what, and the sentence
+    taken: list[Place] = field(default_factory=list)
+    left: list[tuple[Place | str, str]] = field(default_factory=list)  # what, and the sentence
 
 
 def wanted(offer: Offer) -> Wanted:
@@ -236,7 +236,7 @@ def _rest(made: Wanted) -> None:
             made.left.append((where, REFUSED[name]))
         elif name.startswith("req_"):
             made.left.append((where, NO_SUCH))
-        elif name not in TIMES and not where.startswith("c.Spawner."):
+        elif name not in TIMES and where.section != "c.Spawner":
             made.left.append((where, STAYS.format(name) if name in ITS_OWN else NO_SUCH))
     for name in made.offer.computed:
         remedy = REFUSED.get(name, "BeamHub does not ask for it.")
@@ -246,7 +246,7 @@ def _rest(made: Wanted) -> None:
         made.left.append((", ".join(made.offer.code), "these methods of your own class are not called any more."))
 
 
-def _where(made: Wanted, name: str) -> str:
+def _where(made: Wanted, name: str) -> Place:
     return made.offer.where[name]
 
 

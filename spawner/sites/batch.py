@@ -324,7 +324,8 @@ class BatchSite(Site):
 
     def make_sure(self, job: str, one: Known, after: float = 0.0) -> None:
         """Cancel a job whose server is known to have ended, while it may still be there; after so many seconds."""
-        self._cancelled(job, replace(one, dead=False), after)
+        if not self.only_looks:
+            self._cancelled(job, replace(one, dead=False), after)
 
     def _cancelled(self, job: str, one: Known, after: float = 0.0) -> "asyncio.Task[None]":
         """The one task that cancels a job."""
@@ -367,20 +368,22 @@ class BatchSite(Site):
         """It does not answer, or hides jobs of others."""
         return self.down or ("whether it shows all jobs is not known" if self.hidden is None else self.hidden)
 
-    async def about(self, job: str) -> tuple[str, float | None]:
-        """Who submitted it, and since when the oldest of them runs."""
-        owners, begun = sorted(self._owners.get(job, ())), []
+    async def about(self, job: str) -> dict[str, float | None]:
+        """Who submitted it, and since when each one's runs."""
+        found: dict[str, float | None] = dict.fromkeys(sorted(self._owners.get(job, ())))
         with contextlib.suppress(SiteDown):
-            ids = {found for user in owners if (found := await self.ask_id(job, user))}
-            listed = (await self.ask_queue(ids)).jobs.values() if ids else ()
-            begun = [one.start for one in listed if one.stage is not Stage.WAITING and one.start]
-        return ",".join(owners), min(begun, default=None)
+            ids = {user: number for user in found if (number := await self.ask_id(job, user))}
+            listed = (await self.ask_queue(set(ids.values()))).jobs if ids else {}
+            for user, number in ids.items():
+                if (one := listed.get(number)) and one.stage is not Stage.WAITING:
+                    found[user] = one.start
+        return found
 
-    async def remove(self, job: str) -> bool:
+    async def remove(self, job: str, owner: str | None = None) -> bool:
         """Cancel a job that no server knows of, by its name alone, as who submitted it."""
         self._left[job] = moments.now() + AGAIN
         done = True
-        for user in self._owners.get(job, ()):
+        for user in self._owners.get(job, ()) if owner is None else (owner,):
             try:
                 await self.errand(user, {"verb": "cancel", "name": job, "id": ""})
                 await self.errand(user, {"verb": "clean", "name": job})

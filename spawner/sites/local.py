@@ -161,19 +161,24 @@ class LocalSite(Site):
         """Jobs that any process carries the mark of."""
         return set(await asyncio.to_thread(processes.of_jobs, self.prefix))
 
-    async def about(self, job: str) -> tuple[str, float | None]:
-        """The account, where each user has one, and the begin of its oldest process."""
-        found = (await asyncio.to_thread(processes.of_jobs, job)).get(job, [])
-        uid = processes.owner(found[0]) if found else None
-        if uid is None:
-            return "", None
-        return _name_of(uid) if self.config.accounts == "unix" else "", found[0].since
+    async def about(self, job: str) -> dict[str, float | None]:
+        """The accounts, where each user has one, and the begin of each one's oldest process."""
+        found: dict[str, float | None] = {}
+        for process in (await asyncio.to_thread(processes.of_jobs, job)).get(job, []):
+            if (user := self._whose(process)) is not None:
+                found.setdefault(user, process.since)
+        return found
 
-    async def remove(self, job: str) -> bool:
+    def _whose(self, process: Process) -> str | None:
+        """The account, "" where all share it; None of a process that ended."""
+        uid = processes.owner(process)
+        return None if uid is None else _name_of(uid) if self.config.accounts == "unix" else ""
+
+    async def remove(self, job: str, owner: str | None = None) -> bool:
         """Kill every process that carries a job's mark, until there is none."""
         for _ in range(20):
             left = (await asyncio.to_thread(processes.of_jobs, job)).get(job, [])
-            left = [process for process in left if process.alive]
+            left = [process for process in left if process.alive and owner in (None, self._whose(process))]
             if not left:
                 return True
             for process in left:

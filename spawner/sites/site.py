@@ -74,6 +74,7 @@ class Site(ABC):
     Config: ClassVar[type[Any]]
     interval: ClassVar[float] = 10.0  # seconds between snapshots; 6 a minute whatever the number of servers
     begins_at_once: ClassVar[bool] = True  # and a server's time with it; else the site says when that ends
+    only_looks: bool = False  # whatever a look shows, it ends nothing: this process is not the Hub
 
     def __init__(self, name: str, config: Any, catalogue: Catalogue, settings: HubSettings) -> None:
         self.name, self.config, self.catalogue, self.settings = name, config, catalogue, settings
@@ -125,13 +126,21 @@ class Site(ABC):
         """Why not all of this Hub's jobs could be seen at the last look, "" where they could."""
         return ""
 
-    async def about(self, job: str) -> tuple[str, float | None]:
-        """Whose a job is that ``jobs`` named, and since when it runs, seconds since 1970; None while it waits."""
-        return "", None
+    async def about(self, job: str) -> dict[str, float | None]:
+        """Whose a job is that ``jobs`` named, and since when it runs, seconds since 1970; None while it waits.
+
+        Several can have one of that name; "" is an account that all share.
+        """
+        return {"": None}
 
     @abstractmethod
-    async def remove(self, job: str) -> bool:
-        """End a job that no server knows of, and what it left; whether that was done."""
+    async def remove(self, job: str, owner: str | None = None) -> bool:
+        """End a job that no server knows of, and what it left; whether that was done.
+
+        Args:
+            job: its name.
+            owner: whose it is, as ``about`` says; without, everybody's of that name.
+        """
 
 
 class SiteMixin(LoggingConfigurable):

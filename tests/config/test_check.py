@@ -55,6 +55,19 @@ def test_without_files_it_is_said_what_to_write(capsys):
     assert "beamhub check compute.yaml processing.yaml" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--from", "jupyterhub_config.py", "compute.yaml"], "FILE and --from"),
+        (["--schema", "compute", "compute.yaml"], "FILE and --schema"),
+        (["--schema", "compute", "--from", "jupyterhub_config.py"], "--schema and --from"),
+    ],
+)
+def test_two_questions_at_a_time_are_refused(words, said, capsys):
+    assert main(["check", *words]) == 2
+    assert capsys.readouterr() == ("", f"{said} are different questions: ask for one at a time\n")
+
+
 def test_a_kind_whose_room_is_not_installed_is_said(monkeypatch, capsys):
     point = EntryPoint("compute", "beamhub.spawner.not_there:Model", check.GROUP)
     monkeypatch.setattr(check, "entry_points", lambda group: [point])

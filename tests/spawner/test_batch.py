@@ -304,6 +304,22 @@ async def test_a_lost_job_that_cannot_be_ended_is_not_tried_all_the_time(site, c
     assert not await site.remove(name(7))
 
 
+async def test_of_a_name_that_two_have_one_owners_job_can_be_removed(site, commands, monkeypatch):
+    asked = []
+
+    async def errand(user, request):
+        asked.append((user, request["verb"]))
+        return {}
+
+    monkeypatch.setattr(site, "errand", errand)
+    (commands.folder / "names.txt").write_text(f"anna|{name(7)}\nbob|{name(7)}\n")
+    commands.says("squeue", f"cat {commands.folder}/names.txt")
+    assert await site.jobs() == {name(7)}
+    assert list(await site.about(name(7))) == ["anna", "bob"]
+    assert await site.remove(name(7), "anna")
+    assert asked == [("anna", "cancel"), ("anna", "clean")]
+
+
 async def test_of_a_lost_job_it_is_known_whose_it_is_and_since_when_it_runs(site, commands):
     commands.says(
         "squeue",
@@ -311,9 +327,9 @@ async def test_of_a_lost_job_it_is_known_whose_it_is_and_since_when_it_runs(site
         *--user=*) echo 12 ;; *'%i|'*) echo '{LINE.format(12, "RUNNING")}' ;; *) echo 'anna|{name(7)}' ;; esac""",
     )
     assert await site.jobs() == {name(7)}
-    assert await site.about(name(7)) == ("anna", 1795427123)
+    assert await site.about(name(7)) == {"anna": 1795427123}
     commands.says("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
-    assert await site.about(name(7)) == ("anna", None)
+    assert await site.about(name(7)) == {"anna": None}
 
 
 async def test_why_not_all_jobs_are_seen_is_said(site, commands):

@@ -105,6 +105,23 @@ def test_processes_of_a_job_are_found_by_their_mark_the_oldest_first():
             popen.wait()
 
 
+@needs_root
+def test_of_a_mark_that_two_carry_one_owners_processes_can_be_ended(tmp_path):
+    here = site(tmp_path)
+    mark = f"{here.prefix}1-aaaaaaaaaa"
+    started = [subprocess.Popen(SLEEP, env={"BEAMHUB_JOB": mark}, user=user, cwd="/") for user in (0, STRANGER)]
+    try:
+        stranger = pwd.getpwuid(STRANGER).pw_name
+        wait_for(lambda: asyncio.run(here.about(mark)).keys() == {"root", stranger})
+        assert asyncio.run(here.remove(mark, "root"))
+        assert (started[0].wait(10), started[1].poll()) == (-signal.SIGKILL, None)
+        assert asyncio.run(here.about(mark)).keys() == {stranger}
+    finally:
+        for popen in started:
+            popen.kill()
+            popen.wait()
+
+
 # The courier
 
 

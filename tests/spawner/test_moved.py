@@ -8,7 +8,8 @@ from services.hub import RunningHub
 from services.slurm import PEOPLE, Cluster, slurm
 from services.slurm_hub import job_of, slurm_hub
 
-from beamhub.spawner.moving.translation import NOWHERE, UNKNOWN_HUB, translate
+from beamhub.spawner.catalogue import NOWHERE
+from beamhub.spawner.moving.translation import UNKNOWN_HUB, translate
 
 pytestmark = pytest.mark.slurm
 FORMER = """

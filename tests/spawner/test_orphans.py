@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,9 +25,11 @@ from beamhub.config.command import main
 from beamhub.spawner import orphans, reconcile
 from beamhub.spawner.database import CannotRead, Database, Recorded, Records
 from beamhub.spawner.orphans import Found, Orphan
-from beamhub.spawner.sites.site import Truth
+from beamhub.spawner.sites.queue import Job, Queue, Stage
+from beamhub.spawner.sites.site import HubSettings, Truth
+from beamhub.spawner.sites.slurm import SlurmConfig, SlurmSite
 from beamhub.spawner.state import Phase, Start
-from beamhub.spawner.testing import FakeSite
+from beamhub.spawner.testing import FakeServer, FakeSite
 
 LATER = time.time() + 3600
 
@@ -36,8 +40,15 @@ def soon(monkeypatch):
     monkeypatch.setattr(reconcile, "SECOND_LOOK", 0.0)
 
 
+class Annas(FakeSite):
+    """All jobs are Anna's."""
+
+    async def about(self, job: str) -> dict[str, float | None]:
+        return {"anna": None}
+
+
 def site(**truths: Truth) -> FakeSite:
-    found = FakeSite()
+    found = Annas()
     found.truths.update(truths)
     return found
 
@@ -72,7 +83,7 @@ async def test_a_server_that_is_just_starting_is_no_orphan_before_and_after_its_
     assert await orphans.find(compute(here), lambda: records(starting)) == Found()
     done = await orphans.remove(compute(here), Found(jobs=[Orphan("fake", "new", "", "")]), lambda: records(starting))
     assert here.removed == []
-    assert [one.why for one in done] == ["left alone: it is not listed any more, or a server has it now"]
+    assert [one.why for one in done] == [orphans.OVER]
 
 
 async def test_a_start_that_was_given_up_and_never_had_a_job_is_found():
@@ -121,15 +132,79 @@ async def test_servers_of_a_site_that_is_not_in_the_file_are_not_known():
 @pytest.mark.promise("batch system")
 async def test_a_job_of_somebody_whom_the_database_does_not_know_is_left_alone():
     class Owned(FakeSite):
-        async def about(self, job: str) -> tuple[str, float | None]:
-            return {"a": "anna", "b": "stranger"}[job], 1e9
+        async def about(self, job: str) -> dict[str, float | None]:
+            return {"a": {"anna": 1e9, "stranger": 2e9}, "b": {"stranger": 3e9}}[job]
+
+        async def remove(self, job: str, owner: str | None = None) -> bool:
+            return await super().remove(f"{job} of {owner}")
 
     here = Owned()
     here.truths.update(a=Truth.ALIVE, b=Truth.ALIVE)
     found = await orphans.find(compute(here), records)
-    assert [one.why for one in found.jobs] == [orphans.NO_SERVER, orphans.NOT_OURS]
+    assert [(one.job, one.user, one.since) for one in found.jobs] == [("a", "anna", 1e9)]
+    assert [(one.job, one.user, one.why) for one in found.foreign] == [
+        ("a", "stranger", orphans.NOT_OURS),
+        ("b", "stranger", orphans.NOT_OURS),
+    ]
     done = await orphans.remove(compute(here), found, records)
-    assert (here.removed, [one.why for one in done]) == (["a"], ["removed", "left alone"])
+    assert (here.removed, [one.why for one in done]) == (["a of anna"], [orphans.REMOVED])
+
+
+async def test_where_all_share_an_account_a_job_of_a_server_that_the_database_never_had_is_left_alone():
+    here = FakeSite()
+    here.truths.update({"bh-h-3-aaaaaaaaaa": Truth.ALIVE, "bh-h-4-aaaaaaaaaa": Truth.ALIVE, "bh-h-x": Truth.ALIVE})
+    found = await orphans.find(compute(here), lambda: Records(last=3))
+    assert [one.job for one in found.jobs] == ["bh-h-3-aaaaaaaaaa"]
+    assert [one.job for one in found.foreign] == ["bh-h-4-aaaaaaaaaa", "bh-h-x"]
+
+
+async def test_a_state_that_a_site_cannot_read_is_not_known_and_its_job_no_orphan():
+    class Choosy(FakeServer):
+        def load_state(self, state: dict) -> None:
+            raise KeyError("process")
+
+    here = site(a=Truth.ALIVE, b=Truth.ALIVE)
+    here.child_class = lambda: type("Site_fake", (Choosy,), {"site": here})
+    found = await orphans.find(compute(here), lambda: records(recorded("a")))
+    assert [one.job for one in found.jobs] == ["b"]
+    assert [(one.job, one.why) for one in found.unknown] == [
+        ("a", "its state cannot be read, is it a later version's? KeyError('process')")
+    ]
+
+
+async def test_a_site_that_does_not_answer_at_the_second_look_has_its_jobs_left():
+    here = site(a=Truth.ALIVE)
+    found = await orphans.find(compute(here), records)
+    here.unseen = lambda: "it is away"
+    done = await orphans.remove(compute(here), found, records)
+    assert (here.removed, [one.why for one in done]) == ([], [f"{orphans.STAYS}: it is away"])
+
+
+async def test_a_look_cancels_nothing_also_where_a_job_that_ran_waits_again(tmp_path, monkeypatch):
+    looks = iter(["RUNNING", "PENDING"])
+    config = SlurmConfig(kind="slurm", networks=["10.0.0.0/16"], commands=str(tmp_path))
+    here = SlurmSite("cluster", config, None, HubSettings("h", tmp_path))
+    begun = Start("cluster", "small", "bh-h-1-aaaaaaaaaa", LATER, phase=Phase.RUNNING, child={"id": "7"})
+
+    async def ask_queue(own: object) -> Queue:
+        stage = Stage.RUNNING if next(looks, "PENDING") == "RUNNING" else Stage.WAITING
+        return Queue({"7": Job("7", stage, str(stage), user="anna")})
+
+    async def nothing(*_: object) -> list:
+        return []
+
+    async def nobody(*_: object) -> str:
+        return ""
+
+    monkeypatch.setattr(here, "ask_queue", ask_queue)
+    monkeypatch.setattr(here, "ask_nodes", nothing)
+    monkeypatch.setattr(here, "ask_names", nothing)
+    monkeypatch.setattr(here, "why_hidden", nobody)
+    monkeypatch.setattr(here, "cancel", lambda *_: pytest.fail("it was cancelled"))
+    monkeypatch.setattr(here, "errand", lambda *_: pytest.fail("the launcher was asked"))
+    found = await orphans.find(compute(here), lambda: records(Recorded("anna", "", begun)))
+    assert [one.job for one in found.servers] == [begun.job]
+    assert here._cancels == {}
 
 
 # The Hub's database
@@ -156,6 +231,46 @@ def test_servers_with_a_job_and_all_users_are_read(tmp_path):
     assert (found.jobs(), found.users) == ({"bh-h-1-aaaaaaaaaa"}, {"anna"})
 
 
+def test_a_server_whose_state_cannot_be_read_still_names_its_job(tmp_path):
+    good = {"site": "x", "profile": "p", "job": "bh-h-1-aaaaaaaaaa", "give_up_at": 1.0, "phase": "running"}
+    states = [{"start": good | {"job": f"bh-h-{number}-aaaaaaaaaa"} | wrong} for number, wrong in enumerate(
+        [{"phase": "frozen"}, {"phase": None}, {}], 1)]  # fmt: skip
+    states[1]["kept"] = 7
+    del states[2]["start"]["site"]
+    found = Database(filled(tmp_path / "hub.sqlite", *states)).read()
+    assert found.servers == []
+    assert found.jobs() == {f"bh-h-{number}-aaaaaaaaaa" for number in (1, 2, 3)}
+    assert [(one.user, one.server) for one in found.unread] == [("anna", "s0"), ("anna", "s1"), ("anna", "s2")]
+    assert "'frozen' is not a valid Phase" in found.unread[0].why
+
+
+def test_a_state_that_may_name_any_job_ends_the_look(tmp_path):
+    url = filled(tmp_path / "hub.sqlite", {"start": ["job"]})
+    with pytest.raises(CannotRead, match="the state of the server 's0' of 'anna' is none of BeamHub's"):
+        Database(url).read()
+
+
+def test_options_that_are_for_a_hubs_pool_are_left_out(tmp_path):
+    options = {"pool_size": 20, "max_overflow": 5, "pool_pre_ping": True, "echo": True}
+    assert Database(filled(tmp_path / "hub.sqlite"), options).read().users == {"anna"}
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "said"),
+    [
+        ("post gres://", {}, "db_url or db_kwargs opens no database: Could not parse"),
+        ("nosuchdb://hub:secret@host/hub", {}, "db_url or db_kwargs opens no database: Can't load plugin"),
+        ("mssql+pymssql://hub:secret@host/hub", {}, "the database needs pymssql, which is not installed: run this"),
+        ("{}/hub.sqlite", {"colour": "red"}, "db_url or db_kwargs opens no database: Invalid argument"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_said(url, options, said, tmp_path):
+    filled(tmp_path / "hub.sqlite")
+    with pytest.raises(CannotRead, match=said) as caught:
+        Database(url.format(tmp_path), options)
+    assert "secret" not in str(caught.value)
+
+
 def test_nothing_can_be_written_by_it(tmp_path):
     database = Database(filled(tmp_path / "hub.sqlite"))
     with database._engine.connect() as connection, pytest.raises(Exception, match="readonly"):
@@ -180,6 +295,8 @@ def test_a_file_that_is_none_of_a_hub_is_said(tmp_path):
 
 # The command
 
+LOST = Orphan("here", "bh-hubone-1-dddddddddd", "anna", orphans.NO_SERVER)
+NONE = {"jobs": [], "servers": [], "unknown": [], "foreign": []}
 CONFIG = """
 from beamhub.spawner import configure
 configure(c, catalogue="compute.yaml", hub="hubone")
@@ -212,15 +329,16 @@ def lost_process(mark: str) -> Iterator[subprocess.Popen]:
 
 
 def test_both_kinds_are_listed_and_removed_is_the_first(folder, capsys):
-    with lost_process("bh-hubone-7-bbbbbbbbbb") as process:
+    with lost_process("bh-hubone-1-bbbbbbbbbb") as process:
         assert main(["orphans"]) == 1
         told = capsys.readouterr().out
         job, server = re.findall(r"^here +(\S+) +(\S+) +(\S+) +(\S+(?: \d\S+)?) +(.*)$", told, re.MULTILINE)
         began = time.strftime("%Y-%m-%d", time.gmtime(psutil.Process(process.pid).create_time()))
-        assert (job[0], job[2], job[3][:10], job[4]) == ("bh-hubone-7-bbbbbbbbbb", "-", began, orphans.NO_SERVER)
+        assert f"Database: {folder}/hub.sqlite (servers with a job: 1)" in told
+        assert (job[0], job[2], job[3][:10], job[4]) == ("bh-hubone-1-bbbbbbbbbb", "-", began, orphans.NO_SERVER)
         assert (server[0], server[1], server[2], server[4]) == ("bh-hubone-1-aaaaaaaaaa", "anna", "s0", "it ended")
         assert process.poll() is None
-        assert main(["orphans", "--remove", "--json"]) == 1  # the server is still there, and the Hub's to end
+        assert main(["orphans", "--remove", "--yes", "--json"]) == 1  # the server is still there, and the Hub's to end
         said = json.loads(capsys.readouterr().out)
         assert [one["why"] for one in said["removed"]] == ["removed"]
         assert [one["job"] for one in said["servers"]] == ["bh-hubone-1-aaaaaaaaaa"]
@@ -229,11 +347,89 @@ def test_both_kinds_are_listed_and_removed_is_the_first(folder, capsys):
 
 def test_where_there_are_none_it_is_said_with_0(folder, capsys):
     filled(folder / "empty.sqlite")
-    (folder / "jupyterhub_config.py").write_text(CONFIG.replace("hub.sqlite", "empty.sqlite"))
+    options = "c.JupyterHub.db_kwargs.update({'pool_size': 3})\n"
+    (folder / "jupyterhub_config.py").write_text(CONFIG.replace("hub.sqlite", "empty.sqlite") + options)
     assert main(["orphans"]) == 0
-    assert capsys.readouterr().out == "There are none.\n"
+    read = {"url": f"{folder}/empty.sqlite", "servers": 0, "newest": None}
+    assert capsys.readouterr().out == f"Database: {read['url']} (servers with a job: 0)\n\nThere are none.\n"
     assert main(["orphans", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"jobs": [], "servers": [], "unknown": []}
+    assert json.loads(capsys.readouterr().out) == {"database": read, **NONE}
+
+
+def test_more_jobs_than_servers_that_are_there_are_not_ended_unless_one_says_so(folder, capsys):
+    with lost_process("bh-hubone-1-bbbbbbbbbb") as process:
+        assert main(["orphans", "--remove"]) == 2
+        out, err = capsys.readouterr()
+        assert "bh-hubone-1-bbbbbbbbbb" in out
+        assert "the jobs that no server has (1) are more than the servers" in err
+        assert "still there (0). Is it the Hub's database? Name the right one (--db), or say --yes" in err
+        assert process.poll() is None
+
+
+def test_a_database_that_the_hub_was_started_with_can_be_named_and_is_said(folder, capsys):
+    filled(folder / "other.sqlite")
+    session = orm.new_session_factory(f"sqlite:///{folder}/other.sqlite")()
+    state = {"start": {"site": "here", "profile": "p", "job": "bh-hubone-1-cccccccccc", "give_up_at": 1.0,
+                       "phase": "running"}}  # fmt: skip
+    user = session.query(orm.User).one()
+    session.add(orm.Spawner(user=user, state=state, started=datetime(2026, 11, 5, 7, 30)))
+    session.commit()
+    session.close()
+    with lost_process("bh-hubone-1-cccccccccc"):
+        assert main(["orphans", "--db", "sqlite:///other.sqlite"]) == 0
+        said = f"Database: {folder}/other.sqlite (servers with a job: 1, the newest asked for at 2026-11-05 07:30:00)\n"
+        assert capsys.readouterr().out == f"{said}\nThere are none.\n"
+
+
+def test_jobs_of_nobody_are_listed_and_not_counted(folder, capsys):
+    filled(folder / "empty.sqlite")
+    with lost_process("bh-hubone-1-bbbbbbbbbb") as process:
+        assert main(["orphans", "--db", "empty.sqlite", "--remove", "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert [(one["job"], one["why"]) for one in said["foreign"]] == [("bh-hubone-1-bbbbbbbbbb", orphans.NOT_OURS)]
+        assert (said["jobs"], said["removed"], process.poll()) == ([], [], None)
+
+
+@pytest.mark.parametrize(
+    ("found", "ends", "code"),
+    [
+        (Found(jobs=[LOST], there={"a"}), {LOST: orphans.REMOVED}, 0),
+        (Found(jobs=[LOST], there={"a"}), {LOST: orphans.OVER}, 0),
+        (Found(jobs=[LOST], there={"a"}), {LOST: orphans.STAYS}, 1),
+        (Found(jobs=[LOST], there={"a"}), {LOST: f"{orphans.STAYS}: it is away"}, 1),
+        (Found(jobs=[LOST], there={"a"}, unknown=[LOST]), {LOST: orphans.REMOVED}, 2),
+        (Found(servers=[LOST], unknown=[LOST]), {}, 1),
+        (Found(unknown=[LOST]), {}, 2),
+        (Found(foreign=[LOST]), {}, 0),
+    ],
+)
+def test_the_code_says_what_is_left(found, ends, code, folder, monkeypatch):
+    async def find(*_: object) -> Found:
+        return found
+
+    async def remove(*_: object) -> list[Orphan]:
+        return [replace(one, why=why) for one, why in ends.items()]
+
+    monkeypatch.setattr(orphans, "find", find)
+    monkeypatch.setattr(orphans, "remove", remove)
+    assert main(["orphans", "--remove"]) == code
+
+
+def test_whatever_goes_wrong_is_2(folder, monkeypatch, caplog):
+    monkeypatch.setattr(orphans, "find", lambda *_: 1 / 0)
+    assert main(["orphans"]) == 2
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_people_chose_moves_no_cursor(folder, monkeypatch, capsys):
+    async def find(*_: object) -> Found:
+        return Found(servers=[Orphan("here", "bh-h-1-a", "an\x1b]0;na", "it\nended \u202ehere", "s\x1b[2J")])
+
+    monkeypatch.setattr(orphans, "find", find)
+    assert main(["orphans"]) == 1
+    out = capsys.readouterr().out
+    assert all(text in out for text in ("an?]0;na", "it?ended ?here", "s?[2J"))
+    assert not re.search("[\x1b\u202e]", out)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +497,9 @@ def lost_job(cluster: Cluster, hub: RunningHub, nonce: str) -> tuple[str, str]:
 @pytest.mark.promise("batch system")
 def test_while_the_hub_runs_a_lost_job_is_listed_and_removed_and_servers_stay(hub, cluster):
     hub.start_server("bhbob", options={"profile": "small"})
-    assert look(hub) == (0, {"jobs": [], "servers": [], "unknown": []})
+    code, said = look(hub)
+    read = said.pop("database")
+    assert (code, said, read["url"], read["servers"]) == (0, NONE, f"{hub.folder}/jupyterhub.sqlite", 1)
     name, number = lost_job(cluster, hub, "aaaaaaaaaa")
     wait_for(lambda: state_of(cluster, number) == "RUNNING")
     code, said = look(hub)
@@ -310,6 +508,9 @@ def test_while_the_hub_runs_a_lost_job_is_listed_and_removed_and_servers_stay(hu
     assert said["jobs"][0]["since"][:10] == time.strftime("%Y-%m-%d", time.gmtime())
     assert said["servers"] == said["unknown"] == []
     code, said = look(hub, "--remove")
+    assert (code, [(one["job"], one["user"], one["why"]) for one in said["removed"]]) == (
+        0, [(name, "bhanna", orphans.REMOVED)],
+    )  # fmt: skip
     wait_for(lambda: over(cluster, number), 20)
     assert state_of(cluster, job_of(hub, "bhbob")) == "RUNNING"
     assert hub.as_user("bhbob").get("user/bhbob/api").status_code == 200

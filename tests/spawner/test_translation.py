@@ -11,7 +11,7 @@ from traitlets.config import Config
 from beamhub.config.command import main
 from beamhub.config.document import read
 from beamhub.config.mistakes import Mistakes
-from beamhub.spawner.catalogue import Catalogue
+from beamhub.spawner.catalogue import NOWHERE, Catalogue
 from beamhub.spawner.moving.translation import translate
 from beamhub.spawner.moving.wanted import TRANSLATED
 from beamhub.spawner.sites.slurm import HONOURED, REFUSED, SlurmSite
@@ -38,7 +38,7 @@ def moved(tmp_path):
 
 
 def checked(configuration: Path, folder: Path) -> tuple[Catalogue, str]:
-    text = translate(configuration)
+    text = translate(configuration).replace(NOWHERE, "10.0.0.0/16")
     (folder / "compute.yaml").write_text(text)
     below = " ".join(line.removeprefix("# ").strip() for line in text.splitlines() if line.startswith("#"))
     return read(folder / "compute.yaml", Catalogue).value, below
@@ -49,9 +49,15 @@ def published(name: str, folder: Path) -> tuple[Catalogue, str]:
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
-def test_what_is_printed_is_accepted_by_the_check(path, tmp_path, capsys):
+def test_what_is_printed_is_accepted_by_the_check_once_the_networks_are_filled_in(path, tmp_path, capsys):
     assert main(["check", "--from", str(path)]) == 0
-    (tmp_path / "compute.yaml").write_text(capsys.readouterr().out)
+    text = capsys.readouterr().out
+    (tmp_path / "compute.yaml").write_text(text)
+    assert main(["check", str(tmp_path / "compute.yaml")]) == 1
+    said = capsys.readouterr().out.splitlines()[:-1]
+    assert len(said) == text.count(NOWHERE)
+    assert all(re.search(rf":\d+: {NOWHERE} is to be filled in: .* @ sites\.[\w-]+\.networks", one) for one in said)
+    (tmp_path / "compute.yaml").write_text(text.replace(NOWHERE, "10.0.0.0/16"))
     assert main(["check", str(tmp_path / "compute.yaml")]) == 0
 
 
@@ -189,6 +195,9 @@ c.SlurmSpawner.req_epilogue = "echo over"
         ('c.SlurmSpawner.req_gres = "tmpfs:10G"', "--gres=tmpfs:10G: of generic resources a profile has gpus alone"),
         ('c.SlurmSpawner.req_prologue = "[[ -d /x ]] && cd /x"', "prologue of the job: it is run by sh, and '[['"),
         ('c.SlurmSpawner.batch_script = "{% if %}"', "c.SlurmSpawner.batch_script: it is no template"),
+        ("c.SlurmSpawner.batch_script = \"{{ 1 + '2' }}\"", "c.SlurmSpawner.batch_script: it is no template"),
+        ('c.SlurmSpawner.batch_script = "{cmd[x]}"', "c.SlurmSpawner.batch_script: it is no template"),
+        ("c.SlurmSpawner.batch_script = '#!/bin/sh\\napptainer exec /a.sif sh -c \"{cmd}\"'", "what stands before the"),
         ('c.SlurmSpawner.batch_script = "/etc/hub/job.sh"', "no line of it starts a server"),
         ('c.SlurmSpawner.batch_script = "#!/bin/sh\\nnice {cmd}"', "nice {cmd} in batch_script: what stands before"),
     ],
@@ -228,6 +237,15 @@ c.ProfilesSpawner.profiles = [
     assert list(found.profiles) == ["cpu-1", "gpu-1"]
 
 
+PROFILES = 'c.JupyterHub.spawner_class = "wrapspawner.ProfilesSpawner"\n'
+
+
+def test_profiles_that_are_added_to_are_read(moved):
+    one = '("One", "one", "batchspawner.SlurmSpawner", {"req_partition": "mine"})'
+    found, _ = moved(f"{PROFILES}c.ProfilesSpawner.profiles.append({one})\n")
+    assert [site.partitions for site in found.sites.values()] == [["mine"]]
+
+
 def test_a_wrapped_slurmspawner_is_found(moved):
     found, _ = moved("""
 c.JupyterHub.spawner_class = "somebodys.FormSpawner"
@@ -248,6 +266,9 @@ c.FormSpawner.child_config = {"req_partition": "inner"}
          ":2: its servers are started by sudospawner.SudoSpawner, and sudospawner is not installed here; run this"),
         ("c.JupyterHub.spawner_class = 'jupyterhub.spawner.SimpleLocalProcessSpawner'\n",
          ":1: its servers are started by SimpleLocalProcessSpawner; write compute.yaml by hand"),
+        (f"{PROFILES}c.ProfilesSpawner.profiles = [('A', 'a', 'batchspawner.SlurmSpawner', {{}}), ('B', 'b')]\n",
+         ":2: \"('B', 'b')\" is no profile @ c.ProfilesSpawner.profiles[1]; write it as (title, key, class, {"),
+        ("c.JupyterHub.spawner_class = 7\n", ":1: its servers are started by 7, which is no class"),
         ("\n", "its servers are started by LocalProcessSpawner; write compute.yaml by hand"),
     ],
 )  # fmt: skip
