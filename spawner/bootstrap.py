@@ -30,6 +30,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 LONGEST_WAIT = 30.0  # seconds between two announcements while the Hub is away
+LOOK_S = 2.0  # between two looks at who listens while nobody takes a connection
 POLITE = 10.0  # seconds that a server has to end
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GIVE_UP = {403, 404}  # the Hub does not want this server, now or later
@@ -111,15 +112,23 @@ def reserve(bind: str, port: int) -> socket.socket:
 
 def listeners(port: int) -> set[int]:
     """User ids of those that listen at a port of this computer, at whatever address; see proc_pid_net(5)."""
-    found = set()
+    found, at = set(), f":{port:04X} "
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             with open(table, encoding="ascii") as file:
-                lines = [line.split() for line in file][1:]
+                lines = [line.split() for line in file if at in line]
         except OSError:  # a computer without IPv6
             continue
-        found |= {int(one[7]) for one in lines if one[3] == "0A" and int(one[1].rpartition(":")[2], 16) == port}
+        found |= {int(one[7]) for one in lines if one[3] == "0A" and one[1].endswith(at.strip())}
     return found
+
+
+def anybody(bind: str, port: int) -> bool:
+    """Whether a connection is taken at a port of this computer; asked before ``listeners``, which is long to read."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104 - each address, so this one too
+    with contextlib.suppress(OSError), socket.create_connection((here, port), 1.0):
+        return True
+    return False
 
 
 def own_addresses(hub_host: str) -> list[str]:
@@ -256,9 +265,11 @@ def taken(start: dict[str, Any], token: str, port: int, server: subprocess.Popen
 
     Returns too when the server ended, or the Hub heard that it does not want it, and it was ended.
     """
-    wait = 0.05
+    wait, look_at, found = 0.05, steady() + LOOK_S, set[int]()
     while server.poll() is None:
-        if found := listeners(port):
+        if anybody(start["bind"], port) or steady() > look_at:  # it may listen at another address alone
+            found, look_at = listeners(port), steady() + LOOK_S
+        if found:
             if found != {os.getuid()}:
                 return True
             status = tell(start, token, port, {"listening": True})

@@ -19,7 +19,8 @@ async def listen(first: int, last: int, free: int) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.LimitOverrunError):
             said = await asyncio.wait_for(reader.read(100_000), 5)
-            print(json.dumps(said.decode(errors="replace")), flush=True)
+            if said:  # else somebody looked whether anybody is there
+                print(json.dumps(said.decode(errors="replace")), flush=True)
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine")
             await writer.drain()
             writer.close()

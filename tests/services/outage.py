@@ -79,7 +79,7 @@ def goes_on(hub: RunningHub, cluster: Cluster, running: list[str], waiting: list
 def outage(extra: str, enough: Callable[[dict[str, int], float], bool]) -> dict[str, float]:
     """The controller is away until it is enough: what was asked meanwhile, and how many servers were lost."""
     with full(extra) as (hub, cluster, running, waiting):
-        before, began, lost = counts(hub), time.monotonic(), set()
+        before, began, lost, own = counts(hub), time.monotonic(), set(), hub.as_user(USER)
         with away(cluster, "slurmctld", idle=0):
             while True:
                 asked = {name: count - before[name] for name, count in counts(hub).items()}
@@ -87,7 +87,7 @@ def outage(extra: str, enough: Callable[[dict[str, int], float], bool]) -> dict[
                     break
                 for name in running:
                     with contextlib.suppress(httpx.HTTPError):
-                        if hub.as_user(USER).get(f"user/{USER}/{name}/api").status_code == 200:
+                        if own.get(f"user/{USER}/{name}/api").status_code == 200:
                             continue
                     lost.add(name)
                 lost |= {name for name in waiting if (hub.server(USER, name) or {}).get("pending") != "spawn"}

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -160,6 +161,24 @@ def test_that_the_server_listens_is_said_again_until_the_hub_hears_it(folder):
         assert staying(folder, hub, 2, 0).wait(20) == 0
         hub.shutdown()
     assert [body.get("listening") for _, _, body in hub.said] == [None, True, True, True, None]
+
+
+def test_while_nobody_takes_a_connection_the_long_list_of_all_is_hardly_read(monkeypatch):
+    port, reads = free_port(), []
+    server = subprocess.Popen(["sleep", "1"])
+    monkeypatch.setattr(bootstrap, "listeners", lambda _: reads.append(1) or set())
+    assert not bootstrap.taken({"bind": "0.0.0.0"}, "", port, server)  # noqa: S104 - each address
+    assert len(reads) == 1  # when the server had ended
+
+
+def test_a_server_that_listens_at_another_address_alone_is_found_too(monkeypatch):
+    monkeypatch.setattr(bootstrap, "LOOK_S", 0.1)
+    told = []
+    monkeypatch.setattr(bootstrap, "tell", lambda *said: told.append(said) or 200)
+    with socket.create_server(("127.0.0.2", 0)) as elsewhere, subprocess.Popen(["sleep", "20"]) as server:
+        assert not bootstrap.taken({"bind": "0.0.0.0"}, "", elsewhere.getsockname()[1], server)  # noqa: S104 - as above
+        server.kill()
+    assert told[0][3] == {"listening": True}
 
 
 def test_a_server_that_the_hub_does_not_want_any_more_is_ended(folder):
