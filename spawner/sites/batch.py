@@ -31,14 +31,9 @@ CONFIRMED = 20  # jobs that are asked for by their ids after one look
 ABSENT = 2  # times in a row that a job has to be absent
 LATE = 300.0  # seconds after its time was over in which a job that vanished with most others may still be there
 CHECK = 600.0  # seconds between two looks at what is shown to this account
-LOOKS: tuple[float, ...] = (
-    0.2,
-    0.2,
-    0.2,
-    0.3,
-    0.4,
-)  # seconds before each look after the first cancel: a server ends in 0.1 to 1 s
-LATER = (0.7, 0.7)  # the same after the others
+# Seconds before each look after the first cancel (a server ends in 0.1 to 1 s), and after the others.
+LOOKS: tuple[float, ...] = (0.2, 0.2, 0.2, 0.3, 0.4)
+LATER = (0.7, 0.7)
 SURE = 2.0  # seconds after a cancel that was taken, until which a job that is nowhere may still come into sight
 AGAIN = 600.0  # seconds until a job that belongs to nobody and could not be ended is tried again
 AFTER = 5.0  # seconds between two looks at a job that may end by itself
