@@ -1,7 +1,6 @@
 """The one Spawner that the Hub knows: a plan, a child of the site that runs it, and the state that survives a crash."""
 
 import asyncio
-import contextlib
 import copy
 import secrets
 import time
@@ -105,7 +104,8 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         self.user_options = self.orm_spawner.user_options = dict(self.plan.options)
         self.kept = replace(self.kept, accepted=dict(self.plan.options), ended="")
         self.cpu_limit, self.mem_limit = float(self.plan.cores), self.plan.memory_bytes
-        self.start_timeout = int(self._patience() + MARGIN + OUTAGE)
+        outage = 0.0 if sites.sites[self.plan.site].begins_at_once else OUTAGE
+        self.start_timeout = int(self._patience() + MARGIN + outage)
 
     # The six verbs
 
@@ -124,8 +124,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
         """
         self.check_can_stop()
         if self._submission is not None:
-            with contextlib.suppress(SpawnerError, asyncio.CancelledError):
-                await asyncio.shield(self._submission)
+            await asyncio.wait([self._submission], timeout=STOP_WITHIN)
         if self.child is not None:
             await self.child.end(now=now)
 
@@ -397,7 +396,9 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             self._waiting().give_up_at = moments.steady(self.ends_at) if self.ends_at else float("inf")
             await self._waiting().answer(self._url, self._path(), AGAIN)
         else:  # the time that the Hub was away is not the start's
-            again = moments.now() + max(self._child().site.config.start_timeout, 2 * LONGEST_WAIT)
+            config = self._child().site.config
+            queue = 0.0 if self._child().began() else config.queue_timeout
+            again = moments.now() + queue + max(config.start_timeout, 2 * LONGEST_WAIT)
             self._waiting().give_up_at = max(self._waiting().give_up_at, again)
             await self._finish()
 

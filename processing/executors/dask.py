@@ -53,6 +53,7 @@ class _PatientClient(Client):
     """
 
     async def _ensure_connected(self, timeout: float | None = None) -> None:
+        said = False
         while True:
             try:
                 if self.scheduler_comm is None and self.scheduler is not None:
@@ -60,9 +61,12 @@ class _PatientClient(Client):
                 await super()._ensure_connected(timeout=JOIN_S)  # type: ignore[no-untyped-call]
             except FatalCommClosedError:  # its certificate is none of ours
                 raise
-            except OSError:
+            except OSError as error:
                 if self.status != "connecting":
                     raise
+                if not said:
+                    log.warning("Dask's scheduler is not reached, it is tried again and again: %s", error)
+                said = True
                 await asyncio.sleep(LOOK_S)
             else:
                 return

@@ -68,6 +68,7 @@ class BatchSite(Site):
         self._looking = asyncio.Lock()
         self._cancels: dict[str, asyncio.Task[None]] = {}
         self._heard: dict[str, asyncio.Event] = {}
+        self._asked_beside = False
         self._confirms = asyncio.Semaphore(AT_ONCE)
 
     def adopt(self, config: Any, catalogue: Any) -> None:
@@ -181,6 +182,11 @@ class BatchSite(Site):
                 await self._look_whether_hidden()
         except SiteDown as error:
             log.warning("Site %s: %s", self.name, error)
+        self._asked_beside = True
+
+    def may_hide(self) -> bool:
+        """Whether some jobs may not be shown, or nobody could say so far; before the first look that is no reason."""
+        return self._asked_beside and self.hidden != ""
 
     async def _look_whether_hidden(self) -> bool:
         """Whether all jobs are shown to this account, asked now. Raises SiteDown."""

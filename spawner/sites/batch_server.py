@@ -145,7 +145,7 @@ class BatchServer(SiteMixin):
         if one is None:
             return
         one.listening, one.told = one.listening or listening, moments.now()
-        if ended is not None and (ended >= 0 or self.site.hidden) and not one.dead:
+        if ended is not None and (ended >= 0 or self.site.may_hide()) and not one.dead:
             one.dead, one.code = True, ended
             self.site.make_sure(self.job, one, EPILOGUE)
         self.site.heard(self.job)
@@ -160,7 +160,7 @@ class BatchServer(SiteMixin):
         """What the job said, as long as it is there; its port is anybody's afterwards."""
         truth = self.truth()
         one = self.site.known.get(self.job)
-        blind = self.site.down or self.site.hidden  # then the queue cannot say more than the job did
+        blind = self.site.down or self.site.may_hide()  # then the queue cannot say more than the job did
         lately = one is not None and one.told > moments.now() - LATELY
         if truth is Truth.DEAD or (truth is Truth.UNKNOWN and not blind and not lately):
             return None

@@ -10,7 +10,7 @@ from jupyterhub.app import JupyterHub
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from beamhub.spawner.sites import gridengine_text, jobscript
+from beamhub.spawner.sites import gridengine_jobs, gridengine_text, jobscript
 from beamhub.spawner.sites.batch import BatchSite, Gone
 from beamhub.spawner.sites.batch_config import BatchConfig
 from beamhub.spawner.sites.batch_server import BatchServer
@@ -60,6 +60,16 @@ class GridengineConfig(BatchConfig):
     @classmethod
     def _named_or_none(cls, value: str) -> str:
         return cls._named(value) if value else value
+
+    @field_validator("prologue", "epilogue")
+    @classmethod
+    def _no_directives(cls, value: str) -> str:
+        if lines := [line for line in value.splitlines() if line.startswith(gridengine_jobs.DIRECTIVE)]:
+            raise PydanticCustomError(
+                "directive", "{line} would be read by qsub, wherever it stands; write options as directives",
+                {"line": repr(lines[0])},
+            )  # fmt: skip
+        return value
 
     @field_validator("sge_root")
     @classmethod
@@ -152,7 +162,7 @@ class GridengineSite(BatchSite):
 
     async def _names(self, user: str) -> list[tuple[str, str, str]]:
         try:
-            found = gridengine_text.names(await self._qstat("-u", user))
+            found = await asyncio.to_thread(gridengine_text.names, await self._qstat("-u", user))
         except NotRead as error:
             raise SiteDown(f"qstat's answer was not understood: {error}") from error
         return [one for one in found if one[0].isdecimal()]

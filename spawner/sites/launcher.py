@@ -62,12 +62,12 @@ class Launcher:
             Denied: nothing was, or it is not known whether.
         """
         verb, name = request.get("verb"), request.get("job", {}).get("name") or request.get("name")
-        if verb not in VERBS:
+        if not isinstance(verb, str) or verb not in VERBS:
             raise Denied("request", f"there is no verb {str(verb)[:40]!r}")
         name = name if isinstance(name, str) else ""
         if not jobscript.NAME.fullmatch(name) or name.split("-")[1] != self.settings["hub"]:
             raise Denied("request", f"{str(name)[:80]!r} is no job of this Hub")
-        site = self.settings["sites"].get(request.get("site"))
+        site = self.settings["sites"].get(str(request.get("site")))
         if site is None:
             raise Denied("request", f"the launcher knows no site {str(request.get('site'))[:40]!r}; make it anew")
         return VERBS[verb](self, site, name, request)

@@ -370,6 +370,22 @@ async def test_a_job_that_says_that_its_server_listens_is_believed_before_the_qu
     assert await server.listens("10.0.0.1", 20000) is None
 
 
+@pytest.mark.promise("batch system")
+async def test_while_nobody_can_say_whether_jobs_are_hidden_the_job_is_believed(site, commands, monkeypatch):
+    server = site.child_class()(job=name(1))
+    server.load_state({"id": "1", "user": "anna", "ran": True, "listening": True})
+    assert await server.listens("10.0.0.1", 20000) is None  # it was not looked yet
+    commands.queue()
+    commands.says("sacctmgr", "echo 'sacctmgr: error: slurm_persist_conn_open: connection refused' >&2; exit 1")
+    monkeypatch.setattr("os.geteuid", lambda: 1)
+    commands.says("scontrol", 'case "$*" in *config*) echo "PrivateData = jobs" ;; *) exit 1 ;; esac')
+    await site.snapshot()
+    assert site.hidden is None
+    assert await server.listens("10.0.0.1", 20000) is True
+    server.told(listening=False, ended=-9)
+    assert site.known[name(1)].dead
+
+
 @pytest.mark.promise("access")
 async def test_after_a_restart_of_the_hub_the_queue_has_to_show_a_job_before_anybody_is_led_to_its_port(site):
     server = site.child_class()(job=name(1))

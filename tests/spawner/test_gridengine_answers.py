@@ -254,3 +254,8 @@ def test_another_cluster_is_not_taken_while_servers_run_in_the_old_one(site, cap
 def test_what_grid_engine_cannot_have_is_a_mistake(key, value):
     with pytest.raises(ValidationError):
         GridengineConfig(kind="gridengine", networks=["10.0.0.0/16"], **{key: value})
+
+
+def test_a_line_of_the_prologue_that_qsub_would_read_as_a_directive_is_refused():
+    with pytest.raises(ValidationError, match="write options as directives"):
+        GridengineConfig(kind="gridengine", networks=["10.0.0.0/16"], prologue="module load x\n#$ -N other\n")
