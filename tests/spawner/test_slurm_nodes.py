@@ -119,8 +119,17 @@ def test_a_server_starts_in_an_image_that_podman_runs_and_leaves_nothing_when_it
     assert (server / "root/etc/in-the-image").exists()
     hub.stop_server("bhanna")
     wait_for(lambda: over(plain, job))
-    wait_for(lambda: not list(in_images()))
-    wait_for(lambda: not Path(f"/tmp/beamhub-{job}").exists())
+    assert_nothing_left(job)
+
+
+def test_one_server_after_the_other_starts_in_an_image_and_leaves_nothing(hub, plain):
+    """Podman cleans up beside the end of its own ``podman run``: what one leaves, a next one may wait for."""
+    for _ in range(8):
+        hub.start_server("bhanna", options=BOXED)
+        job = job_of(hub, "bhanna")
+        hub.stop_server("bhanna")
+        wait_for(lambda job=job: over(plain, job))
+        assert_nothing_left(job)
 
 
 def test_after_a_server_in_an_image_was_killed_the_next_one_starts(hub, plain):
@@ -133,6 +142,11 @@ def test_after_a_server_in_an_image_was_killed_the_next_one_starts(hub, plain):
         hub.stop_server("bhanna")
     finally:
         shutil.rmtree(f"/tmp/beamhub-{job}", ignore_errors=True)
+
+
+def assert_nothing_left(job: str) -> None:
+    wait_for(lambda: not list(in_images()))
+    wait_for(lambda: not Path(f"/tmp/beamhub-{job}").exists())
 
 
 def in_images(words: str = "") -> Iterator[Path]:
