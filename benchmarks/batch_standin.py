@@ -24,7 +24,7 @@ MINUTE_S = float(os.environ.get("BATCH_IDLE_S", "60"))
 AGAIN = 7
 POLL_S = 30.0  # JupyterHub's own poll_interval
 A_MINUTE = 6
-LINE = "{0}|{2}|{1}|short|1795427123|1795513523|1|node1|None\n"
+LINE = "{0}|{2}|{1}|short|1795427123|1795513523|1|node1|physics|normal|None\n"
 
 
 class Commands:

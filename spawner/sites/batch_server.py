@@ -127,7 +127,7 @@ class BatchServer(SiteMixin):
         if job.stage is not Stage.WAITING:
             return f"Your server has its place on {job.node or 'a node'}, its first program is being started"
         before = self.site.queue.before(job)
-        said = f"In the queue: {self.site.why_waiting(job.reason)}"
+        said = f"In the queue: {job.why or self.site.why_waiting(job.reason)}"
         if before:
             said += f"; {before} job{'s' if before > 1 else ''} before yours"
         if job.start and (minutes := round((job.start - moments.of(moments.now())) / 60)) > 0:

@@ -20,7 +20,8 @@ class Stage(Enum):
 class Job:
     """One job as the queue shows it. Times are seconds since 1970; ``start`` of one that waits is an estimate.
 
-    ``state`` and ``reason`` are the batch system's own words.
+    ``state`` and ``reason`` are the batch system's own words. ``account`` and ``qos`` are those whose limits count;
+    ``why`` says in words for people why it waits, where more is known than the reason.
     """
 
     id: str
@@ -33,6 +34,9 @@ class Job:
     priority: int = 0
     node: str = ""
     reason: str = ""
+    account: str = ""
+    qos: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """Servers as jobs of Slurm."""
 
 import asyncio
+import contextlib
 import os
 import pwd
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import batchspawner
@@ -11,7 +13,8 @@ from jupyterhub.app import JupyterHub
 from pydantic import field_validator
 from pydantic_core import PydanticCustomError
 
-from beamhub.spawner.sites import commands, jobscript, slurm_jobs, slurm_text
+from beamhub.spawner import moments
+from beamhub.spawner.sites import commands, jobscript, slurm_jobs, slurm_limits, slurm_text
 from beamhub.spawner.sites.batch import BatchSite, Gone
 from beamhub.spawner.sites.batch_config import BatchConfig
 from beamhub.spawner.sites.batch_server import BatchServer
@@ -21,6 +24,7 @@ from beamhub.spawner.sites.site import Launch, SiteMixin
 from beamhub.spawner.sites.traits import refused_traits
 
 NAMES = "%u|%j"
+LIMITS = 600.0  # seconds for which the size of a limit is known
 OVER = ("TIMEOUT", "DEADLINE")
 DATABASE = 10.0  # seconds for the accounting database; the look at the queue waits for it
 
@@ -61,6 +65,10 @@ class SlurmSite(BatchSite):
     Config = SlurmConfig
     asks_with: ClassVar[dict[str, str]] = {"SLURM_TIME_FORMAT": "%s"}  # seconds, whatever the zone
 
+    def __init__(self, name: str, config: Any, catalogue: Any, settings: Any) -> None:
+        super().__init__(name, config, catalogue, settings)
+        self._limits: dict[tuple[str, ...], tuple[str, float]] = {}  # in words, and until when they are believed
+
     async def _slurm(self, program: str, *arguments: str) -> str:
         """What a command of Slurm's prints; an error of any kind, also one that is only said, is none of it.
 
@@ -79,9 +87,28 @@ class SlurmSite(BatchSite):
             raise SiteDown(f"there is no {conf}")  # each command would look for it for a minute
         out = await self._slurm("squeue", "-h", "-r", "-t", "all", "-o", slurm_text.QUEUE)
         try:
-            return await asyncio.to_thread(slurm_text.queue, out, own)
+            queue = await asyncio.to_thread(slurm_text.queue, out, own)
         except slurm_text.CutOff as error:
             raise SiteDown(f"squeue's answer was cut off: {error}") from error
+        return replace(queue, jobs=await self._with_limits(queue.jobs))
+
+    async def _with_limits(self, jobs: Mapping[str, Job]) -> dict[str, Job]:
+        """Those that wait for a limit, with its size in words; one question for all whose limits are not known yet."""
+        now = moments.now()
+        keys = {
+            one.id: (one.reason, one.account, one.qos, one.user) for one in jobs.values() if slurm_limits.waits(one)
+        }
+        self._limits = {key: known for key, known in self._limits.items() if key in keys.values() and known[1] > now}
+        if new := [jobs[number] for number, key in keys.items() if key not in self._limits]:
+            text = ""
+            with contextlib.suppress(SiteDown):
+                text = await self._slurm("scontrol", *slurm_limits.question(new))
+            for one in new:
+                self._limits[keys[one.id]] = slurm_limits.limit(text, one), now + LIMITS
+        return {
+            number: replace(one, why=self._limits[keys[number]][0]) if number in keys else one
+            for number, one in jobs.items()
+        }
 
     async def ask_nodes(self) -> list[Node]:
         """``sinfo``, a line for each node and partition."""

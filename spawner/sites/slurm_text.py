@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from beamhub.spawner.sites.queue import Job, Node, Queue, Stage
 
-QUEUE = "%i|%T|%u|%P|%S|%e|%Q|%N|%r"  # the reason last: it may hold anything that the administrator wrote
+QUEUE = "%i|%T|%u|%P|%S|%e|%Q|%N|%a|%q|%r"  # the reason last: it may hold anything that the administrator wrote
 NODES = "NodeList:|,Partition:|,Available:|,StateLong:|,CPUsState:|,Memory:|,AllocMem:|,Gres:|,GresUsed:|,Time:|"
 STAGES = {
     **dict.fromkeys(("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT",
@@ -48,10 +48,10 @@ def queue(text: str, own: Collection[str]) -> Queue:
     waiting: dict[str, list[int]] = {}
     planned: dict[str, list[float]] = {}
     for line in text.splitlines():
-        parts = line.split("|", 8)
-        if len(parts) != 9:
+        parts = line.split("|", 10)
+        if len(parts) != 11:
             continue
-        number, state, user, partition, start, end, priority, node, reason = parts
+        number, state, user, partition, start, end, priority, node, account, qos, reason = parts
         if state == "PENDING":
             for name in partition.split(","):
                 waiting.setdefault(name, []).append(_whole(priority))
@@ -60,7 +60,7 @@ def queue(text: str, own: Collection[str]) -> Queue:
         if number in own:
             jobs[number] = Job(
                 number, stage(state), state, user, tuple(partition.split(",")), _time(start), _time(end),
-                _whole(priority), node, reason,
+                _whole(priority), node, reason, account, qos,
             )  # fmt: skip
     in_order = {name: sorted(priorities) for name, priorities in waiting.items()}
     return Queue(jobs, in_order, {name: sorted(moments) for name, moments in planned.items()})

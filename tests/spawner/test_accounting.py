@@ -111,7 +111,7 @@ def test_an_account_or_class_of_service_that_one_may_not_use_is_refused_in_words
 def test_a_limit_of_the_group_is_said_while_the_server_waits_for_it(hub, cluster):
     with taken(cluster, "--account=full", "--cpus-per-task=2", user="bhbob"):
         hub.ask_server("bhanna", options={"profile": "small", "site": "full"})
-        wait_told(hub, "bhanna", "limit is used up")
+        wait_told(hub, "bhanna", "your group's limit of 2 cores is used up")
         assert state_of(cluster, job_of(hub, "bhanna")) == "PENDING"
     hub.wait_ready("bhanna")
     hub.stop_server("bhanna")
@@ -120,7 +120,7 @@ def test_a_limit_of_the_group_is_said_while_the_server_waits_for_it(hub, cluster
 def test_a_limit_of_a_class_of_service_is_said_while_the_server_waits_for_it(hub, cluster):
     with taken(cluster, "--qos=tight", user="bhanna"):
         hub.ask_server("bhanna", options={"profile": "small", "site": "tight"})
-        wait_told(hub, "bhanna", "limit is used up")
+        wait_told(hub, "bhanna", "your own limit of 1 core is used up")
     hub.wait_ready("bhanna")
     hub.stop_server("bhanna")
 

@@ -20,7 +20,7 @@ from beamhub.spawner.sites.traits import refused_traits
 
 ENDED = "JobId={0} JobName=x UserId=anna(4201) JobState={1} Reason=None ExitCode={2}"
 UNKNOWN_ID = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"
-LINE = "{0}|{1}|anna|short|1795427123|1795513523|1|node1|None"
+LINE = "{0}|{1}|anna|short|1795427123|1795513523|1|node1|physics|normal|None"
 
 
 class Commands:
@@ -442,3 +442,20 @@ def test_a_setting_that_would_have_no_effect_ends_the_start_with_what_to_write(s
     (said,) = refused_traits(config, site.child_class(), slurm.REFUSED)
     assert said.startswith(f"c.{section}.{setting} has no effect: ")
     assert refused_traits(Config({section: {"req_account": "x"}}), site.child_class(), slurm.REFUSED) == []
+
+
+async def test_the_size_of_a_limit_is_asked_for_once_and_what_cannot_be_asked_leaves_the_reason(site, commands):
+    knows(site, 1, 2)
+    waits = LINE.replace("|None", "|AssocGrpCpuLimit").replace("|node1|", "||")
+    commands.queue(waits.format(1, "PENDING"), waits.format(2, "PENDING"))
+    said = "ClusterName=c Account=physics UserName= Partition= GrpTRES=cpu=64(64),mem=N(1)"
+    commands.says("scontrol", f"echo '{said}'")
+    for _ in range(3):
+        await site.snapshot()
+    assert {one.job.why.partition(" is ")[0] for one in site.known.values()} == {"your group's limit of 64 cores"}
+    assert len([line for line in commands.calls("scontrol") if "assoc_mgr" in line]) == 1
+    commands.says("scontrol", "echo 'slurm_load_assoc_mgr_info error: Unable to contact' >&2; exit 1")
+    commands.queue(*(waits.replace("physics", "other").format(number, "PENDING") for number in (1, 2)))
+    await site.snapshot()
+    assert {one.job.why for one in site.known.values()} == {""}
+    assert not site.down

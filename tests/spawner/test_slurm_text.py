@@ -13,11 +13,11 @@ from beamhub.spawner.sites.queue import Stage
 from beamhub.spawner.sites.slurm_text import CutOff
 
 QUEUE = """\
-3|PENDING|root|low|N/A|N/A|4294901758||ReqNodeNotAvail, UnavailableNodes:ccn2
-4|PENDING|nobody|low,short|1795427243|1795513643|4294901757||BeginTime
-2|PENDING|root|low|N/A|N/A|0||JobHeldUser
-1|RUNNING|root|low|1795427123|1795513523|4294901759|ccn4|None
-10011_1|COMPLETING|anna|low|1795427123|1795513523|1|ccn[1-3]|a | b
+3|PENDING|root|low|N/A|N/A|4294901758||physics|normal|ReqNodeNotAvail, UnavailableNodes:ccn2
+4|PENDING|nobody|low,short|1795427243|1795513643|4294901757||(null)|(null)|BeginTime
+2|PENDING|root|low|N/A|N/A|0|||normal|JobHeldUser
+1|RUNNING|root|low|1795427123|1795513523|4294901759|ccn4|physics|normal|None
+10011_1|COMPLETING|anna|low|1795427123|1795513523|1|ccn[1-3]|physics|normal|a | b
 """
 NODES = """\
 ccn2                |low                 |up                  |down*               |0/0/64/64           |200000              |0                   |(null)              |gpu:0               |1-00:00:00          |
