@@ -6,7 +6,7 @@ from collections.abc import Collection
 from beamhub.spawner.sites.queue import Job, Stage
 
 WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # others would be more than one in the question's lists
-REASON = re.compile(r"(AssocGrp|QOSGrp|QOSMax)(Cpu|GRES|Mem|Node)(?:ory)?(PerUser)?(?:Limit)?", re.IGNORECASE)
+REASON = re.compile(r"(AssocGrp|QOSGrp|QOSMax)((?i:Cpu|GRES|Mem|Node))(?:ory)?(PerUser)?(?:Limit)?")
 WHAT = {"cpu": ("cpu", "core"), "gres": ("gres/gpu", "GPU"), "mem": ("mem", "MB"), "node": ("node", "node")}
 WORDS = {
     "AssocGrp": "your group's limit of {} is used up: it waits for other jobs of yours or of your group",

@@ -69,6 +69,8 @@ def test_a_limit_of_another_group_class_or_person_is_nobodys():
         ("AssocGrpCPUMinutesLimit", "full", False),
         ("AssocMaxCpuPerUserLimit", "full", False),
         ("Priority", "full", False),
+        ("AssocGrpCPULimit", "full", True),
+        ("assocgrpcpulimit", "full", False),
         ("AssocGrpCpuLimit", "(null)", False),
         ("AssocGrpCpuLimit", "a,flags=users", False),
     ],
@@ -82,6 +84,6 @@ def test_one_question_asks_for_all():
     assert slurm_limits.question(jobs)[-2:] == ["accounts=full,one", "qos=tight"]
 
 
-@given(st.text(), st.sampled_from(["AssocGrpCpuLimit", "QOSMaxCpuPerUserLimit", "QOSGrpNodeLimit"]))
+@given(st.text(), st.sampled_from(["AssocGrpCpuLimit", "QOSMaxCpuPerUserLimit", "QOSGrpNodeLimit", "qosgrpnodelimit"]))
 def test_no_answer_is_too_strange(text, reason):
     slurm_limits.limit(text, waiting(reason))
