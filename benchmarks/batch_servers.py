@@ -1,8 +1,8 @@
-"""Many servers of one user, asked for, waited for and stopped; and the same of bare jobs, which is Slurm's own part."""
+"""Many servers of one user, asked for, waited for and stopped; and Slurm's own part of that."""
 
 import re
-import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,23 +40,32 @@ def _wait(hub: Any, done: Any, look_s: float) -> None:
         time.sleep(look_s)
 
 
-def bare_jobs(cluster: Any, count: int) -> tuple[float, float]:
-    """Seconds from the first ``sbatch`` to the last job's first line, and from ``scancel`` until none is there."""
-    with tempfile.TemporaryDirectory(prefix="bhbegan") as text:
-        folder = Path(text)
-        folder.chmod(0o777)
-        begin = time.perf_counter()
-        script = f"#!/bin/sh\ntouch {folder}/$SLURM_JOB_ID\nexec sleep 600\n"
-        jobs = [cluster.submit(script, "-p", "short", "--mem=400", user=USER) for _ in range(count)]
-        while len(list(folder.iterdir())) < count:
-            time.sleep(0.005)
-        began = time.perf_counter() - begin
-        begin = time.perf_counter()
-        cluster.run("scancel", *jobs, user=USER)
-        which = ",".join(jobs)
-        while cluster.run("squeue", "-h", "-j", which, check=False).stdout.strip():
-            time.sleep(0.02)
-        return began, time.perf_counter() - begin
+def scheduled(cluster: Any) -> dict[int, tuple[float, float]]:
+    """Of each job so far, when the controller took it and when its node began with it, by their own logs."""
+    began: dict[int, float] = {}
+    for path in (cluster.folder / "log").glob("slurmd.*.log"):
+        began |= _times(path, r"Launching batch job (\d+) ")
+    taken = _times(cluster.folder / "log/slurmctld.log", r"_slurm_rpc_submit_batch_job: JobId=(\d+) ")
+    return {job: (taken[job], began[job]) for job in taken.keys() & began.keys()}
+
+
+def _times(path: Path, what: str) -> dict[int, float]:
+    found = re.findall(rf"^\[(\S+)\] {what}", path.read_text(errors="replace"), re.MULTILINE)
+    return {int(job): datetime.fromisoformat(when).timestamp() for when, job in found}
+
+
+def cancelled(cluster: Any, count: int) -> float:
+    """Seconds from ``scancel`` of bare jobs that run until none of them is there."""
+    jobs = [cluster.submit("#!/bin/sh\nexec sleep 600\n", "-p", "short", "--mem=400", user=USER) for _ in range(count)]
+    which = ",".join(jobs)
+    while cluster.run("squeue", "-h", "-t", "PD", "-j", which, check=False).stdout.strip():
+        time.sleep(0.02)
+    time.sleep(0.1)  # from the controller's word to the job's first line
+    begin = time.perf_counter()
+    cluster.run("scancel", *jobs, user=USER)
+    while cluster.run("squeue", "-h", "-j", which, check=False).stdout.strip():
+        time.sleep(0.02)
+    return time.perf_counter() - begin
 
 
 def questions(cluster: Any, user: str) -> int:

@@ -265,7 +265,7 @@ def taken(start: dict[str, Any], token: str, port: int, server: subprocess.Popen
 
     Returns too when the server ended, or the Hub heard that it does not want it, and it was ended.
     """
-    wait, look_at = 0.05, steady() + LOOK_S
+    wait, look_at = 0.02, steady() + LOOK_S
     while server.poll() is None:
         found: set[int] = set()
         if anybody(start["bind"], port) or steady() > look_at:  # it may listen at another address alone

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import stat
+import subprocess
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,11 @@ from beamhub.spawner.sites.launcher_settings import PARTS, settings_of
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 FIXED = (1980, 1, 1, 0, 0, 0)  # so that the same settings give the same bytes
 INSIDE = "beamhub/spawner/sites"
-MAIN = """import json, pkgutil
+MAIN = f"""import json
 from beamhub.spawner.sites import launcher
-launcher.main(json.loads(pkgutil.get_data("beamhub.spawner.sites", "settings.json")))
+launcher.main(json.loads(__loader__.get_data("{INSIDE}/settings.json")))
 """
+COMPILE = ("-ISm", "compileall", "-q", "-b", "--invalidation-mode", "unchecked-hash")
 RULE = """# Made by: beamhub launcher. The Hub may run this one program, without arguments, as people of this group.
 Defaults:{account} env_reset, !requiretty, !lecture, !mail_badpass, secure_path="/usr/sbin:/usr/bin:/sbin:/bin"
 Defaults:{account} umask=0077, !pam_session, closefrom=3
@@ -32,13 +35,34 @@ Defaults:{account} umask=0077, !pam_session, closefrom=3
 def program(settings: dict[str, Any], python: str = "/usr/bin/python3") -> bytes:
     """The program: one file that Python runs as it is, isolated and without what is installed beside it."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        parts = {f"{INSIDE}/{name}.py": path.read_text(encoding="utf-8") for name, path in PARTS.items()}
-        parts |= {f"{folder}/__init__.py": "" for folder in ("beamhub", "beamhub/spawner", INSIDE)}
-        parts |= {"__main__.py": MAIN, f"{INSIDE}/settings.json": json.dumps(settings)}
-        for name, text in sorted(parts.items()):
-            archive.writestr(zipfile.ZipInfo(name, FIXED), text)
+    with zipfile.ZipFile(packed, "w") as archive:
+        parts = {f"{INSIDE}/{name}.py": path.read_bytes() for name, path in PARTS.items()}
+        parts |= {f"{folder}/__init__.py": b"" for folder in ("beamhub", "beamhub/spawner", INSIDE)}
+        parts |= {"__main__.py": MAIN.encode(), **compiled(parts, python)}
+        parts[f"{INSIDE}/settings.json"] = json.dumps(settings).encode()
+        for name, content in sorted(parts.items()):
+            archive.writestr(zipfile.ZipInfo(name, FIXED), content)
     return f"#!{python} -IS\n".encode() + packed.getvalue()
+
+
+def compiled(modules: dict[str, bytes], python: str) -> dict[str, bytes]:
+    """Modules, by their paths, as this Python loads them without compiling them at each call.
+
+    Another Python takes the modules themselves; so does this one after an update that changed its bytecode.
+
+    Returns:
+        Nothing where this computer has no such Python.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path, content in modules.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+        try:
+            subprocess.run([python, *COMPILE, "-s", name, name], check=True, capture_output=True, timeout=60)
+        except (OSError, subprocess.SubprocessError):
+            return {}
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.pyc")}
 
 
 def rule(account: str, group: str, path: Path) -> str:

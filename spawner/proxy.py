@@ -20,6 +20,7 @@ from beamhub.spawner.marked import end_with_parent
 
 LOOK = 0.5  # seconds between two looks at whether it runs
 PAUSE = 1.0  # seconds before it is started again
+SOON = (0.02, 0.03, 0.05, 0.1)  # seconds before each first look for a new route
 
 
 class KeptTraefik(TraefikFileProviderProxy):  # type: ignore[misc]
@@ -46,6 +47,14 @@ class KeptTraefik(TraefikFileProviderProxy):  # type: ignore[misc]
                 self.log.error("The proxy ended by itself (code %s) and is started again.", code)
                 await asyncio.sleep(PAUSE)
                 self._launch()
+
+    async def _wait_for_route(self, routespec: str) -> None:
+        """Look for a new route at once: traefik has it after some milliseconds, and its parent looks each 0.2 s."""
+        for seconds in SOON:
+            await asyncio.sleep(seconds)
+            if await self._check_for_traefik_service(routespec, "router"):
+                break
+        await super()._wait_for_route(routespec)
 
     async def stop(self) -> None:
         """End it."""

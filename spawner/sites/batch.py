@@ -15,9 +15,10 @@ from jupyterhub.app import JupyterHub
 
 from beamhub.spawner import moments
 from beamhub.spawner.errors import CannotLaunch
-from beamhub.spawner.sites import commands, errands, jobscript
+from beamhub.spawner.sites import cancels, commands, errands, jobscript
+from beamhub.spawner.sites.cancels import Cancels
 from beamhub.spawner.sites.commands import SiteDown
-from beamhub.spawner.sites.judgement import Known, Verdict, judge
+from beamhub.spawner.sites.judgement import ABSENT, Known, Verdict, judge
 from beamhub.spawner.sites.queue import Job, Node, Queue, Stage, fits
 from beamhub.spawner.sites.site import Estimate, Site
 from beamhub.spawner.sites.waits import Waits
@@ -28,17 +29,10 @@ SOONEST = 2.0  # seconds between two looks at the queue, whatever happens
 CAPACITY = 60.0  # seconds between two looks at the nodes
 STOP = 20.0  # seconds that a stop waits for the job's end; it is cancelled again and again after that, too
 CONFIRMED = 20  # jobs that are asked for by their ids after one look
-ABSENT = 2  # times in a row that a job has to be absent
 LATE = 300.0  # seconds after its time was over in which a job that vanished with most others may still be there
 CHECK = 600.0  # seconds between two looks at what is shown to this account
-# Seconds before each look after the first cancel (a server ends in 0.1 to 1 s), and after the others.
-LOOKS: tuple[float, ...] = (0.2, 0.2, 0.2, 0.3, 0.4)
-LATER = (0.7, 0.7)
-SURE = 2.0  # seconds after a cancel that was taken, until which a job that is nowhere may still come into sight
 AGAIN = 600.0  # seconds until a job that belongs to nobody and could not be ended is tried again
-AFTER = 5.0  # seconds between two looks at a job that may end by itself
 AT_ONCE = 16  # errands at a time
-LOST = 180.0  # seconds after which a submit whose outcome was never known, and whose job is nowhere, did not happen
 
 
 class Gone(Exception):
@@ -66,10 +60,8 @@ class BatchSite(Site):
         self._looked, self._counted, self._checked = float("-inf"), float("-inf"), float("-inf")
         self._wanted = asyncio.Event()
         self._looking = asyncio.Lock()
-        self._cancels: dict[str, asyncio.Task[None]] = {}
-        self._heard: dict[str, asyncio.Event] = {}
+        self.cancels = Cancels(self)
         self._asked_beside = False
-        self._confirms = asyncio.Semaphore(AT_ONCE)
 
     def adopt(self, config: Any, catalogue: Any) -> None:
         """Take what the changed file says, but for another cluster while servers run in this one."""
@@ -217,11 +209,12 @@ class BatchSite(Site):
                 self._ended(one, "It was put back into the queue there, and what ran has ended.", 1, over=False)
                 self.make_sure(job, one)
             elif verdict is not Verdict.UNKNOWN and asks:
-                asks = asks - 1 if await self._confirm(one, verdict) else 0
+                asks = asks - 1 if await self.confirm(one, verdict) else 0
             if verdict is Verdict.ENDED and not one.dead and one.job is not None:
                 self._ended(one, *self.end_of(one.job))  # how is not known in full, that it ended is
             if one.dead or one.job != before:
                 self._tell(job)
+                await asyncio.sleep(0)  # each is written down: what else the Hub does comes in between
         for job, one in list(self.known.items()):
             if not one.id and not one.dead and asks:
                 asks = asks - 1 if await self._find(job, one) else 0
@@ -231,7 +224,7 @@ class BatchSite(Site):
         if one.cores and job.start:
             self.waits.add(moments.now(), one.cores, one.gpus > 0, job.start - moments.of(one.since))
 
-    async def _confirm(self, one: Known, verdict: Verdict) -> bool:
+    async def confirm(self, one: Known, verdict: Verdict) -> bool:
         """Ask for a job by its id. Only an end that was read makes it dead, or an absence that is to be believed.
 
         Returns:
@@ -266,7 +259,7 @@ class BatchSite(Site):
             if found:
                 one.id = found
                 self._tell(job)
-            elif moments.now() - max(one.sought or 0.0, one.since) > LOST and await self._look_whether_hidden():
+            elif moments.now() - max(one.sought or 0.0, one.since) > cancels.LOST and await self._look_whether_hidden():
                 self._ended(one, "It never was in the queue.", 1, over=False)
                 self._tell(job)
         except SiteDown:
@@ -285,62 +278,17 @@ class BatchSite(Site):
 
     # Jobs
 
-    async def cancel(self, job: str, one: Known, after: float = 0.0) -> None:
-        """Cancel a job until it is known to have ended, or is nowhere any more; each refusal is said in the log.
-
-        With ``after`` it may end by itself so many seconds long.
-        """
-        pause, begun, taken, looks = 1.0, moments.now(), float("inf"), LOOKS
-        while one.id and not one.dead and moments.now() < begun + after:
-            await asyncio.sleep(min(after, AFTER))
-            await self._confirm(one, Verdict.MISSING)
-        while not one.dead:
-            if not one.id:
-                with contextlib.suppress(SiteDown):
-                    one.id = await self.ask_id(job, one.user)
-                    if not one.id and moments.now() - begun > LOST:
-                        return  # it never was in the queue; one that comes later belongs to no server
-            try:
-                await self.errand(one.user, {"verb": "cancel", "name": job, "id": one.id})
-                taken = min(taken, moments.now())
-            except CannotLaunch as error:
-                log.error("%s (%s at %s) cannot be cancelled yet, it is tried again: %s", job, one.id, self.name, error)
-            for wait in looks:
-                heard = self._heard[job] = asyncio.Event()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(heard.wait(), wait)
-                if one.id:
-                    async with self._confirms:
-                        await self._confirm(one, Verdict.MISSING)
-                if one.dead or (one.missing > ABSENT and moments.now() > taken + SURE):
-                    return
-            looks = LATER
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 60.0)
-
-    def heard(self, job: str) -> None:
-        """The job said something of its server: if it is being cancelled, it is looked at now."""
-        if heard := self._heard.get(job):
-            heard.set()
-
     def make_sure(self, job: str, one: Known, after: float = 0.0) -> None:
         """Cancel a job whose server is known to have ended, while it may still be there; after so many seconds."""
         if not self.only_looks:
-            self._cancelled(job, replace(one, dead=False), after)
-
-    def _cancelled(self, job: str, one: Known, after: float = 0.0) -> "asyncio.Task[None]":
-        """The one task that cancels a job."""
-        if job not in self._cancels:
-            task = self._cancels[job] = asyncio.ensure_future(self.cancel(job, one, after))
-            task.add_done_callback(lambda _: (self._cancels.pop(job, None), self._heard.pop(job, None)))
-        return self._cancels[job]
+            self.cancels.of(job, replace(one, dead=False), after)
 
     async def end(self, job: str) -> None:
         """Cancel a job and wait for its end for a while; it is cancelled on when it takes longer."""
         one = self.known.get(job)
         if one is None or one.dead:
             return
-        done, _ = await asyncio.wait([self._cancelled(job, one)], timeout=STOP)
+        done, _ = await asyncio.wait([self.cancels.of(job, one, clean=True)], timeout=STOP)
         if not done:
             log.warning("%s at %s was cancelled and has not ended yet; it is looked after", job, self.name)
         self.look_soon()
@@ -363,7 +311,7 @@ class BatchSite(Site):
                 self._owners.setdefault(job, set()).add(user)
         now = moments.now()
         self._left = {job: until for job, until in self._left.items() if job in self._owners and until > now}
-        return set(self._owners) - set(self._left) - set(self._cancels)
+        return set(self._owners) - set(self._left) - self.cancels.jobs()
 
     def unseen(self) -> str:
         """It does not answer, or hides jobs of others."""

@@ -148,7 +148,7 @@ class BatchServer(SiteMixin):
         if ended is not None and (ended >= 0 or self.site.may_hide()) and not one.dead:
             one.dead, one.code = True, ended
             self.site.make_sure(self.job, one, EPILOGUE)
-        self.site.heard(self.job)
+        self.site.cancels.heard(self.job)
         self.site.look_soon()
 
     def began(self) -> bool:
@@ -175,9 +175,11 @@ class BatchServer(SiteMixin):
         await self.site.end(self.job)
 
     async def clear(self) -> None:
-        """Remove the start's folder."""
+        """Remove the start's folder, where a cancel did not."""
         one = self.site.known.get(self.job)
         self.site.forget(self.job)
+        if one is not None and one.cleaned:
+            return
         try:
             await self.site.errand(one.user if one else self.user.name, {"verb": "clean", "name": self.job})
         except CannotLaunch as error:

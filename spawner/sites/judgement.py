@@ -14,7 +14,7 @@ class Known:
     ``missing`` is how often in a row it was not listed and not known when it was asked for by its id, ``asked`` when
     that was; ``sought`` since when it is looked for by its name, in vain; ``listening`` is what the job said of its
     server, ``told`` when it said anything in this life of the Hub; ``cores`` and ``gpus`` how large it is, 0 where
-    another life of the Hub handed it in.
+    another life of the Hub handed it in; ``cleaned`` whether its files are removed.
     """
 
     user: str
@@ -33,6 +33,7 @@ class Known:
     over: bool = False
     listening: bool = False
     told: float = float("-inf")
+    cleaned: bool = False
 
 
 class Verdict(Enum):
@@ -46,6 +47,7 @@ class Verdict(Enum):
     UNKNOWN = "unknown"
 
 
+ABSENT = 2  # times in a row that a job has to be absent
 MOST = 3  # jobs that must be missing at once, and more than half of all, before a queue is not believed
 
 

@@ -6,7 +6,8 @@ the settings beside it, in the same file (``beamhub launcher`` makes that file).
 
     {"verb": "submit", "site": "maxwell", "job": {...}, "files": {"start.json": ..., "token": ..., "secret": ...},
      "digest": "..."}                                                        of what the Hub thinks the settings are
-    {"verb": "cancel", "site": "maxwell", "name": "bh-...", "id": "123"}     id "": the job of that name
+    {"verb": "cancel", "site": "maxwell", "name": "bh-...", "id": "123",     id "": the job of that name
+     "clean": true}                                                          then do as clean does
     {"verb": "log", "site": "maxwell", "name": "bh-...", "count": 15}
     {"verb": "clean", "site": "maxwell", "name": "bh-..."}
 """
@@ -118,7 +119,10 @@ class Launcher:
         raise Denied("unknown" if system.UNSURE.search(said) or done.returncode <= 0 else "refused", said[:2000])
 
     def cancel(self, site: dict[str, Any], name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Cancel a job; that it is gone is for the caller to see, since the batch system says nothing of it."""
+        """Cancel a job; that it is gone is for the caller to see, since the batch system says nothing of it.
+
+        With ``clean`` what it left is removed too; ``cleaned`` says that nothing of it is there any more.
+        """
         number = str(request.get("id") or "")
         if number and not re.fullmatch(r"\d{1,18}", number):
             raise Denied("request", f"{number[:40]!r} is no job's id")
@@ -128,6 +132,11 @@ class Launcher:
         said = " ".join((done.stderr or done.stdout).split())
         if done.returncode and not system.GONE.search(said):
             raise Denied("refused", said[:2000] or f"{command[0]} ended with {done.returncode}")
+        if request.get("clean") is not True:
+            return {}
+        with contextlib.suppress(Denied):  # the job is cancelled, whatever becomes of its files
+            self.clean(site, name, request)
+            return {"cleaned": True}
         return {}
 
     def log(self, site: dict[str, Any], name: str, request: dict[str, Any]) -> dict[str, Any]:

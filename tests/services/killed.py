@@ -27,7 +27,7 @@ STARTING = (
 NOTHING_HANDED_IN = STARTING[:3]
 STOPPING = ("stop asked", "while it is cancelled", "cancelled", "it ended", "cleared")
 POINT = Path("point")
-MEANWHILE = 0.05  # seconds into an errand of the launcher's; it takes twice that
+MEANWHILE = 0.04  # seconds into an errand of the launcher's; it takes twice that
 
 
 def end_at_points() -> None:

@@ -11,7 +11,7 @@ from traitlets.config import Config
 from beamhub.spawner import moments
 from beamhub.spawner.errors import CannotLaunch
 from beamhub.spawner.plan import SpawnPlan
-from beamhub.spawner.sites import batch, slurm
+from beamhub.spawner.sites import batch, cancels, slurm
 from beamhub.spawner.sites.judgement import Known
 from beamhub.spawner.sites.queue import Stage
 from beamhub.spawner.sites.site import HubSettings, Launch
@@ -261,7 +261,7 @@ def launcher(site, monkeypatch) -> list[dict]:
         asked.append(request)
         if site.refuses:
             raise CannotLaunch(site.refuses, "refused")
-        return {}
+        return {"cleaned": True} if request.get("clean") else {}
 
     site.refuses = ""
     monkeypatch.setattr(site, "errand", errand)
@@ -273,7 +273,7 @@ async def test_a_cancel_is_repeated_until_an_end_was_read(site, commands, launch
     knows(site, 1)
     site.refuses = "Unable to contact slurm controller"
     commands.scontrol('echo "' + ENDED.format("1", "RUNNING", "0:0") + '"')
-    task = asyncio.ensure_future(site.cancel(name(1), site.known[name(1)]))
+    task = asyncio.ensure_future(site.cancels.run(name(1), site.known[name(1)]))
     await asyncio.sleep(2.5)
     site.refuses = ""
     assert len(launcher) >= 1
@@ -289,7 +289,7 @@ async def test_a_cancel_of_a_job_that_nobody_knows_any_more_comes_to_an_end_also
 ):
     knows(site, 1)
     site.hidden = "hidden"
-    await asyncio.wait_for(site.cancel(name(1), site.known[name(1)]), 10)
+    await asyncio.wait_for(site.cancels.run(name(1), site.known[name(1)]), 10)
     assert len(launcher) <= 3
 
 
@@ -344,16 +344,47 @@ async def test_why_not_all_jobs_are_seen_is_said(site, commands):
 async def test_a_cancel_looks_again_as_soon_as_the_job_says_that_its_server_ended(
     site, commands, launcher, monkeypatch
 ):
-    monkeypatch.setattr(batch, "LOOKS", (60.0,))
+    monkeypatch.setattr(cancels, "LOOKS", (60.0,))
     knows(site, 1)
     commands.scontrol('echo "' + ENDED.format("1", "CANCELLED", "0:0") + '"')
-    task = asyncio.ensure_future(site.cancel(name(1), site.known[name(1)]))
+    task = asyncio.ensure_future(site.cancels.run(name(1), site.known[name(1)]))
     await asyncio.sleep(0.2)
     assert not task.done()
     server = site.child_class()(job=name(1))
     server.told(listening=False, ended=-15)
     await asyncio.wait_for(task, 10)
     assert site.known[name(1)].dead
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+async def test_a_stop_has_the_files_removed_with_the_cancel_else_by_an_errand_of_their_own(
+    site, commands, launcher, monkeypatch, says_so
+):
+    if not says_so:  # a launcher that was made before it could, or a folder that cannot be removed
+        monkeypatch.setattr(site, "errand", _answers_nothing(launcher))
+    knows(site, 1)
+    commands.scontrol('echo "' + ENDED.format("1", "CANCELLED", "0:0") + '"')
+    server = site.child_class()(job=name(1))
+    await server.end()
+    await server.clear()
+    asked = [(one["verb"], one.get("clean")) for one in launcher]
+    assert asked == [("cancel", True)] + [("clean", None)] * (not says_so)
+
+
+def _answers_nothing(asked):
+    async def errand(user, request):
+        asked.append(request)
+        return {}
+
+    return errand
+
+
+async def test_a_job_whose_server_ended_by_itself_is_cancelled_without_its_log(site, commands, launcher):
+    knows(site, 1)
+    commands.scontrol('echo "' + ENDED.format("1", "CANCELLED", "0:0") + '"')
+    site.make_sure(name(1), site.known[name(1)])
+    await asyncio.wait_for(asyncio.gather(*site.cancels._tasks.values()), 10)
+    assert [(one["verb"], one["clean"]) for one in launcher] == [("cancel", False)]
 
 
 async def test_a_job_that_says_that_its_server_listens_is_believed_before_the_queue_shows_it(site, monkeypatch):

@@ -17,7 +17,8 @@ import sys
 sys.path.append({str(Path(__file__).parent.parent)!r})
 from services.killed import end_at_points
 end_at_points()
-batch.LOST = 10.0
+from beamhub.spawner.sites import cancels
+cancels.LOST = 10.0
 """
 
 

@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -151,6 +152,31 @@ def test_a_job_that_is_no_more_counts_as_cancelled(settings, commands, said):
     says(commands, "scancel", "echo 'scancel: error: Access/permission denied' >&2; exit 210")
     with pytest.raises(Denied, match="permission denied"):
         Launcher(settings).answer({"verb": "cancel", "site": "cluster", "name": NAME, "id": "77"})
+
+
+def test_a_cancel_that_was_taken_removes_the_files_where_it_is_told_to(settings, commands, tmp_path):
+    Launcher(settings).answer(SUBMIT)
+    folder, asked = tmp_path / "tokens" / NAME, {"verb": "cancel", "site": "cluster", "name": NAME, "id": "77"}
+    for clean in (False, "yes", None):
+        assert Launcher(settings).answer({**asked, "clean": clean}) == {}
+    says(commands, "scancel", "echo 'scancel: error: Access/permission denied' >&2; exit 210")
+    with pytest.raises(Denied):
+        Launcher(settings).answer({**asked, "clean": True})
+    assert (folder / "token").exists()
+    says(commands, "scancel", "true")
+    (folder / "server.log").write_text("the end\n")
+    assert Launcher(settings).answer({**asked, "clean": True}) == {"cleaned": True}
+    assert [path.name for path in (tmp_path / "tokens").iterdir()] == ["last-server.log"]
+
+
+def test_files_that_cannot_be_removed_keep_no_cancel_from_its_effect(settings, commands, monkeypatch):
+    def remove(_):
+        raise OSError(30, "Read-only file system", "/home/anna")
+
+    monkeypatch.setattr("beamhub.spawner.sites.courier.remove", remove)
+    asked = {"verb": "cancel", "site": "cluster", "name": NAME, "id": "77", "clean": True}
+    assert Launcher(settings).answer(asked) == {}
+    assert (commands / "scancel.arguments").exists()
 
 
 GRID = {**SUBMIT, "site": "grid", "job": {**JOB, "cores": 2, "pe": "smp"}}
@@ -301,6 +327,26 @@ def test_the_installed_program_is_one_file_that_answers_in_json(settings, tmp_pa
     assert run(program, json.dumps(SUBMIT)) == {"id": "77"}
     for text, arguments in (("{", ()), ("[]", ()), (json.dumps(SUBMIT), ("--help",)), ('{"job": 1}', ())):
         assert run(program, text, *arguments)["denied"] == "request"
+
+
+def test_the_program_is_compiled_for_its_python_and_runs_by_any_other(settings, tmp_path):
+    asked = json.dumps({"verb": "log", "site": "cluster", "name": NAME})
+    for name, python in (("compiled", sys.executable), ("foreign", "/there/is/no/python")):
+        made = launcher_command.program(settings, python)
+        (tmp_path / name).write_bytes(made)
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            assert ("beamhub/spawner/sites/launcher.pyc" in archive.namelist()) == (name == "compiled")
+        done = subprocess.run([sys.executable, "-IS", tmp_path / name], input=asked, capture_output=True, text=True)
+        assert json.loads(done.stdout) == {"lines": ""}
+    assert launcher_command.compiled({"a.py": b"x = 1"}, "/bin/false") == {}
+
+
+def test_after_an_update_of_python_the_program_runs_as_before(settings, tmp_path, monkeypatch):
+    old = {"beamhub/spawner/sites/launcher.pyc": b"\0\0\r\n" + bytes(60)}  # of another version's bytecode
+    monkeypatch.setattr(launcher_command, "compiled", lambda modules, python: old)
+    (tmp_path / "launcher").write_bytes(launcher_command.program(settings, sys.executable))
+    (tmp_path / "launcher").chmod(0o755)
+    assert run(tmp_path / "launcher", json.dumps(SUBMIT)) == {"id": "77"}
 
 
 def test_the_same_settings_make_the_same_program(settings):

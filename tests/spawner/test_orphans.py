@@ -200,11 +200,11 @@ async def test_a_look_cancels_nothing_also_where_a_job_that_ran_waits_again(tmp_
     monkeypatch.setattr(here, "ask_nodes", nothing)
     monkeypatch.setattr(here, "ask_names", nothing)
     monkeypatch.setattr(here, "why_hidden", nobody)
-    monkeypatch.setattr(here, "cancel", lambda *_: pytest.fail("it was cancelled"))
+    monkeypatch.setattr(here.cancels, "run", lambda *_: pytest.fail("it was cancelled"))
     monkeypatch.setattr(here, "errand", lambda *_: pytest.fail("the launcher was asked"))
     found = await orphans.find(compute(here), lambda: records(Recorded("anna", "", begun)))
     assert [one.job for one in found.servers] == [begun.job]
-    assert here._cancels == {}
+    assert here.cancels.jobs() == set()
 
 
 # The Hub's database
