@@ -94,19 +94,31 @@ class SlurmSite(BatchSite):
             raise SiteDown(f"squeue's answer was cut off: {error}") from error
         return replace(queue, jobs=await self._with_maintenance(await self._with_limits(queue.jobs)))
 
+    async def _said(self, *question: str) -> str:
+        """What ``scontrol`` shows to whom can do without it: "" where it does not answer."""
+        with contextlib.suppress(SiteDown):
+            return await self._slurm("scontrol", *question)
+        return ""
+
     async def _with_limits(self, jobs: Mapping[str, Job]) -> dict[str, Job]:
-        """Those that wait for a limit, with its size in words; one question for all whose limits are not known yet."""
+        """Those that wait for a limit, with its size in words.
+
+        There is one question for all whose limits are not known yet, and one for the accounts above where it may be
+        a limit of those.
+        """
         now = moments.now()
         keys = {
             one.id: (one.reason, one.account, one.qos, one.user) for one in jobs.values() if slurm_limits.waits(one)
         }
         self._limits = {key: known for key, known in self._limits.items() if key in keys.values() and known[1] > now}
         if new := [jobs[number] for number, key in keys.items() if key not in self._limits]:
-            text = ""
-            with contextlib.suppress(SiteDown):
-                text = await self._slurm("scontrol", *slurm_limits.question(new))
+            text = await self._said(*slurm_limits.question(new))
+            known = await asyncio.to_thread(slurm_limits.associations, text)
+            if any(slurm_limits.asks_above(known, one) for one in new):
+                above = await self._said(*slurm_limits.QUESTION_ABOVE)
+                known = {**await asyncio.to_thread(slurm_limits.associations, above), **known}
             for one in new:
-                self._limits[keys[one.id]] = slurm_limits.limit(text, one), now + LIMITS
+                self._limits[keys[one.id]] = slurm_limits.limit(text, known, one), now + LIMITS
         return {
             number: replace(one, why=self._limits[keys[number]][0]) if number in keys else one
             for number, one in jobs.items()
@@ -119,9 +131,7 @@ class SlurmSite(BatchSite):
         if not waiting:
             self._maintenance = ([], 0.0)
         elif until < moments.now():
-            text = ""
-            with contextlib.suppress(SiteDown):
-                text = await self._slurm("scontrol", *slurm_maintenance.QUESTION)
+            text = await self._said(*slurm_maintenance.QUESTION)
             known = await asyncio.to_thread(slurm_maintenance.maintenances, text)
             self._maintenance = known, moments.now() + MAINTENANCE
         said, now = {}, moments.of(moments.now())
