@@ -486,3 +486,20 @@ async def test_when_maintenance_is_is_asked_for_once_while_somebody_waits_for_it
     await site.snapshot()
     assert {one.job.why for one in site.known.values()} == {""}
     assert not site.down
+
+
+async def test_the_accounts_above_are_asked_for_by_one_question_more_and_only_where_the_limit_may_be_theirs(
+    site, commands
+):
+    knows(site, 1, 2)
+    waits = LINE.replace("|None", "|AssocGrpCpuLimit").replace("|node1|", "||")
+    commands.queue(waits.format(1, "PENDING"), waits.format(2, "PENDING"))
+    own = "ClusterName=c Account=physics UserName= Partition= ParentAccount=science(3) GrpTRES=cpu=N(64)"
+    above = "ClusterName=c Account=science UserName= Partition= ParentAccount=root(1) GrpTRES=cpu=64(64)"
+    commands.says("scontrol", f'case "$*" in *accounts=*) echo "{own}" ;; *) echo "{above}" ;; esac')
+    for _ in range(3):
+        await site.snapshot()
+    assert {one.job.why.partition(" is ")[0] for one in site.known.values()} == {"your group's limit of 64 cores"}
+    asked = [line.partition("flags=")[2] for line in commands.calls("scontrol") if "assoc_mgr" in line]
+    assert asked == ["assoc,qos accounts=physics qos=normal", "assoc users=root"]
+    assert not site.down
