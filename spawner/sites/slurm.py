@@ -14,7 +14,7 @@ from pydantic import field_validator
 from pydantic_core import PydanticCustomError
 
 from beamhub.spawner import moments
-from beamhub.spawner.sites import commands, jobscript, slurm_jobs, slurm_limits, slurm_text
+from beamhub.spawner.sites import commands, jobscript, slurm_jobs, slurm_limits, slurm_maintenance, slurm_text
 from beamhub.spawner.sites.batch import BatchSite, Gone
 from beamhub.spawner.sites.batch_config import BatchConfig
 from beamhub.spawner.sites.batch_server import BatchServer
@@ -25,6 +25,7 @@ from beamhub.spawner.sites.traits import refused_traits
 
 NAMES = "%u|%j"
 LIMITS = 600.0  # seconds for which the size of a limit is known
+MAINTENANCE = 120.0  # seconds for which the times of maintenance are known, while somebody waits for it
 OVER = ("TIMEOUT", "DEADLINE")
 DATABASE = 10.0  # seconds for the accounting database; the look at the queue waits for it
 
@@ -68,6 +69,7 @@ class SlurmSite(BatchSite):
     def __init__(self, name: str, config: Any, catalogue: Any, settings: Any) -> None:
         super().__init__(name, config, catalogue, settings)
         self._limits: dict[tuple[str, ...], tuple[str, float]] = {}  # in words, and until when they are believed
+        self._maintenance: tuple[list[slurm_maintenance.Maintenance], float] = ([], 0.0)  # and until when
 
     async def _slurm(self, program: str, *arguments: str) -> str:
         """What a command of Slurm's prints; an error of any kind, also one that is only said, is none of it.
@@ -90,25 +92,53 @@ class SlurmSite(BatchSite):
             queue = await asyncio.to_thread(slurm_text.queue, out, own)
         except slurm_text.CutOff as error:
             raise SiteDown(f"squeue's answer was cut off: {error}") from error
-        return replace(queue, jobs=await self._with_limits(queue.jobs))
+        return replace(queue, jobs=await self._with_maintenance(await self._with_limits(queue.jobs)))
+
+    async def _said(self, *question: str) -> str:
+        """What ``scontrol`` shows to whom can do without it: "" where it does not answer."""
+        with contextlib.suppress(SiteDown):
+            return await self._slurm("scontrol", *question)
+        return ""
 
     async def _with_limits(self, jobs: Mapping[str, Job]) -> dict[str, Job]:
-        """Those that wait for a limit, with its size in words; one question for all whose limits are not known yet."""
+        """Those that wait for a limit, with its size in words.
+
+        There is one question for all whose limits are not known yet, and one for the accounts above where it may be
+        a limit of those.
+        """
         now = moments.now()
         keys = {
             one.id: (one.reason, one.account, one.qos, one.user) for one in jobs.values() if slurm_limits.waits(one)
         }
         self._limits = {key: known for key, known in self._limits.items() if key in keys.values() and known[1] > now}
         if new := [jobs[number] for number, key in keys.items() if key not in self._limits]:
-            text = ""
-            with contextlib.suppress(SiteDown):
-                text = await self._slurm("scontrol", *slurm_limits.question(new))
+            text = await self._said(*slurm_limits.question(new))
+            known = await asyncio.to_thread(slurm_limits.associations, text)
+            if any(slurm_limits.asks_above(known, one) for one in new):
+                above = await self._said(*slurm_limits.QUESTION_ABOVE)
+                known = {**await asyncio.to_thread(slurm_limits.associations, above), **known}
             for one in new:
-                self._limits[keys[one.id]] = slurm_limits.limit(text, one), now + LIMITS
+                self._limits[keys[one.id]] = slurm_limits.limit(text, known, one), now + LIMITS
         return {
             number: replace(one, why=self._limits[keys[number]][0]) if number in keys else one
             for number, one in jobs.items()
         }
+
+    async def _with_maintenance(self, jobs: Mapping[str, Job]) -> dict[str, Job]:
+        """Those that wait for maintenance, with its times in words; one question for all, none where nobody does."""
+        waiting = {number: one for number, one in jobs.items() if slurm_maintenance.waits(one)}
+        known, until = self._maintenance
+        if not waiting:
+            self._maintenance = ([], 0.0)
+        elif until < moments.now():
+            text = await self._said(*slurm_maintenance.QUESTION)
+            known = await asyncio.to_thread(slurm_maintenance.maintenances, text)
+            self._maintenance = known, moments.now() + MAINTENANCE
+        said, now = {}, moments.of(moments.now())
+        for number, one in waiting.items():
+            names = {node.name for node in self.nodes if node.partition in one.partitions}
+            said[number] = replace(one, why=slurm_maintenance.why(known, one, names, now))
+        return {**jobs, **said}
 
     async def ask_nodes(self) -> list[Node]:
         """``sinfo``, a line for each node and partition."""

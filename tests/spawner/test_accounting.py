@@ -42,6 +42,7 @@ sites:
   no_qos: {{<<: *site, title: A class of service that is not there, qos: nowhere}}
   not_my_qos: {{<<: *site, title: A class of service of others, qos: dear}}
   full: {{<<: *site, title: An account with few cores, account: full}}
+  below: {{<<: *site, title: An account below one with few cores, account: below}}
   one: {{<<: *site, title: An account with one job at a time, account: one}}
   tight: {{<<: *site, title: A class of service with few cores for each, qos: tight}}
   little: {{<<: *site, title: A class of service for small jobs, qos: little}}
@@ -50,7 +51,7 @@ environments:
 profiles:
   small:
     title: Small analysis
-    sites: [cluster, nowhere, others, no_qos, not_my_qos, full, one, tight, little]
+    sites: [cluster, nowhere, others, no_qos, not_my_qos, full, below, one, tight, little]
     environments: [python]
     cores: {{choices: [1, 2, 16], default: 1}}
     memory: {{per_core: 200M}}
@@ -66,6 +67,7 @@ def cluster() -> Iterator[AccountedCluster]:
         running.account("physics", people=["bhanna", "bhbob"])
         running.account("others", people=["bhbob"])
         running.account("full", "GrpTRES=cpu=2", people=["bhanna", "bhbob"])
+        running.account("below", "parent=full", people=["bhanna"])
         running.account("one", people=["bhanna"])
         running.manage("modify", "user", "bhanna", "where", "account=one", "set", "MaxJobs=1", "MaxSubmitJobs=2")
         running.manage("add", "qos", "dear")
@@ -108,9 +110,10 @@ def test_an_account_or_class_of_service_that_one_may_not_use_is_refused_in_words
     assert left(hub) == []
 
 
-def test_a_limit_of_the_group_is_said_while_the_server_waits_for_it(hub, cluster):
+@pytest.mark.parametrize("site", ["full", "below"])
+def test_a_limit_of_the_group_or_of_one_above_is_said_while_the_server_waits_for_it(hub, cluster, site):
     with taken(cluster, "--account=full", "--cpus-per-task=2", user="bhbob"):
-        hub.ask_server("bhanna", options={"profile": "small", "site": "full"})
+        hub.ask_server("bhanna", options={"profile": "small", "site": site})
         wait_told(hub, "bhanna", "your group's limit of 2 cores is used up")
         assert state_of(cluster, job_of(hub, "bhanna")) == "PENDING"
     hub.wait_ready("bhanna")

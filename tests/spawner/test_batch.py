@@ -1,6 +1,7 @@
 """A cluster whose commands are a test's: what the real one cannot be made to say, or not often enough."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import batchspawner
@@ -489,4 +490,47 @@ async def test_the_size_of_a_limit_is_asked_for_once_and_what_cannot_be_asked_le
     commands.queue(*(waits.replace("physics", "other").format(number, "PENDING") for number in (1, 2)))
     await site.snapshot()
     assert {one.job.why for one in site.known.values()} == {""}
+    assert not site.down
+
+
+async def test_when_maintenance_is_is_asked_for_once_while_somebody_waits_for_it(site, commands):
+    knows(site, 1, 2)
+    reserved = LINE.replace("|None", "|ReqNodeNotAvail, Reserved for maintenance").replace("|node1|", "||")
+    other = LINE.replace("|node1|", "||").replace("|None", "|Resources")
+    begin, end = int(time.time()) - 60, int(time.time()) + 7200
+    times = f"StartTime={begin} EndTime={end} Duration=02:01:00"
+    said = f"ReservationName=secret {times} Nodes=node[1-9] NodeCnt=9 Flags=MAINT,SPEC_NODES TRES=cpu=64"
+    commands.says("scontrol", f"echo '{said}'")
+    commands.queue(other.format(1, "PENDING"), other.format(2, "PENDING"))
+    await site.snapshot()
+    assert not [line for line in commands.calls("scontrol") if "reservation" in line]
+    commands.queue(reserved.format(1, "PENDING"), reserved.format(2, "PENDING"))
+    for _ in range(3):
+        await site.snapshot()
+    (why,) = {one.job.why for one in site.known.values()}
+    assert why.startswith(f"maintenance until {time.strftime('%H:%M', time.localtime(end))}")
+    assert len([line for line in commands.calls("scontrol") if "reservation" in line]) == 1
+    commands.queue(other.format(1, "PENDING"), other.format(2, "PENDING"))
+    await site.snapshot()
+    commands.says("scontrol", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    commands.queue(reserved.format(1, "PENDING"), reserved.format(2, "PENDING"))
+    await site.snapshot()
+    assert {one.job.why for one in site.known.values()} == {""}
+    assert not site.down
+
+
+async def test_the_accounts_above_are_asked_for_by_one_question_more_and_only_where_the_limit_may_be_theirs(
+    site, commands
+):
+    knows(site, 1, 2)
+    waits = LINE.replace("|None", "|AssocGrpCpuLimit").replace("|node1|", "||")
+    commands.queue(waits.format(1, "PENDING"), waits.format(2, "PENDING"))
+    own = "ClusterName=c Account=physics UserName= Partition= ParentAccount=science(3) GrpTRES=cpu=N(64)"
+    above = "ClusterName=c Account=science UserName= Partition= ParentAccount=root(1) GrpTRES=cpu=64(64)"
+    commands.says("scontrol", f'case "$*" in *accounts=*) echo "{own}" ;; *) echo "{above}" ;; esac')
+    for _ in range(3):
+        await site.snapshot()
+    assert {one.job.why.partition(" is ")[0] for one in site.known.values()} == {"your group's limit of 64 cores"}
+    asked = [line.partition("flags=")[2] for line in commands.calls("scontrol") if "assoc_mgr" in line]
+    assert asked == ["assoc,qos accounts=physics qos=normal", "assoc users=root"]
     assert not site.down

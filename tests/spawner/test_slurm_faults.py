@@ -99,6 +99,36 @@ def test_nodes_that_are_drained_keep_their_servers_and_a_start_says_why_it_waits
     hub.wait_ready("bhbob")
 
 
+@contextlib.contextmanager
+def maintenance(cluster: Cluster, begin: str) -> Iterator[tuple[str, str]]:
+    """All nodes are reserved for an hour of maintenance; when that begins and ends, by the clock here."""
+    which = ["reservationname=secret", "flags=maint,ignore_jobs", "nodes=ALL", "duration=60", "user=root"]
+    cluster.run("scontrol", "create", "reservation", f"starttime={begin}", *which)
+    try:
+        said = cluster.run("scontrol", "-o", "show", "reservation").stdout
+        begins, ends = (re.search(rf"{name}=\S+T(\d\d:\d\d)", said)[1] for name in ("StartTime", "EndTime"))
+        yield begins, ends
+    finally:
+        cluster.run("scontrol", "delete", "reservation=secret")
+
+
+def test_a_start_that_waits_for_maintenance_to_come_says_from_when_to_when_it_is(hub, cluster):
+    with maintenance(cluster, "now+10minutes") as (begins, ends):
+        hub.ask_server("bhanna", options=SMALL)
+        said = wait_told(hub, "bhanna", f"maintenance from {begins}")
+        assert re.search(rf" to {ends}[ :].*choose less time", said)
+        assert "secret" not in said
+        hub.start_server("bhbob", options={**SMALL, "walltime": "1m"})  # as it says
+    hub.wait_ready("bhanna")
+
+
+def test_a_start_in_the_middle_of_maintenance_says_until_when_it_is(hub, cluster):
+    with maintenance(cluster, "now") as (_, ends):
+        hub.ask_server("bhanna", options=SMALL)
+        wait_told(hub, "bhanna", f"maintenance until {ends}")
+    hub.wait_ready("bhanna")
+
+
 def test_a_node_that_is_set_down_or_rebooted_is_said_to_have_failed(hub, cluster):
     hub.start_server("bhanna", options=SMALL)
     node = cluster.run("squeue", "-h", "-j", job_of(hub, "bhanna"), "-o", "%N").stdout.strip()

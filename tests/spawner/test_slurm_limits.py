@@ -24,6 +24,10 @@ def waiting(reason: str, **more: str) -> Job:
     )
 
 
+def limit(text: str, job: Job) -> str:
+    return slurm_limits.limit(text, slurm_limits.associations(text), job)
+
+
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
@@ -36,7 +40,7 @@ def waiting(reason: str, **more: str) -> Job:
     ],
 )
 def test_the_size_of_a_limit_is_said_where_there_is_one(reason, said):
-    found = slurm_limits.limit(TEXT, waiting(reason))
+    found = limit(TEXT, waiting(reason))
     assert found.startswith(said)
     assert bool(found) == bool(said)
 
@@ -51,13 +55,13 @@ def test_the_size_of_a_limit_is_said_where_there_is_one(reason, said):
 )
 def test_each_kind_of_limit_has_its_unit(limits, reason, said):
     line = f"ClusterName=c Account=full UserName= Partition= GrpTRES={limits} GrpTRESMins=cpu=N(0)\n"
-    assert said in slurm_limits.limit(line, waiting(reason))
+    assert said in limit(line, waiting(reason))
 
 
 def test_a_limit_of_another_group_class_or_person_is_nobodys():
-    assert slurm_limits.limit(TEXT, waiting("AssocGrpCpuLimit", account="fu.l")) == ""
-    assert slurm_limits.limit(TEXT, waiting("QOSMaxCpuPerUserLimit", qos="loose")) == ""
-    assert slurm_limits.limit(TEXT, waiting("QOSMaxCpuPerUserLimit", user="bhbob")) == ""
+    assert limit(TEXT, waiting("AssocGrpCpuLimit", account="fu.l")) == ""
+    assert limit(TEXT, waiting("QOSMaxCpuPerUserLimit", qos="loose")) == ""
+    assert limit(TEXT, waiting("QOSMaxCpuPerUserLimit", user="bhbob")) == ""
 
 
 @pytest.mark.parametrize(
@@ -86,4 +90,49 @@ def test_one_question_asks_for_all():
 
 @given(st.text(), st.sampled_from(["AssocGrpCpuLimit", "QOSMaxCpuPerUserLimit", "QOSGrpNodeLimit", "qosgrpnodelimit"]))
 def test_no_answer_is_too_strange(text, reason):
-    slurm_limits.limit(text, waiting(reason))
+    limit(text, waiting(reason))
+
+
+def account(name: str, above: str = "", limits: str = "cpu=N(2),mem=N(200)", user: str = "") -> str:
+    more = f"Partition= Priority=0 ID=4 ParentAccount={above} Lft=7 GrpTRES={limits} GrpTRESMins=cpu=N(0)"
+    return f"ClusterName=c Account={name} UserName={user} {more}\n"
+
+
+ROOT = account("root")
+TOP = account("top", "root(1)", "cpu=64(60),mem=N(200)")
+FULL = account("full", "top(3)")
+WAITS = waiting("AssocGrpCpuLimit")
+
+
+def asks_above(text: str, job: Job = WAITS) -> bool:
+    return slurm_limits.asks_above(slurm_limits.associations(text), job)
+
+
+def test_the_limit_of_an_account_above_is_said_where_it_is_the_one_that_is_used_up():
+    assert "your group's limit of 64 cores" in limit(FULL + TOP + ROOT, WAITS)
+    assert "your group's limit of 64 cores" in limit(TOP + account("full", "top(3)", "cpu=9(2)"), WAITS)
+    assert "your group's limit of 9 cores" in limit(TOP + account("full", "top(3)", "cpu=9(6)"), WAITS)
+    assert "your group's limit of 9 cores" in limit(TOP + account("full", "top(3)", "cpu=9(5)"), WAITS)
+    assert limit(FULL + ROOT, WAITS) == ""
+
+
+def test_the_limit_of_a_person_in_the_group_is_the_persons_own():
+    mine = account("full", limits="cpu=2(1)", user="bhanna(4201)")
+    assert limit(mine + FULL + TOP, WAITS).startswith("your own limit of 2 cores")
+    assert "64 cores" in limit(mine.replace("bhanna", "bhbob") + FULL + TOP, WAITS)
+
+
+def test_accounts_above_are_asked_for_only_where_the_limit_may_be_theirs():
+    assert asks_above(FULL)
+    assert asks_above(account("full", "top(3)", "cpu=9(6)"))
+    assert not asks_above(account("full", "top(3)", "cpu=9(9)"))
+    assert not asks_above(FULL + TOP + ROOT)
+    assert not asks_above("")
+    assert not asks_above(FULL, waiting("QOSGrpCpuLimit"))
+    assert not asks_above(FULL, waiting("Priority"))
+
+
+def test_accounts_that_are_above_each_other_have_an_end():
+    text = account("full", "top(3)") + account("top", "full(4)")
+    assert limit(text, WAITS) == ""
+    assert not asks_above(text)
