@@ -11,7 +11,7 @@ from beamhub.config.quantities import format_duration
 from beamhub.spawner.moving import form, sbatch, script
 from beamhub.spawner.moving.offers import Offer, Place
 from beamhub.spawner.moving.script import Script
-from beamhub.spawner.sites import jobscript, slurm_jobs
+from beamhub.spawner.sites import jobscript, slurm_jobs, slurm_text
 from beamhub.spawner.sites.slurm import HONOURED, REFUSED
 
 TRANSLATED = (  # of REFUSED: what is carried into compute.yaml
@@ -255,7 +255,7 @@ def _whole(text: str) -> int | None:
 
 
 def _time(text: str) -> str | None:
-    found = sbatch.seconds(text)
+    found = slurm_text.seconds(text)
     return format_duration(found) if found else None
 
 
