@@ -86,7 +86,7 @@ async def _until_configured(compute: Compute) -> JupyterHub:
     log.parent = hub.log  # what we say is said where and how the Hub says it
     log.setLevel(hub.log.level)
     found = [*problems(hub), *(line for site in compute.sites.values() for line in site.problems(hub))]
-    for problem in found:
+    for problem in dict.fromkeys(found):  # what a class of servers says is said once for all of its sites
         log.critical("%s", problem)
     if found:
         hub.exit(1)

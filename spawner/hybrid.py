@@ -396,7 +396,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
             self._waiting().give_up_at = moments.steady(self.ends_at) if self.ends_at else float("inf")
             await self._waiting().answer(self._url, self._path(), AGAIN)
         else:  # the time that the Hub was away is not the start's
-            config = self._child().site.config
+            config = self._child().site_config(self.config)
             queue = 0.0 if self._child().began() else config.queue_timeout
             again = moments.now() + queue + max(config.start_timeout, 2 * LONGEST_WAIT)
             self._waiting().give_up_at = max(self._waiting().give_up_at, again)
@@ -440,7 +440,7 @@ class HybridSpawner(Spawner):  # type: ignore[misc]
 
     def _patience(self) -> float:
         """Seconds from the start until it is given up."""
-        config = self._sites().sites[self._planned().site].config
+        config = self._sites().child_class(self._planned().site).site_config(self.config)
         return float(config.queue_timeout + config.start_timeout)
 
     def _secret(self) -> str:

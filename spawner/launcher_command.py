@@ -9,12 +9,18 @@ import stat
 import subprocess
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from traitlets.config import Config
+
 from beamhub.config.document import read
+from beamhub.spawner import hubfile
 from beamhub.spawner.catalogue import Catalogue
-from beamhub.spawner.compute import hub_name
+from beamhub.spawner.compute import Compute, hub_name
+from beamhub.spawner.sites import configured
+from beamhub.spawner.sites.batch_config import BatchConfig
 from beamhub.spawner.sites.launcher_settings import PARTS, settings_of
 
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
@@ -70,6 +76,16 @@ def rule(account: str, group: str, path: Path) -> str:
     return RULE.format(account=account, group=group, program=path)
 
 
+NOT_READ = (
+    "beamhub launcher: {config} was not read: {found} can be changed by others than you, and with it what would run "
+    "here, and as your users. Let only root be able to change it and its folders."
+)
+NOT_INSIDE = (
+    "Beware: what {config} says of req_prologue and req_epilogue is not inside. Where it counts, the Hub submits "
+    "nothing until the launcher was made with --config {config}."
+)
+
+
 class Launcher:
     """The sub-command."""
 
@@ -81,6 +97,9 @@ class Launcher:
     def arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare what it can be told."""
         parser.add_argument("--catalogue", type=Path, default=Path("compute.yaml"), help="compute.yaml")
+        parser.add_argument("-f", "--config", type=Path, help=(
+            "the Hub's jupyterhub_config.py, where c.SlurmSpawner.req_prologue or req_epilogue is to be inside; it is "
+            "Python, and run by who runs this"))  # fmt: skip
         parser.add_argument("--hub", default="", help="the Hub's name in job names, as in configure(c, hub=...)")
         parser.add_argument("--account", default="jupyterhub", help="the account that the Hub runs as")
         parser.add_argument("--group", default="hubusers", help="the group of those who may start servers")
@@ -93,8 +112,16 @@ class Launcher:
             if not ACCOUNT.fullmatch(name):
                 print(f"beamhub launcher: {name!r} is no name of an account or a group")
                 return 2
-        catalogue = read(options.catalogue, Catalogue).value
-        settings = settings_of(catalogue, options.hub or hub_name(options.catalogue))
+        hub = options.config.resolve() if options.config else None
+        if hub and (found := next(others_may_change(hub), None)):
+            print(NOT_READ.format(config=hub, found=found))
+            return 1
+        compute = Compute(read(options.catalogue, Catalogue))
+        config = hubfile.load(hub) if hub else Config()
+        if wrong := problems(compute, config):
+            print("".join(f"beamhub launcher: {one}\n" for one in wrong), end="")
+            return 1
+        settings = settings_of(with_traits(compute, config), options.hub or hub_name(options.catalogue))
         if not settings["sites"]:
             print(f"beamhub launcher: {options.catalogue} has no batch site; nothing was made")
             return 1
@@ -109,11 +136,44 @@ class Launcher:
             return 1
         print(f"{path} knows {', '.join(settings['sites'])}. Only root should be able to change it and its folders.")
         print(f"Let the Hub run it:  visudo -cf {beside} && install -m 0440 {beside} /etc/sudoers.d/beamhub")
-        for folder in (path, *path.parents):
-            mode = folder.stat()
-            if mode.st_uid != 0 or (mode.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode.st_mode & stat.S_ISVTX):
-                print(f"Beware: {folder} can be changed by others than root, and with it what runs as your users.")
+        for folder in others_may_change(path, {0}):
+            print(f"Beware: {folder} can be changed by others than root, and with it what runs as your users.")
+        if not options.config and (beside := _shell_beside(options.catalogue)):
+            print(NOT_INSIDE.format(config=beside))
         return 0
+
+
+def with_traits(compute: Compute, config: Config) -> Catalogue:
+    """The catalogue, its sites with what they take from the Hub's configuration."""
+    sites = {name: compute.child_class(name).site_config(config) for name in compute.sites}
+    return compute.catalogue.model_copy(update={"sites": sites})
+
+
+def problems(compute: Compute, config: Config) -> list[str]:
+    """What in the Hub's configuration batch sites cannot take, one sentence each."""
+    batch = {name: site for name, site in compute.catalogue.sites.items() if isinstance(site, BatchConfig)}
+    found = (configured.problems(site, compute.child_class(name), config) for name, site in batch.items())
+    return list(dict.fromkeys(sentence for one in found for sentence in one))
+
+
+def others_may_change(path: Path, accounts: set[int] | None = None) -> Iterator[Path]:
+    """The file and those of its folders that others may change than these accounts, by default root and who asks."""
+    for one in (path, *path.parents) if path.exists() else ():
+        found = one.stat()
+        writable = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX
+        if found.st_uid not in (accounts or {0, os.geteuid()}) or writable:
+            yield one
+
+
+def _shell_beside(catalogue: Path) -> Path | None:
+    """The Hub's configuration beside compute.yaml, where it has lines of shell for jobs; it is not run to know that."""
+    beside = catalogue.with_name("jupyterhub_config.py")
+    try:
+        text = beside.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    lines = (line.partition("#")[0] for line in text.splitlines())
+    return beside if any(trait in line for line in lines for trait in configured.SHELL) else None
 
 
 def _make(folder: Path) -> None:

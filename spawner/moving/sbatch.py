@@ -47,24 +47,6 @@ def _words(line: str) -> list[str]:
         return line.split()
 
 
-def seconds(text: str) -> float | None:
-    """A time limit; None where there is none, or it is no time.
-
-    >>> seconds("90"), seconds("2:00:00"), seconds("1-12"), seconds("UNLIMITED")
-    (5400.0, 7200.0, 129600.0, None)
-    """
-    if not (found := re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())):
-        return None
-    days, first, second, third = found[1], *(int(part or 0) for part in found.groups()[1:])
-    if days is not None:
-        total = int(days) * 86400 + first * 3600 + second * 60 + third
-    elif found[4] is not None:
-        total = first * 3600 + second * 60 + third
-    else:
-        total = first * 60 + second
-    return float(total) or None
-
-
 def megabytes(text: str) -> int | None:
     """A size of memory, in MB where it has no unit; None where it is none, or all that a node has ("0").
 

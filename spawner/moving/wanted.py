@@ -11,12 +11,11 @@ from beamhub.config.quantities import format_duration
 from beamhub.spawner.moving import form, sbatch, script
 from beamhub.spawner.moving.offers import Offer, Place
 from beamhub.spawner.moving.script import Script
-from beamhub.spawner.sites import jobscript, slurm_jobs
-from beamhub.spawner.sites.slurm import HONOURED, REFUSED
+from beamhub.spawner.sites import jobscript, slurm_jobs, slurm_text
+from beamhub.spawner.sites.slurm import AT_PROFILE, AT_SITE, HONOURED, REFUSED
 
 TRANSLATED = (  # of REFUSED: what is carried into compute.yaml
-    "batch_script", "req_epilogue", "req_gres", "req_memory", "req_ngpus", "req_nprocs", "req_options", "req_prologue",
-    "req_queue", "req_runtime",
+    "batch_script", "req_gres", "req_memory", "req_ngpus", "req_nprocs", "req_options", "req_queue",
 )  # fmt: skip
 OPTION_OF = {
     "req_queue": "partition", "req_partition": "partition", "req_account": "account", "req_qos": "qos",
@@ -24,6 +23,10 @@ OPTION_OF = {
     "req_memory": "mem", "req_runtime": "time", "req_cluster": "clusters",
 }  # fmt: skip
 TIMES = {"start_timeout": "queue_timeout", "http_timeout": "start_timeout"}  # of JupyterHub's traits: at the site
+INSTEAD = {  # of HONOURED: what to write where code made the value
+    "req_epilogue": AT_SITE.format("epilogue"), "req_prologue": AT_SITE.format("prologue"),
+    "req_runtime": AT_PROFILE.format("walltime"),
+}  # fmt: skip
 OURS = {  # written into each job by the launcher
     "job-name", "output", "error", "open-mode", "no-requeue", "requeue", "chdir", "export", "get-user-env", "parsable",
     "uid", "gid", "quiet", "verbose",
@@ -239,7 +242,7 @@ def _rest(made: Wanted) -> None:
         elif name not in TIMES and where.section != "c.Spawner":
             made.left.append((where, STAYS.format(name) if name in ITS_OWN else NO_SUCH))
     for name in made.offer.computed:
-        remedy = REFUSED.get(name, "BeamHub does not ask for it.")
+        remedy = REFUSED.get(name, INSTEAD.get(name, "BeamHub does not ask for it."))
         if name != "options_form":
             made.left.append((name, f"code makes it, which was not run: {remedy}"))
     if made.offer.code:
@@ -255,7 +258,7 @@ def _whole(text: str) -> int | None:
 
 
 def _time(text: str) -> str | None:
-    found = sbatch.seconds(text)
+    found = slurm_text.seconds(text)
     return format_duration(found) if found else None
 
 

@@ -15,7 +15,7 @@ from jupyterhub.app import JupyterHub
 
 from beamhub.spawner import moments
 from beamhub.spawner.errors import CannotLaunch
-from beamhub.spawner.sites import cancels, commands, errands, jobscript
+from beamhub.spawner.sites import cancels, commands, configured, errands, jobscript
 from beamhub.spawner.sites.cancels import Cancels
 from beamhub.spawner.sites.commands import SiteDown
 from beamhub.spawner.sites.judgement import ABSENT, Known, Verdict, judge
@@ -370,7 +370,7 @@ class BatchSite(Site):
             found.append(f"{at}: hub_url is missing, and the Hub listens at {hub.hub.api_url}, which no node reaches.")
         if not os.access(self.config.launcher, os.X_OK):
             found.append(f"{at}: there is no launcher {self.config.launcher}; make it: beamhub launcher --help")
-        return found
+        return [*found, *configured.problems(self.config, self.child_class(), hub.config)]
 
     # The launcher, and questions
 

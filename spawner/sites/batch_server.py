@@ -5,9 +5,14 @@ import json
 import logging
 from typing import Any, ClassVar
 
+from traitlets.config import Config
+
 from beamhub.spawner import moments
 from beamhub.spawner.errors import CannotLaunch
+from beamhub.spawner.plan import SpawnPlan
+from beamhub.spawner.sites import configured
 from beamhub.spawner.sites.batch import BatchSite
+from beamhub.spawner.sites.batch_config import BatchConfig
 from beamhub.spawner.sites.judgement import Known
 from beamhub.spawner.sites.launcher_settings import digest
 from beamhub.spawner.sites.queue import Stage
@@ -23,11 +28,21 @@ class BatchServer(SiteMixin):
 
     site: ClassVar[BatchSite]
 
+    @classmethod
+    def site_config(cls, hub: Config) -> BatchConfig:
+        """What compute.yaml says of the site, and where that says nothing batchspawner's settings."""
+        found: BatchConfig = cls.site.config
+        return configured.with_traits(found, cls, hub)
+
+    def walltime_s(self, plan: SpawnPlan) -> float | None:
+        """How long the job may run; None without a limit of its own."""
+        return plan.walltime_s
+
     async def submit(self, launch: Launch) -> None:
         """Hand the job in; what is not known to have been refused is looked for by its name."""
         request = {
             "verb": "submit",
-            "digest": digest(self.site.config),
+            "digest": digest(self.site_config(self.config)),
             "job": {**self.asks(launch), "name": self.job},
             "files": {"start.json": self._start(launch), "token": launch.token, "secret": launch.secret},
         }
@@ -42,9 +57,17 @@ class BatchServer(SiteMixin):
                 self.site.look_soon()
                 return
             self.site.known.pop(self.job, None)
+            self._say_what_is_inside(error)
             raise CannotLaunch(str(error.args[0])) from error
         one.since = moments.now()
         self.site.look_soon()
+
+    def _say_what_is_inside(self, error: CannotLaunch) -> None:
+        """An old launcher: what of the Hub's own configuration a new one needs."""
+        found = configured.shell_of(self.site.config, type(self), self.config)
+        if error.args[1:] == ("stale",) and found:
+            needs = "Site %s: %s must be inside the launcher; make it anew: beamhub launcher --config %s"
+            log.error(needs, self.site.name, " and ".join(found), "jupyterhub_config.py")
 
     def asks(self, launch: Launch) -> dict[str, Any]:
         """What the job asks for, as ``jobscript.Job``.
@@ -52,7 +75,7 @@ class BatchServer(SiteMixin):
         Raises:
             CannotLaunch: its software is in a form that this site does not run.
         """
-        plan, config = launch.plan, self.site.config
+        plan, config, walltime = launch.plan, self.site.config, self.walltime_s(launch.plan)
         if plan.image and not plan.programs and not config.runtime:
             where = config.title or self.site.name
             raise CannotLaunch(f"this software is a container image, and {where} runs none. Choose other software.")
@@ -60,7 +83,7 @@ class BatchServer(SiteMixin):
             "cores": plan.cores,
             "memory_mb": max(1, plan.memory_bytes >> 20),
             "gpus": plan.gpus,
-            "minutes": max(1, -int(-plan.walltime_s // 60)) if plan.walltime_s else None,
+            "minutes": max(1, -int(-walltime // 60)) if walltime else None,
             "partitions": list(config.partitions),
             "account": config.account,
             "programs": plan.programs,
@@ -83,7 +106,7 @@ class BatchServer(SiteMixin):
                 "bind": "0.0.0.0",  # noqa: S104 - a node's own addresses are known there only
                 "addresses": [],
                 "ends_at": None,
-                "walltime_s": launch.plan.walltime_s,
+                "walltime_s": self.walltime_s(launch.plan),
                 "stay": True,
             }
         )

@@ -198,7 +198,6 @@ REFUSED = {
     "batch_query_cmd": "the queue is asked for once for all servers. Leave it out.",
     "batch_cancel_cmd": "name the folder of Grid Engine's commands (commands) at the site in compute.yaml.",
     "batchspawner_singleuser_cmd": "nothing has to be installed on the nodes for it. Leave it out.",
-    "req_epilogue": AT_SITE.format("epilogue"),
     "req_host": AT_SITE.format("sge_root and sge_cell"),
     "req_keepvars": NO_ENVIRONMENT,
     "req_keepvars_extra": NO_ENVIRONMENT,
@@ -207,13 +206,12 @@ REFUSED = {
     "req_nprocs": AT_PROFILE.format("cores"),
     "req_options": AT_SITE.format("directives"),
     "req_partition": AT_SITE.format("partitions"),
-    "req_prologue": AT_SITE.format("prologue"),
     "req_runtime": AT_PROFILE.format("walltime"),
     "startup_poll_interval": "a server says itself that it is up. Leave it out.",
     "ip": "a server listens at its node's addresses. Leave it out.",
     "port": "write ports at the site in compute.yaml.",
 }
-HONOURED = ("req_account", "req_queue")  # where the site in compute.yaml says nothing
+HONOURED = ("req_account", "req_epilogue", "req_prologue", "req_queue")  # where the site in compute.yaml says nothing
 
 
 class GridengineServer(BatchServer, batchspawner.GridengineSpawner):  # type: ignore[misc]

@@ -80,7 +80,8 @@ class Launcher:
     def submit(self, site: dict[str, Any], name: str, request: dict[str, Any]) -> dict[str, Any]:
         """Write the files, then ask the batch system; the job's id."""
         if request.get("digest") != site["digest"]:
-            raise Denied("stale", "the launcher is of another compute.yaml or BeamHub: make it anew (beamhub launcher)")
+            what = "of another compute.yaml, jupyterhub_config.py or BeamHub"
+            raise Denied("stale", f"the launcher is {what}: make it anew (beamhub launcher)")
         files, folder = request.get("files"), self.folder(site, name)
         if (
             not isinstance(files, dict)

@@ -15,6 +15,7 @@ from traitlets.config import LoggingConfigurable
 
 if TYPE_CHECKING:
     from jupyterhub.app import JupyterHub
+    from traitlets.config import Config
 
     from beamhub.spawner.catalogue import Catalogue, SiteConfig
     from beamhub.spawner.plan import SpawnPlan
@@ -165,6 +166,12 @@ class SiteMixin(LoggingConfigurable):
     @server.setter
     def server(self, value: Any) -> None:
         self.parent.server = value  # type: ignore[union-attr]
+
+    @classmethod
+    def site_config(cls, hub: Config) -> SiteConfig:
+        """What compute.yaml says of the site; a kind may take from the Hub's configuration what it does not say."""
+        found: SiteConfig = cls.site.config
+        return found
 
     async def submit(self, launch: Launch) -> None:
         """Ask the site to run it.

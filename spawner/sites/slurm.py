@@ -12,9 +12,13 @@ import batchspawner
 from jupyterhub.app import JupyterHub
 from pydantic import field_validator
 from pydantic_core import PydanticCustomError
+from traitlets.config import Config
 
 from beamhub.spawner import moments
-from beamhub.spawner.sites import commands, jobscript, slurm_jobs, slurm_limits, slurm_maintenance, slurm_text
+from beamhub.spawner.plan import SpawnPlan
+from beamhub.spawner.sites import (
+    commands, configured, jobscript, slurm_jobs, slurm_limits, slurm_maintenance, slurm_text,
+)  # fmt: skip
 from beamhub.spawner.sites.batch import BatchSite, Gone
 from beamhub.spawner.sites.batch_config import BatchConfig
 from beamhub.spawner.sites.batch_server import BatchServer
@@ -198,7 +202,8 @@ class SlurmSite(BatchSite):
 
     def problems(self, hub: JupyterHub) -> list[str]:
         """Also settings of batchspawner's that would have no effect."""
-        return [*refused_traits(hub.config, self.child_class(), REFUSED), *super().problems(hub)]
+        kind = self.child_class()
+        return [*refused_traits(hub.config, kind, REFUSED), *_no_runtime(kind, hub.config), *super().problems(hub)]
 
     def why_refused(self, text: str) -> str:
         """What ``sbatch`` said, for people."""
@@ -227,7 +232,6 @@ REFUSED = {
     "batch_cancel_cmd": "name the folder of Slurm's commands (commands) at the site in compute.yaml.",
     "batchspawner_singleuser_cmd": "nothing has to be installed on the nodes for it. Leave it out.",
     "req_cluster": AT_SITE.format("slurm_conf, one site for each cluster,"),
-    "req_epilogue": AT_SITE.format("epilogue"),
     "req_gres": AT_PROFILE.format("gpus") + " What they are called: gres at the site.",
     "req_host": AT_SITE.format("slurm_conf"),
     "req_keepvars": "the job has nothing of the Hub's environment. Write c.Spawner.environment.",
@@ -236,9 +240,7 @@ REFUSED = {
     "req_ngpus": AT_PROFILE.format("gpus"),
     "req_nprocs": AT_PROFILE.format("cores"),
     "req_options": AT_SITE.format("directives"),
-    "req_prologue": AT_SITE.format("prologue"),
     "req_queue": AT_SITE.format("partitions"),
-    "req_runtime": AT_PROFILE.format("walltime"),
     "req_srun": "the server runs in the job itself. Leave it out.",
     "startup_poll_interval": "a server says itself that it is up. Leave it out.",
     "state_exechost_exp": "a server says itself where it is. Leave it out.",
@@ -249,13 +251,36 @@ REFUSED = {
     "ip": "a server listens at its node's addresses. Leave it out.",
     "port": "write ports at the site in compute.yaml.",
 }
-HONOURED = ("req_account", "req_partition", "req_qos", "req_reservation")  # where the site in compute.yaml says nothing
+HONOURED = {  # where compute.yaml does not say this: the profile walltime, the site all others
+    "req_account": "account",
+    "req_epilogue": "epilogue",
+    "req_partition": "partitions",
+    "req_prologue": "prologue",
+    "req_qos": "qos",
+    "req_reservation": "reservation",
+    "req_runtime": "walltime",
+}
+LONGEST = 366 * 86400.0  # seconds of a job
+NO_RUNTIME = "it is no time limit. Write one like 60, 2:00:00 or 1-12, or walltime at the profiles in compute.yaml."
+
+
+def _no_runtime(kind: type, hub: Config) -> list[str]:
+    """The sentence for a time limit that is none."""
+    one = configured.said(kind, "req_runtime", hub)
+    if one is None or one.value == "":
+        return []
+    time = slurm_text.seconds(one.value) if isinstance(one.value, str) else None
+    return [] if time and time <= LONGEST else [configured.refusal(one, NO_RUNTIME)]
 
 
 class SlurmServer(BatchServer, batchspawner.SlurmSpawner):  # type: ignore[misc]
     """One server on a cluster; of SlurmSpawner only the traits are used."""
 
     site: ClassVar[SlurmSite]
+
+    def walltime_s(self, plan: SpawnPlan) -> float | None:
+        """The profile's, else that of ``req_runtime``."""
+        return plan.walltime_s or slurm_text.seconds(self.req_runtime)
 
     def asks(self, launch: Launch) -> dict[str, Any]:
         """With what only Slurm knows."""

@@ -12,8 +12,11 @@ from services.slurm import GROUP, HUB
 
 
 @contextlib.contextmanager
-def installed(catalogue: Path, mark: str) -> Iterator[Path]:
-    """What an operator does: the launcher is made, and its rule put where sudo reads it."""
+def installed(catalogue: Path, mark: str, traits: str = "") -> Iterator[Path]:
+    """What an operator does: the launcher is made, and its rule put where sudo reads it.
+
+    ``traits`` are lines of the Hub's configuration, which are to be inside.
+    """
     folder = Path(tempfile.mkdtemp(prefix="bhlauncher", dir="/opt"))
     folder.chmod(0o755)
     rule = Path("/etc/sudoers.d") / f"beamhub-test-{mark}"
@@ -23,6 +26,9 @@ def installed(catalogue: Path, mark: str) -> Iterator[Path]:
         catalogue.write_text(text)
         command = [Path(sys.executable).parent / "beamhub", "launcher", "--catalogue", catalogue, "--hub", mark]
         command += ["--account", HUB, "--group", GROUP, program]
+        if traits:
+            (folder / "traits.py").write_text(traits)
+            command += ["--config", folder / "traits.py"]
         subprocess.run(command, check=True, capture_output=True)
         subprocess.run(["visudo", "-cqf", f"{program}.sudoers"], check=True)
         shutil.copy(f"{program}.sudoers", rule)

@@ -61,16 +61,16 @@ c.Spawner.environment = {
 
 @contextlib.contextmanager
 def slurm_hub(
-    cluster: Cluster, other: Cluster | None = None, compute: str = COMPUTE, extra: str = ""
+    cluster: Cluster, other: Cluster | None = None, compute: str = COMPUTE, extra: str = "", traits: str = ""
 ) -> Iterator[RunningHub]:
-    """Start a Hub in front of a cluster, as an account without rights."""
+    """Start a Hub in front of a cluster, as an account without rights; the launcher is made with ``traits``."""
     folder = Path(tempfile.mkdtemp(prefix="bhhub"))
     stub = Path(tempfile.mkdtemp(prefix="bhstub"))  # where every account can read it; the Hub's own files are not
     stub.chmod(0o755)
     image_in(stub / "image")
     command = ["/usr/bin/python3", shutil.copy(STUB[1], stub)]
     running = RunningHub(
-        folder, users=[*PEOPLE, "stranger"], extra=EXTRA + extra, host=address(), account=HUB, command=command
+        folder, users=[*PEOPLE, "stranger"], extra=EXTRA + extra + traits, host=address(), account=HUB, command=command
     )
     text = compute.format(
         hub_url=running.url.rstrip("/"), address=address(), conf=cluster.conf, launcher="@LAUNCHER@", stub=stub,
@@ -78,7 +78,7 @@ def slurm_hub(
     )  # fmt: skip
     (folder / "compute.yaml").write_text(text)
     try:
-        with installed(folder / "compute.yaml", running.mark), running:
+        with installed(folder / "compute.yaml", running.mark, traits), running:
             yield running
     finally:
         shutil.rmtree(folder)

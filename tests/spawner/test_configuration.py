@@ -87,6 +87,16 @@ def test_settings_that_a_site_cannot_follow_are_refused_with_what_to_write_inste
 
 
 @pytest.mark.hub
+def test_values_that_a_batch_site_cannot_take_are_refused_once_for_all_sites(tmp_path):
+    site = 'kind: slurm, networks: [10.0.0.0/16], hub_url: "http://10.0.0.1", launcher: /bin/true'
+    compute = LOCAL.replace("sites:\n", f"sites:\n  one: {{{site}}}\n  two: {{{site}}}\n", 1)
+    extra = "c.SlurmSpawner.req_prologue = 'cd {homedir}'\nc.SlurmSpawner.req_runtime = 'soon'\n"
+    log = ended(RunningHub(tmp_path, compute=compute, extra=extra))
+    assert log.count("c.SlurmSpawner.req_prologue = 'cd {homedir}': nothing fills in {homedir} there.") == 1
+    assert log.count("c.SlurmSpawner.req_runtime = 'soon': it is no time limit. Write one like 60, 2:00:00") == 1
+
+
+@pytest.mark.hub
 def test_a_hub_without_users_ends_what_belongs_to_nobody(tmp_path):
     hub = RunningHub(tmp_path, users=[])
     lost = subprocess.Popen(["sleep", "300"], env={"BEAMHUB_JOB": f"bh-{hub.mark}-1-0123456789"})
