@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
@@ -12,11 +12,50 @@ EMPTY = {"mistake": "", "output": "", "log_tail": "", "provenance": {}, "explana
 HAS = ("output", "preview", "plot")
 
 
+class Listed(NamedTuple):
+    """What is read of a run, and of its file."""
+
+    id: int
+    seq: int
+    proposal: str
+    state: str
+    cause: str
+    file: int
+    file_name: str
+    rule: str | None
+    function: str
+    version: str
+    digest: str
+    parameters: str
+    attempts: int
+    quarantined: bool
+    queued: int
+    started: int | None
+    finished: int | None
+    due: int | None
+    executor: str
+    where: str
+    requested_by: str
+    error_kind: str | None
+    error_type: str | None
+    error_message: str | None
+    scalars: str
+    sparkline: str | None
+    output: str
+    preview: str
+    plot: str
+    path: str
+    storage: str
+    size: int
+    time: int
+    file_columns: str
+
+
 def as_json(row: Any, more: Mapping[str, str] | None = None) -> str:
     """One row, without what is added where a single run is asked for.
 
     Args:
-        row: of the queries' ``SHOWN``.
+        row: what is ``Listed`` of one, or more.
         more: members that the store does not know, such as the function's title.
     """
     known = {

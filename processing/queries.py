@@ -3,16 +3,16 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
+from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Result, Table, bindparam, func, or_, select
+from sqlalchemy import Connection, Dialect, Table, func, or_, select
 
 from beamhub.catalog.records import Change, CountByState, File, Heading, Page, Proposal, Run
 from beamhub.processing import counters, outlook, schema
 from beamhub.processing.clock import from_micros, now
 from beamhub.processing.conditions import is_gathered, narrowest
-from beamhub.processing.listing import as_json
+from beamhub.processing.listing import Listed, as_json
 from beamhub.processing.order import Key, Order, matches
 from beamhub.processing.order_by_parameter import ByParameter
 from beamhub.processing.query import RunQuery
@@ -24,14 +24,9 @@ GATHERED = 20_000  # runs that fulfil a condition are gathered where there are s
 MOST_HEADINGS = 1000  # a function may name its numbers anew in each run
 NEWEST = 50  # runs that a mean duration is taken over,
 RECENT = 20_000  # of so many of all functions
-SHOWN = select(
-    *(column for column in run.c if column is not run.c.words),
-    file.c.path,
-    file.c.storage,
-    file.c.size,
-    file.c.time,
-    file.c.columns.label("file_columns"),
-).join(file, file.c.id == run.c.file)
+OF_FILE = (file.c.path, file.c.storage, file.c.size, file.c.time, file.c.columns.label("file_columns"))
+SHOWN = select(*(column for column in run.c if column is not run.c.words), *OF_FILE).join(file, file.c.id == run.c.file)
+LISTED = SHOWN.with_only_columns(*(SHOWN.selected_columns[name] for name in Listed._fields))
 
 
 def position(connection: Connection, source: str) -> str | None:
@@ -128,8 +123,7 @@ def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[
     if backward:
         keys.reverse()
     first, last = (more, True) if backward else (bool(cursor or query.at), more)
-    numbers: Any = bindparam("numbers", [key.id for key in keys], expanding=True, literal_execute=True)  # none is bound
-    rows = {row.id: row for row in _plain(connection.execute(SHOWN.where(run.c.id.in_(numbers))))}
+    rows = {row.id: row for row in _listed(connection, [key.id for key in keys])}
     items = (as_json(row, (told or {}).get(row.function)) for row in (rows[key.id] for key in keys))
     before = query.cursor(keys[0].value, keys[0].id) if keys and first else None
     after = query.cursor(keys[-1].value, keys[-1].id) if keys and last else None
@@ -137,10 +131,18 @@ def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[
     return f'{{"items":[{",".join(items)}],{json.dumps(beside)[1:]}'
 
 
-def _plain(found: Result[Any]) -> Iterator[Any]:
-    """Rows as plain objects, of which a value is had three times as fast."""
-    names = tuple(found.keys())
-    return (SimpleNamespace(**dict(zip(names, row, strict=True))) for row in found)
+def _listed(connection: Connection, numbers: Sequence[int]) -> Iterator[Listed]:
+    """The rows of some runs; as the driver gives them, all at once, since there are many values in them."""
+    if not numbers:
+        return iter(())
+    found = connection.exec_driver_sql(_text(connection.dialect).format(",".join(map(str, numbers))))
+    return map(Listed._make, found.all())
+
+
+@lru_cache(4)
+def _text(dialect: Dialect) -> str:
+    """How those rows are asked for, with a place for their numbers."""
+    return f"{LISTED.compile(dialect=dialect)} WHERE run.id IN ({{}})"
 
 
 def _order(query: RunQuery, backward: bool) -> Order:
