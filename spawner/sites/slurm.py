@@ -17,8 +17,14 @@ from traitlets.config import Config
 from beamhub.spawner import moments
 from beamhub.spawner.plan import SpawnPlan
 from beamhub.spawner.sites import (
-    commands, configured, jobscript, slurm_jobs, slurm_limits, slurm_maintenance, slurm_text,
-)  # fmt: skip
+    commands,
+    configured,
+    jobscript,
+    slurm_jobs,
+    slurm_limits,
+    slurm_maintenance,
+    slurm_text,
+)
 from beamhub.spawner.sites.batch import BatchSite, Gone
 from beamhub.spawner.sites.batch_config import BatchConfig
 from beamhub.spawner.sites.batch_server import BatchServer
