@@ -559,6 +559,18 @@ def test_what_fulfils_a_condition_is_found_by_an_index(tmp_path, proposals, kind
     store.close()
 
 
+def test_runs_are_not_looked_at_for_a_parameter_that_none_has(filled):
+    asked = gathered(Condition("bins", frozenset({"parameter"}), None, "7"), "red")
+    with filled.reading() as connection:
+        text = str(asked.compile(connection, compile_kwargs={"literal_binds": True}))
+        if connection.dialect.name != "postgresql":
+            assert connection.exec_driver_sql(text).all() == []
+            return
+        plan = [row[0] for row in connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {text}")]
+    assert "One-Time Filter" in plan[1]
+    assert any(" on run " in step and "(never executed)" in step for step in plan), plan
+
+
 @pytest.mark.parametrize("sort", EVERY_SORT)
 @pytest.mark.parametrize(
     "given", [{"state": "done"}, {"function": "average"}, {"rule": "radial"}, {"state": "done", "function": "Powder"}]
