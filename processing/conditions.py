@@ -43,8 +43,10 @@ def gathered(condition: Condition, proposals: Any) -> Select[Any]:
     """The ids of the runs that fulfil a condition, found by the condition's own index."""
     parts: list[Select[Any]] = []
     if "parameter" in condition.kinds:
-        its = Among(run.c.parameter_set, _sets(condition, proposals).scalar_subquery())
-        parts.append(select(run.c.id.label("run")).where(_of(run.c.proposal, proposals), its))
+        sets = _sets(condition, proposals)
+        its = Among(run.c.parameter_set, sets.scalar_subquery())
+        # PostgreSQL may look at all runs for sets that it does not know, but asks first whether there are any
+        parts.append(select(run.c.id.label("run")).where(_of(run.c.proposal, proposals), its, sets.exists()))
     for kind in sorted(condition.kinds & SIDES.keys()):
         side = SIDES[kind]
         named = (_of(side.c.proposal, proposals), side.c.name == condition.name)

@@ -190,12 +190,18 @@ class Order:
         return found
 
     def _of_all(self, valued: bool, rare: dict[str | None, Gather]) -> Any:
-        """The keys of all proposals in order: the database merges what each index gives in order already."""
+        """The keys of all proposals in order: the database merges what each index gives in order already.
+
+        So it does with the states of one proposal whose runs have no value; of several there would be too many parts.
+        PostgreSQL merges only what is a query with an order of its own, and sorts all rows of other parts.
+        """
         parts = [self._part(name, valued, rare.get(name, "")) for name in self._groups]
+        if not valued and self._without and len(parts) == 1:
+            parts = [parts[0].where(run.c.state == state) for state in self._without]
         if len(parts) < 2:
             return parts[0] if parts else None
-        names = ("value", "tie", "id") if valued and not self._constant else ("tie", "id")
-        every = union_all(*(part.order_by(None) for part in parts))
+        names = [*(["value"] if valued and not self._constant else []), *(["tie"] if self._ties(valued) else []), "id"]
+        every = union_all(*(select(part.subquery()) for part in parts))
         return every.order_by(*(self._direction(literal_column(name)) for name in names))
 
     def _beyond(self, start: Key, valued: bool) -> bool:
@@ -257,7 +263,7 @@ class Order:
         if side is None:
             return query.where((hidden(self._value) if gather else self._value).is_(None))
         if self._without is not None:
-            return query.where(run.c.state.in_(self._without))
+            return query.where(run.c.state.in_(self._without)) if len(self._groups) > 1 else query
         name = self._query.scalar or self._query.of_file
         has = and_(side.c.run == run.c.id, side.c.name == name)
         return query.where(~select(side.c.run).where(has).exists())

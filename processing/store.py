@@ -38,6 +38,7 @@ TOUCHED = 5000  # rows that one statement numbers
 WRITES = {
     "intake", "claim", "publish", "fail", "lost", "recover", "request", "cancel", "cancel_batch", "release", "pause",
 }  # fmt: skip
+READING = {"postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}}  # said with its BEGIN
 ONE_AT_A_TIME = 0x6265616D  # PostgreSQL's lock while a schema is made
 
 
@@ -140,6 +141,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reading: dict[str, Any] = READING.get(engine.dialect.name, {"writes": False})
         self._writing = threading.Lock()
         self._readers = ThreadPoolExecutor(READERS, "store")
         self._writer = ThreadPoolExecutor(1, "store-writer")  # so that writes that wait do not keep readers waiting
@@ -223,9 +225,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent view."""
-        with self._engine.connect().execution_options(writes=False) as connection, connection.begin():
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        with self._engine.connect().execution_options(**self._reading) as connection, connection.begin():
             yield connection
 
     # What the sources and the dispatcher do

@@ -8,7 +8,7 @@ from itertools import chain
 
 import pytest
 from services.measurements import NOON, arrival, arrive, claim, finish, publish
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select
 from sqlalchemy.dialects import sqlite
 
 from beamhub.processing import schema
@@ -493,6 +493,37 @@ def test_no_page_is_found_by_looking_through_the_table(tmp_path, sort, given):
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("proposals", "sort", "at"),
+    [(ALL, "queued", 1), (ALL, "-file", 1), (ALL, "scalar:Rg", 1), (ALL, "state", 1), (RED, "-scalar:every", -1)],
+)
+def test_a_jump_merges_what_indexes_give_in_order_and_nothing_is_sorted(filled, proposals, sort, at):
+    """Of several proposals, or of the states whose runs have no such number."""
+    asked: list[tuple[str, object]] = []
+
+    def hear(connection, cursor, statement, parameters, context, many) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(filled._engine, "before_cursor_execute", hear)
+    row = at if at > 0 else filled.count(RunQuery(RED)).count + at
+    found = ids(filled.runs(RunQuery(proposals, sort=sort, limit=2, at=row)))
+    event.remove(filled._engine, "before_cursor_execute", hear)
+    assert found
+    (statement, parameters), *more = [one for one in asked if "UNION ALL" in one[0]]
+    assert not more
+    with filled.reading() as connection:
+        if connection.dialect.name == "postgresql":
+            for other in ("seqscan", "bitmapscan", "sort"):  # what is as quick where there are so few rows
+                connection.exec_driver_sql(f"SET LOCAL enable_{other} = off")
+            plan = [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)]
+            assert any("Merge Append" in step for step in plan), plan
+            assert not any("Sort  (" in step for step in plan), plan
+        else:
+            plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+            assert "MERGE (UNION ALL)" in plan
+            assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
 @pytest.mark.parametrize("given", [{}, {"state": "done"}, {"function": "average"}, {"text": "a"}], ids=str)
 @pytest.mark.parametrize(
     ("sets", "index"), [([7], "(proposal=? AND parameter_set=? AND queued>?)"), ([7, 8], "(proposal=? AND queued>?)")]
@@ -526,6 +557,18 @@ def test_what_fulfils_a_condition_is_found_by_an_index(tmp_path, proposals, kind
         steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
     assert index in steps[0]
     store.close()
+
+
+def test_runs_are_not_looked_at_for_a_parameter_that_none_has(filled):
+    asked = gathered(Condition("bins", frozenset({"parameter"}), None, "7"), "red")
+    with filled.reading() as connection:
+        text = str(asked.compile(connection, compile_kwargs={"literal_binds": True}))
+        if connection.dialect.name != "postgresql":
+            assert connection.exec_driver_sql(text).all() == []
+            return
+        plan = [row[0] for row in connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {text}")]
+    assert "One-Time Filter" in plan[1]
+    assert any(" on run " in step and "(never executed)" in step for step in plan), plan
 
 
 @pytest.mark.parametrize("sort", EVERY_SORT)

@@ -14,7 +14,7 @@ from services.measurements import NO_OUTPUT, NOON, arrival, arrive, claim, every
 from sqlalchemy import create_engine, func, insert, inspect, select, update
 
 from beamhub.catalog.records import Scalar
-from beamhub.processing import progress, retries, schema
+from beamhub.processing import progress, queries, retries, schema
 from beamhub.processing.event import LONGEST_PATH, Position
 from beamhub.processing.lifecycle import MAX_LOG, NotPossible, OtherRequest
 from beamhub.processing.query import Condition, Range, RunQuery
@@ -838,3 +838,19 @@ def file_row(path: str) -> dict:
     text = dict.fromkeys(("storage", "source", "instance"), "x") | {"columns": "{}", "raw": "{}", "kind": "closed"}
     numbers = dict.fromkeys(("seq", "size", "time", "arrived"), 0)
     return text | numbers | {"proposal": "red", "file_id": path, "path": path}
+
+
+def test_who_reads_sees_one_state_and_writes_nothing_and_who_writes_afterwards_can(store):
+    for _ in range(3):  # connections are used again
+        with store.reading() as connection:
+            before = queries.head(connection)
+            arrive(store, f"red/{before}.nxs")
+            assert queries.head(connection) == before
+            if connection.dialect.name == "postgresql":
+                modes = [connection.exec_driver_sql(f"SHOW transaction_{one}") for one in ("isolation", "read_only")]
+                assert [mode.scalar_one() for mode in modes] == ["repeatable read", "on"]
+        assert store.head() == before + 1
+        with store.writing() as transaction:
+            if transaction.connection.dialect.name == "postgresql":
+                mode = transaction.connection.exec_driver_sql("SHOW transaction_isolation").scalar_one()
+                assert mode == "read committed"
