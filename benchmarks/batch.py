@@ -114,8 +114,9 @@ def _ratios(times: dict[str, list[float]]) -> dict[str, object]:
     found = {name: spread(seconds) for name, seconds in times.items()}
     ours, theirs, alone = (found[name]["p50_ms"] for name in ("beamhub", "batchspawner", "alone"))
     more = round((ours - alone) / (theirs - alone), 3) if theirs > alone else None
-    ratio = round(ours / theirs, 3)
-    return {**found, "ratio": ratio, "bar": BAR, "reached": ratio <= BAR, "ratio without the servers' own": more}
+    ratio = round(ours / theirs, 3) if theirs > 0 else None
+    reached = ratio is not None and ratio <= BAR
+    return {**found, "ratio": ratio, "bar": BAR, "reached": reached, "ratio without the servers' own": more}
 
 
 def _questions(cluster: Any, shared: Path) -> dict[str, object]:

@@ -100,7 +100,8 @@ class Launcher:
         parser.add_argument("-f", "--config", type=Path, help=(
             "the Hub's jupyterhub_config.py, where c.SlurmSpawner.req_prologue or req_epilogue is to be inside; it is "
             "Python, and run by who runs this"))  # fmt: skip
-        parser.add_argument("--hub", default="", help="the Hub's name in job names, as in configure(c, hub=...)")
+        parser.add_argument("--hub", default="", help=(
+            "the Hub's name in job names, as in configure(c, hub=...); with --config it is known"))  # fmt: skip
         parser.add_argument("--account", default="jupyterhub", help="the account that the Hub runs as")
         parser.add_argument("--group", default="hubusers", help="the group of those who may start servers")
         parser.add_argument("--python", default="/usr/bin/python3", help="the system's Python, 3.9 or newer")
@@ -121,14 +122,16 @@ class Launcher:
         if wrong := problems(compute, config):
             print("".join(f"beamhub launcher: {one}\n" for one in wrong), end="")
             return 1
-        settings = settings_of(with_traits(compute, config), options.hub or hub_name(options.catalogue))
+        name = options.hub or _hub_in(config) or hub_name(options.catalogue)
+        settings = settings_of(with_traits(compute, config), name)
         if not settings["sites"]:
             print(f"beamhub launcher: {options.catalogue} has no batch site; nothing was made")
             return 1
         path = options.file.absolute()
         try:
             _make(path.parent)
-            _write(path, program(settings, options.python), 0o755)
+            content = program(settings, options.python)
+            _write(path, content, 0o755)
             beside = path.with_name(f"{path.name}.sudoers")
             _write(beside, rule(options.account, options.group, path).encode(), 0o440)
         except OSError as error:
@@ -136,11 +139,21 @@ class Launcher:
             return 1
         print(f"{path} knows {', '.join(settings['sites'])}. Only root should be able to change it and its folders.")
         print(f"Let the Hub run it:  visudo -cf {beside} && install -m 0440 {beside} /etc/sudoers.d/beamhub")
+        if b"launcher.pyc" not in content:
+            print(f"{options.python} is not on this computer, so it was not compiled for it: each call takes longer.")
         for folder in others_may_change(path, {0}):
             print(f"Beware: {folder} can be changed by others than root, and with it what runs as your users.")
+        for found in others_may_change(options.catalogue.resolve()):
+            print(f"Beware: {found} can be changed by others than you, and with it what is inside the next one.")
         if not options.config and (beside := _shell_beside(options.catalogue)):
             print(NOT_INSIDE.format(config=beside))
         return 0
+
+
+def _hub_in(config: Config) -> str:
+    """The Hub's name in job names where a configuration was read that says ``configure(c, hub=...)``; else ""."""
+    settings = getattr(getattr(config.JupyterHub.get("spawner_class"), "compute", None), "settings", None)
+    return settings.hub if settings else ""
 
 
 def with_traits(compute: Compute, config: Config) -> Catalogue:

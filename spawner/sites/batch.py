@@ -32,7 +32,7 @@ CONFIRMED = 20  # jobs that are asked for by their ids after one look
 LATE = 300.0  # seconds after its time was over in which a job that vanished with most others may still be there
 CHECK = 600.0  # seconds between two looks at what is shown to this account
 AGAIN = 600.0  # seconds until a job that belongs to nobody and could not be ended is tried again
-AT_ONCE = 16  # errands at a time
+ERRANDS = 16  # at a time
 
 
 class Gone(Exception):
@@ -56,7 +56,7 @@ class BatchSite(Site):
         self.waits = Waits()
         self._owners: dict[str, set[str]] = {}
         self._left: dict[str, float] = {}
-        self._errands = asyncio.Semaphore(AT_ONCE)
+        self._errands = asyncio.Semaphore(ERRANDS)
         self._looked, self._counted, self._checked = float("-inf"), float("-inf"), float("-inf")
         self._wanted = asyncio.Event()
         self._looking = asyncio.Lock()
@@ -283,12 +283,15 @@ class BatchSite(Site):
         if not self.only_looks:
             self.cancels.of(job, replace(one, dead=False), after)
 
-    async def end(self, job: str) -> None:
-        """Cancel a job and wait for its end for a while; it is cancelled on when it takes longer."""
+    async def end(self, job: str, clean: bool) -> None:
+        """Cancel a job and wait for its end for a while; it is cancelled on when it takes longer.
+
+        With ``clean`` its files are removed with that, where they can be.
+        """
         one = self.known.get(job)
         if one is None or one.dead:
             return
-        done, _ = await asyncio.wait([self.cancels.of(job, one, clean=True)], timeout=STOP)
+        done, _ = await asyncio.wait([self.cancels.of(job, one, clean=clean)], timeout=STOP)
         if not done:
             log.warning("%s at %s was cancelled and has not ended yet; it is looked after", job, self.name)
         self.look_soon()
@@ -370,6 +373,8 @@ class BatchSite(Site):
             found.append(f"{at}: hub_url is missing, and the Hub listens at {hub.hub.api_url}, which no node reaches.")
         if not os.access(self.config.launcher, os.X_OK):
             found.append(f"{at}: there is no launcher {self.config.launcher}; make it: beamhub launcher --help")
+        for notice in configured.notices(self.config, self.child_class(), hub.config):
+            log.warning("Site %s: %s", self.name, notice)
         return [*found, *configured.problems(self.config, self.child_class(), hub.config)]
 
     # The launcher, and questions

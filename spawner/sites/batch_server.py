@@ -194,8 +194,8 @@ class BatchServer(SiteMixin):
         return env
 
     async def end(self, *, now: bool = False) -> None:
-        """Cancel the job."""
-        await self.site.end(self.job)
+        """Cancel the job; an epilogue may still write where its files are."""
+        await self.site.end(self.job, clean=not self.site_config(self.config).epilogue)
 
     async def clear(self) -> None:
         """Remove the start's folder, where a cancel did not."""

@@ -65,7 +65,7 @@ class Cancels:
         """Cancel a job until it is known to have ended, or is nowhere any more; each refusal is said in the log.
 
         With ``after`` it may end by itself so many seconds long. With ``clean`` its files are removed with the first
-        cancel that is taken: they were read, or are not to be.
+        cancel: they were read, or are not to be. Only then: a home that hangs is not to keep the others from it.
         """
         pause, begun, taken, looks = 1.0, moments.now(), float("inf"), LOOKS
         while one.id and not one.dead and moments.now() < begun + after:
@@ -78,8 +78,10 @@ class Cancels:
                     one.id = await self._site.ask_id(job, one.user)
                     if not one.id and moments.now() - begun > LOST:
                         return  # it never was in the queue; one that comes later belongs to no server
-            request = {"verb": "cancel", "name": job, "id": one.id, "clean": clean and not one.cleaned}
+            removes = clean and bool(one.id)  # a submit that still hangs would write them after it
+            clean = clean and not removes
             try:
+                request = {"verb": "cancel", "name": job, "id": one.id, "clean": removes}
                 reply = await self._site.errand(one.user, request)
                 taken, one.cleaned = min(taken, moments.now()), one.cleaned or reply.get("cleaned") is True
             except CannotLaunch as error:

@@ -19,6 +19,8 @@ AnySite = TypeVar("AnySite", bound=SiteConfig)
 SHELL = {"req_prologue": "prologue", "req_epilogue": "epilogue"}  # by trait: the key of the site, inside the launcher
 TAKEN = {**SHELL, "start_timeout": "queue_timeout"}
 FIELDS = (r"(?<!\$)\{NAME([!:][^{}]*)?\}", r"\{\{-?\s*NAME\b[^{}]*\}\}", r"\{%[^{}]*\bNAME\b[^{}]*%\}")  # of templates
+COMMAND_LINE = "--"  # before the place of what was written there
+STARTS = r"(^|[;&|({!]|\b(?:then|do|else)\b)([ \t]*)"  # where a command begins
 INSTEAD = {"username": "$USER", "homedir": "$HOME"}
 
 
@@ -36,9 +38,10 @@ def said(kind: type, trait: str, hub: Config) -> Said | None:
         section = hub.get(one.__name__, {})
         if trait in section:
             value = section[trait]
-            if isinstance(value, DeferredConfig):  # of the command line
-                value = value.get_value(kind.class_traits()[trait])  # type: ignore[attr-defined]
-            return Said(f"c.{one.__name__}.{trait}", value)
+            place = f"{one.__name__}.{trait}"
+            if isinstance(value, DeferredConfig):
+                return Said(f"{COMMAND_LINE}{place}", value.get_value(kind.class_traits()[trait]))  # type: ignore[attr-defined]
+            return Said(f"c.{place}", value)
     return None
 
 
@@ -51,6 +54,17 @@ def with_traits(config: AnySite, kind: type, hub: Config) -> AnySite:
 def problems(config: SiteConfig, kind: type, hub: Config) -> list[str]:
     """Values that cannot be taken, as sentences with place, value and remedy."""
     return [refusal(one, why) for _, _, one, why in _taken(config, kind, hub) if why]
+
+
+def notices(config: SiteConfig, kind: type, hub: Config) -> list[str]:
+    """What is taken though it may have been meant otherwise, as sentences."""
+    return [
+        refusal(
+            one, f"so long may a start wait in the queue. Write {key} at the site in compute.yaml for another time."
+        )
+        for key, _, one, why in _taken(config, kind, hub)
+        if key not in SHELL.values() and not why
+    ]
 
 
 def shell_of(config: SiteConfig, kind: type, hub: Config) -> list[str]:
@@ -71,6 +85,8 @@ def _taken(config: SiteConfig, kind: type, hub: Config) -> list[tuple[str, Any, 
         one = said(kind, trait, hub) if key not in config.model_fields_set else None
         if one is not None:
             value, why = one.value, _why_not(one.value, key, kind)
+            if key in SHELL.values() and one.place.startswith(COMMAND_LINE):
+                why = f"it cannot be inside the launcher. Write it into jupyterhub_config.py, or {key} at the site."
             if key in SHELL.values() and not why:
                 value = _without_source(value)
             found.append((key, value, one, why or _why_no_setting(config, key, value)))
@@ -88,6 +104,8 @@ def _why_not(value: Any, key: str, kind: type) -> str:
     if name := field_of(value, (*names, "cmd")):
         remedy = INSTEAD.get(name, "its value")
         return f"nothing fills in {{{name}}} there. Write {remedy}, or {key} at the site in compute.yaml."
+    if found := re.search(rf"{STARTS}(?:source|\.)[ \t]+([\w.-]+)(?=[\s;&|)]|$)", value, re.MULTILINE):
+        return f"sh looks for {found[3]} among its programs only. Write its whole path, or {key} at the site."
     return ""
 
 
@@ -119,7 +137,7 @@ def field_of(text: str, names: Iterable[str]) -> str:
 def _without_source(text: str) -> str:
     """Shell for ``sh``; ``source`` is bash's word for a dot.
 
-    >>> _without_source("source /etc/profile.d/modules.sh")
-    '. /etc/profile.d/modules.sh'
+    >>> _without_source("[ -f /etc/x ] && source /etc/x; echo source /etc/y")
+    '[ -f /etc/x ] && . /etc/x; echo source /etc/y'
     """
-    return re.sub(r"^(\s*)source\s", r"\1. ", text, flags=re.MULTILINE)
+    return re.sub(rf"{STARTS}source(?=[ \t])", r"\1\2.", text, flags=re.MULTILINE)

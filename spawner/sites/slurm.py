@@ -144,10 +144,15 @@ class SlurmSite(BatchSite):
             text = await self._said(*slurm_maintenance.QUESTION)
             known = await asyncio.to_thread(slurm_maintenance.maintenances, text)
             self._maintenance = known, moments.now() + MAINTENANCE
-        said, now = {}, moments.of(moments.now())
-        for number, one in waiting.items():
-            names = {node.name for node in self.nodes if node.partition in one.partitions}
-            said[number] = replace(one, why=slurm_maintenance.why(known, one, names, now))
+        now = moments.of(moments.now())
+        names = {
+            where: frozenset(node.name for node in self.nodes if node.partition in where)
+            for where in {one.partitions for one in waiting.values()}
+        }
+        said = {
+            number: replace(one, why=slurm_maintenance.why(known, one, names[one.partitions], now))
+            for number, one in waiting.items()
+        }
         return {**jobs, **said}
 
     async def ask_nodes(self) -> list[Node]:

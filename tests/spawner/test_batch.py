@@ -372,6 +372,40 @@ async def test_a_stop_has_the_files_removed_with_the_cancel_else_by_an_errand_of
     assert asked == [("cancel", True)] + [("clean", None)] * (not says_so)
 
 
+async def test_only_the_first_cancel_removes_files_so_that_a_home_that_hangs_keeps_no_other_from_it(
+    site, commands, launcher
+):
+    knows(site, 1)
+    site.refuses = "the launcher did not come to an end"
+    commands.scontrol('echo "' + ENDED.format("1", "RUNNING", "0:0") + '"')
+    task = site.cancels.of(name(1), site.known[name(1)], clean=True)
+    async with asyncio.timeout(20):
+        while len(launcher) < 2:  # noqa: ASYNC110 - the test's own limit ends it
+            await asyncio.sleep(0.05)
+    commands.scontrol('echo "' + ENDED.format("1", "CANCELLED", "0:0") + '"')
+    await asyncio.wait_for(task, 10)
+    assert [one["clean"] for one in launcher] == [True] + [False] * (len(launcher) - 1)
+
+
+async def test_files_of_a_job_whose_id_is_not_known_stay_since_its_submit_may_come_yet(site, commands, launcher):
+    site.known[name(1)] = Known("anna", "")
+    commands.says("squeue", "true")
+    task = site.cancels.of(name(1), site.known[name(1)], clean=True)
+    await asyncio.sleep(0.2)
+    task.cancel()
+    assert [one["clean"] for one in launcher] == [False]
+
+
+async def test_files_of_a_job_with_an_epilogue_stay_until_it_has_ended(site, commands, launcher):
+    site.config = site.config.model_copy(update={"epilogue": "echo done"})
+    knows(site, 1)
+    commands.scontrol('echo "' + ENDED.format("1", "CANCELLED", "0:0") + '"')
+    server = site.child_class()(job=name(1))
+    await server.end()
+    await server.clear()
+    assert [(one["verb"], one.get("clean")) for one in launcher] == [("cancel", False), ("clean", None)]
+
+
 def _answers_nothing(asked):
     async def errand(user, request):
         asked.append(request)

@@ -164,6 +164,8 @@ def test_a_configuration_that_others_may_change_is_not_run(compute, tmp_path, ca
         ("cd /data/{username}", "nothing fills in {username} there. Write $USER, or prologue at the site"),
         ("cd {{ homedir }}", "nothing fills in {homedir} there. Write $HOME, or"),
         ("{% if account %}true{% endif %}", "nothing fills in {account} there. Write its value, or"),
+        ("if true; then source env.sh; fi", "sh looks for env.sh among its programs only. Write its whole path, or"),
+        (". env.sh\nexport A=1", "sh looks for env.sh among its programs only."),
         (["true"], "it is no text. Write lines of shell, or prologue at the site in compute.yaml."),
     ],
 )
@@ -175,6 +177,39 @@ def test_shell_that_cannot_be_taken_is_refused_with_place_value_and_remedy(compu
     (tmp_path / "jupyterhub_config.py").write_text(f"c.SlurmSpawner.req_prologue = {value!r}")
     assert made(tmp_path, "--config", str(tmp_path / "jupyterhub_config.py")) == (1, {})
     assert capsys.readouterr().out == f"beamhub launcher: {said}\n"
+
+
+@pytest.mark.parametrize("value", [". /etc/env.sh", '. "$HOME/env"', "echo source env.sh", "ls . env.sh", "./env.sh"])
+def test_shell_that_names_a_file_by_its_path_or_none_is_taken(compute, value):
+    hub = config_of(SlurmSpawner__req_prologue=value)
+    assert configured.problems(compute.sites["cluster"].config, compute.child_class("cluster"), hub) == []
+
+
+def test_shell_of_the_command_line_is_refused_since_no_launcher_can_know_it(compute):
+    hub = config_of(SlurmSpawner__req_prologue=DeferredConfigString("true"))
+    (said,) = configured.problems(compute.sites["cluster"].config, compute.child_class("cluster"), hub)
+    assert said.startswith("--SlurmSpawner.req_prologue = 'true': it cannot be inside the launcher. Write it into")
+
+
+def test_with_the_configuration_the_launcher_knows_its_hubs_name(compute, tmp_path):
+    of = f"catalogue={str(tmp_path / 'compute.yaml')!r}, hub='facility'"
+    text = f"from beamhub.spawner import configure\nconfigure(c, {of})"
+    (tmp_path / "jupyterhub_config.py").write_text(text)
+    program = tmp_path / "launcher"
+    command, parser = launcher_command.Launcher(), argparse.ArgumentParser()
+    command.arguments(parser)
+    words = ["--catalogue", str(tmp_path / "compute.yaml"), "--config", str(tmp_path / "jupyterhub_config.py")]
+    assert command.run(parser.parse_args([*words, str(program)])) == 0
+    with zipfile.ZipFile(io.BytesIO(program.read_bytes())) as archive:
+        assert json.loads(archive.read("beamhub/spawner/sites/settings.json"))["hub"] == "facility"
+
+
+def test_a_catalogue_that_others_may_change_is_said_since_it_is_inside_too(compute, tmp_path, capsys):
+    made(tmp_path)
+    assert "what is inside the next one" not in capsys.readouterr().out
+    (tmp_path / "compute.yaml").chmod(0o666)
+    made(tmp_path)
+    assert f"Beware: {tmp_path / 'compute.yaml'} can be changed by others than you" in capsys.readouterr().out
 
 
 def test_what_the_site_says_itself_is_no_matter_of_the_configurations(compute):
@@ -244,6 +279,15 @@ def patience(compute: Compute, site: str, config: Config) -> float:
 @pytest.mark.parametrize("section", ["Spawner", "BatchSpawnerBase", "SlurmSpawner", "Site_cluster"])
 def test_a_start_timeout_that_was_written_is_how_long_a_start_may_wait(compute, section):
     assert patience(compute, "cluster", config_of(**{f"{section}__start_timeout": 900})) == 900 + 120
+
+
+def test_the_hubs_log_says_at_its_start_how_long_a_start_may_wait_by_that(compute, caplog):
+    hub = SimpleNamespace(config=config_of(Spawner__start_timeout=60), **vars(HERE))
+    with caplog.at_level(logging.WARNING):
+        assert compute.sites["cluster"].problems(hub) == compute.sites["own"].problems(hub) == []
+    said = "c.Spawner.start_timeout = 60: so long may a start wait in the queue. Write queue_timeout at the site"
+    assert f"Site cluster: {said}" in caplog.text
+    assert "Site own" not in caplog.text
 
 
 def test_the_sites_own_queue_timeout_goes_before_it_and_unwritten_it_shrinks_nothing(compute):

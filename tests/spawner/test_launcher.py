@@ -336,8 +336,14 @@ def test_the_program_is_compiled_for_its_python_and_runs_by_any_other(settings, 
         (tmp_path / name).write_bytes(made)
         with zipfile.ZipFile(tmp_path / name) as archive:
             assert ("beamhub/spawner/sites/launcher.pyc" in archive.namelist()) == (name == "compiled")
-        done = subprocess.run([sys.executable, "-IS", tmp_path / name], input=asked, capture_output=True, text=True)
-        assert json.loads(done.stdout) == {"lines": ""}
+            if name == "compiled":  # without their texts: what is compiled is what runs
+                kept = {one: archive.read(one) for one in archive.namelist() if not one.endswith("r.py")}
+                with zipfile.ZipFile(tmp_path / "bare", "w") as bare:
+                    for one, content in kept.items():
+                        bare.writestr(one, content)
+        for program in {tmp_path / name, tmp_path / ("bare" if name == "compiled" else name)}:
+            done = subprocess.run([sys.executable, "-IS", program], input=asked, capture_output=True, text=True)
+            assert json.loads(done.stdout) == {"lines": ""}
     assert launcher_command.compiled({"a.py": b"x = 1"}, "/bin/false") == {}
 
 
@@ -365,6 +371,11 @@ def test_the_command_writes_program_and_rule_and_says_what_to_do(tmp_path, capsy
     said = capsys.readouterr().out
     assert "knows cluster" in said
     assert "visudo" in said
+    assert "not compiled" not in said
+    asked = options(tmp_path, program)
+    asked.python = "/there/is/no/python"
+    assert made.run(asked) == 0
+    assert "/there/is/no/python is not on this computer, so it was not compiled for it" in capsys.readouterr().out
     assert made.run(options(tmp_path, program)) == 0  # anew, in its place
 
 

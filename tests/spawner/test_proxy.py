@@ -1,0 +1,32 @@
+"""The proxy that ends with the Hub."""
+
+import asyncio
+
+import pytest
+from jupyterhub_traefik_proxy.proxy import TraefikProxy
+
+from beamhub.spawner import proxy
+
+
+@pytest.mark.parametrize(("looks", "there_after"), [([True], 1), ([False, True], 2), ([False] * 9, 4)])
+async def test_a_new_route_is_looked_for_at_once_and_then_as_ever(monkeypatch, looks, there_after):
+    asked, waited = [], []
+
+    async def check(self, routespec, kind):
+        asked.append((routespec, kind))
+        return looks[len(asked) - 1]
+
+    async def parents(self, routespec):
+        waited.append((routespec, len(asked)))
+
+    monkeypatch.setattr(proxy, "SOON", (0.0, 0.0, 0.0, 0.0))
+    monkeypatch.setattr(TraefikProxy, "_check_for_traefik_service", check)
+    monkeypatch.setattr(TraefikProxy, "_wait_for_route", parents)
+    await asyncio.wait_for(proxy.KeptTraefik._wait_for_route(proxy.KeptTraefik(), "/user/anna/"), 5)
+    assert asked == [("/user/anna/", "router")] * there_after
+    assert waited == [("/user/anna/", there_after)]
+
+
+def test_the_parents_way_of_waiting_is_where_it_is_changed():
+    assert asyncio.iscoroutinefunction(TraefikProxy._wait_for_route)
+    assert asyncio.iscoroutinefunction(TraefikProxy._check_for_traefik_service)
