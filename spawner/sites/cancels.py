@@ -14,6 +14,7 @@ log = logging.getLogger("beamhub.spawner")
 # Seconds before each look after the first cancel (a server ends in 0.1 to 1 s), and after the others.
 LOOKS: tuple[float, ...] = (0.2, 0.2, 0.2, 0.3, 0.4)
 LATER = (0.7, 0.7)
+HEARS = 1.0  # seconds before a look while a job still is to say that its server ended
 ENDING = 0.1  # seconds that a job goes on after it said that its server ended
 SURE = 2.0  # seconds after a cancel that was taken, until which a job that is nowhere may still come into sight
 AFTER = 5.0  # seconds between two looks at a job that may end by itself
@@ -71,7 +72,7 @@ class Cancels:
         while one.id and not one.dead and moments.now() < begun + after:
             await asyncio.sleep(min(after, AFTER))
             await self._site.confirm(one, Verdict.MISSING)
-        heard = self._heard[job] = asyncio.Event()
+        heard, hears = self._heard.setdefault(job, asyncio.Event()), one.listening  # and so says when it ends
         while not one.dead:
             if not one.id:
                 with contextlib.suppress(SiteDown):
@@ -89,8 +90,9 @@ class Cancels:
                 log.error("%s (%s at %s) cannot be cancelled yet, it is tried again: %s", job, number, where, error)
             for wait in looks:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(heard.wait(), wait)
+                    await asyncio.wait_for(heard.wait(), HEARS if hears else wait)
                     heard.clear()
+                    hears = False
                     await asyncio.sleep(ENDING)
                 if one.id:
                     async with self._looks:

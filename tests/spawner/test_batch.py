@@ -342,14 +342,16 @@ async def test_why_not_all_jobs_are_seen_is_said(site, commands):
     assert site.unseen() == "Unable to contact slurm controller"
 
 
+@pytest.mark.parametrize("listening", [True, False])
 async def test_a_cancel_looks_again_as_soon_as_the_job_says_that_its_server_ended(
-    site, commands, launcher, monkeypatch
+    site, commands, launcher, monkeypatch, listening
 ):
-    monkeypatch.setattr(cancels, "LOOKS", (60.0,))
+    monkeypatch.setattr(cancels, "HEARS" if listening else "LOOKS", 60.0 if listening else (60.0,))
     knows(site, 1)
+    site.known[name(1)].listening = listening
     commands.scontrol('echo "' + ENDED.format("1", "CANCELLED", "0:0") + '"')
     task = asyncio.ensure_future(site.cancels.run(name(1), site.known[name(1)]))
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.5)
     assert not task.done()
     server = site.child_class()(job=name(1))
     server.told(listening=False, ended=-15)
