@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.app import JupyterHub
 
-from beamhub.spawner.bootstrap import answer
+from beamhub.spawner.bootstrap import GIVE_UP, answer
 from beamhub.spawner.hublines import application
 from beamhub.spawner.sites.site import SiteMixin
 from beamhub.spawner.state import Phase, Start
@@ -168,7 +168,7 @@ class AnnounceHandler(APIHandler):  # type: ignore[misc]
     """The Hub's end of it; takes a server's own token only, no cookie, no scope."""
 
     async def post(self) -> None:
-        """Answers 200 with the address that was found, or a status and a message."""
+        """Answers 200 with the address that was found, or a status, a message and whether to ``give_up``."""
         try:
             announced = parse(self.request.body)
             spawner = self._spawner()
@@ -181,7 +181,7 @@ class AnnounceHandler(APIHandler):  # type: ignore[misc]
         except Unwanted as error:
             self.log.warning("Announcement from %s not taken: %s", self.request.remote_ip, error)
             self.set_status(error.status)
-            reply = {"status": error.status, "message": str(error)}
+            reply = {"status": error.status, "message": str(error), "give_up": error.status in GIVE_UP}
         self.finish(json.dumps(reply))
 
     def _spawner(self) -> "HybridSpawner":

@@ -33,7 +33,7 @@ LONGEST_WAIT = 30.0  # seconds between two announcements while the Hub is away
 LOOK_S = 2.0  # between two looks at who listens while nobody takes a connection
 POLITE = 10.0  # seconds that a server has to end
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-GIVE_UP = {403, 404}  # the Hub does not want this server, now or later
+GIVE_UP = {403, 404}  # the Hub does not want this server, now or later; it says so in its answer, too
 
 
 def steady() -> float:
@@ -146,7 +146,10 @@ def own_addresses(hub_host: str) -> list[str]:
 
 
 def post(url: str, token: str, body: dict[str, Any]) -> tuple[int, str]:
-    """One announcement: the Hub's status and what it says."""
+    """One announcement: the Hub's status and what it says.
+
+    Raises OSError when what answered was not the Hub: a proxy that does not know the way to it (yet) says 404, too.
+    """
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=30)
@@ -154,9 +157,21 @@ def post(url: str, token: str, body: dict[str, Any]) -> tuple[int, str]:
         headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
         connection.request("POST", parts.path, json.dumps(body), headers)
         reply = connection.getresponse()
-        return reply.status, reply.read(10_000).decode(errors="replace")
+        text = reply.read(10_000).decode(errors="replace")
     finally:
         connection.close()
+    if reply.status in GIVE_UP and not gives_up(text):
+        raise OSError(f"something in its place says {reply.status} {text[:200].strip()}")
+    return reply.status, text
+
+
+def gives_up(text: str) -> bool:
+    """Whether this is the Hub's word that it does not want the server."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.get("give_up") is True
 
 
 def announce(start: dict[str, Any], token: str, port: int) -> None:

@@ -147,6 +147,7 @@ def test_a_forged_announcement_is_refused(job, said, status):
     before = job.hub.server("ada", "slow")["state"]
     answer = job.announce(**said)
     assert answer.status_code == answer.json()["status"] == status
+    assert answer.json()["give_up"] is (status in (403, 404))
     assert job.hub.server("ada", "slow")["state"] == before
     assert f"not taken: {answer.json()['message']}" in job.hub.log()
     assert job.token not in job.hub.log()

@@ -23,11 +23,14 @@ SHOW = "import os,sys,json; json.dump(dict(os.environ), open('shown', 'w')); pri
 
 
 class Hub(ThreadingHTTPServer):
-    """Answers each announcement with the next of ``answers``, and keeps what was said."""
+    """Answers each announcement with the next of ``answers``, and keeps what was said.
+
+    An answer in words is that of a proxy without the way to the Hub.
+    """
 
     daemon_threads = True
 
-    def __init__(self, port: int, *answers: int) -> None:
+    def __init__(self, port: int, *answers: int | str) -> None:
         self.answers, self.said = list(answers), []
         super().__init__(("127.0.0.1", port), Asked)
         Thread(target=self.serve_forever, daemon=True).start()
@@ -37,9 +40,12 @@ class Asked(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.said.append((self.path, self.headers["Authorization"], body))
-        self.send_response(self.server.answers.pop(0))
-        self.send_header("Content-Length", "0")
+        answer = self.server.answers.pop(0)
+        status, text = (404, answer) if isinstance(answer, str) else (answer, json.dumps({"give_up": answer < 405}))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
         self.end_headers()
+        self.wfile.write(text.encode())
 
     def log_message(self, *_):
         pass
@@ -94,6 +100,22 @@ def test_it_ends_when_the_hub_does_not_want_it(folder, status):
         assert start(folder, hub.server_port).wait(10) == 1
         hub.shutdown()
     assert not (folder / "shown").exists()
+
+
+@pytest.mark.parametrize("said", ["404 page not found\n", '"give_up"', '{"status": 404}', '{"give_up": false}'])
+def test_a_proxy_that_does_not_know_the_way_to_the_hub_ends_no_server(folder, said):
+    with Hub(0, said, said, 200) as hub:
+        assert start(folder, hub.server_port).wait(20) == 0
+        hub.shutdown()
+    assert len(hub.said) == 3
+    assert "the Hub does not answer: something in its place says 404" in (folder / "server.log").read_text()
+
+
+def test_a_proxy_that_does_not_know_the_way_to_the_hub_ends_no_server_that_listens(folder):
+    with Hub(0, 200, "404 page not found\n", 200, 200) as hub:
+        assert staying(folder, hub, 2, 0).wait(20) == 0
+        hub.shutdown()
+    assert [body.get("listening") for _, _, body in hub.said] == [None, True, True, None]
 
 
 def test_it_ends_when_its_time_is_over_before_the_hub_was_reached(folder):
