@@ -1,5 +1,6 @@
 """Several tables at once, the keyboard alone, much magnified: in Lab, in a real browser."""
 
+import platform
 import re
 from collections.abc import Iterator
 
@@ -347,3 +348,19 @@ def test_where_lab_has_h5web_and_the_file_browser_shows_the_output_a_link_opens_
     expect(link).to_have_attribute("href", re.compile(path))
     link.click()
     expect(lab.get_by_role("treeitem", name="entry")).to_be_visible()
+
+
+def test_a_session_says_where_its_server_runs_with_what_and_how_long_it_stays(demo, context):
+    write_notebook(demo, "session.ipynb", "from beamhub.widgets import Session\nSession()")
+    page = context.new_page()
+    open_notebook(page, demo, "lab/workspaces/session/tree", "session.ipynb?reset")
+    run(page, 0)
+    facts = page.locator(".bh-session dd")
+    expect(facts).to_have_count(5)
+    where, profile, cores, memory, left = facts.all()
+    expect(where).to_have_text(f"here, {platform.node()}")
+    expect(profile).to_have_text("small")
+    expect(cores).to_have_text("1")
+    expect(memory).to_have_text(re.compile(r"^\d+(\.\d+)? MB in use of 2.1\d? GB$"))
+    expect(left).to_have_text(re.compile(r"^3 h [45]\d min \(until \d\d:\d\d"))
+    page.close()

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -13,10 +14,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(200)]
 CODE = "from beamhub.widgets import Session\nSession()"
 
 
-def test_a_server_that_ends_soon_says_so_in_lab_and_in_its_session(tmp_path, browser):
+def write(folder: Path) -> None:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CODE)])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
-    nbformat.write(notebook, tmp_path / "a.ipynb")
+    nbformat.write(notebook, folder / "a.ipynb")
+
+
+def test_a_server_that_ends_soon_says_so_in_lab_and_in_its_session(tmp_path, browser):
+    write(tmp_path)
     ends = datetime.now(UTC) + timedelta(minutes=10, seconds=50)
     more = {"BEAMHUB_ENDS_AT": f"{ends:%Y-%m-%dT%H:%M:%SZ}", "BEAMHUB_SITE": "here", "MEM_LIMIT": str(2**40)}
     with jupyter(tmp_path, **more, BEAMHUB_SERVICE_URL="http://127.0.0.1:9/", program="jupyterlab") as client:
@@ -37,4 +42,17 @@ def test_a_server_that_ends_soon_says_so_in_lab_and_in_its_session(tmp_path, bro
         expect(said).to_contain_text("in less than", timeout=40_000)
         # what is said 10 minutes before comes from the server, to whoever is there then
         expect(toast).to_contain_text("Your server ends in 10 minutes", timeout=60_000)
+        page.context.close()
+
+
+def test_a_server_without_a_limit_says_that_it_stays(tmp_path, browser):
+    write(tmp_path)
+    more = {"BEAMHUB_SITE": "here", "BEAMHUB_SERVICE_URL": "http://127.0.0.1:9/"}
+    with jupyter(tmp_path, **more, program="jupyterlab") as client:
+        page = browser.new_context().new_page()
+        page.goto(f"http://{client.base_url.netloc.decode()}/lab/tree/a.ipynb?token={OURS}")
+        kernel_idle(page)
+        run_cell(page, 0)
+        expect(page.locator(".bh-session")).to_contain_text("no limit: this server stays until it is stopped")
+        expect(page.locator(".jp-Notification-Toast-warning")).to_have_count(0)
         page.context.close()
