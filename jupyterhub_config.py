@@ -10,7 +10,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import bcrypt
 from jupyterhub.app import JupyterHub
 
 from beamhub.spawner import configure
@@ -42,9 +41,7 @@ c.ConfigurableHTTPProxy.pid_file = str(folder / "hub/proxy.pid")
 c.JupyterHub.proxy_class = "beamhub.spawner.proxy.KeptTraefik"
 c.TraefikProxy.traefik_api_url = f"http://127.0.0.1:{port + 3}"
 c.TraefikProxy.traefik_api_username = "hub"
-proxy_password = secrets.token_hex(16)  # random and long: a slow hash adds nothing, and costs 0.3 s at each question
-c.TraefikProxy.traefik_api_password = proxy_password
-c.TraefikProxy.traefik_api_hashed_password = bcrypt.hashpw(proxy_password.encode(), bcrypt.gensalt(4)).decode()
+c.TraefikProxy.traefik_api_password = secrets.token_hex(16)
 c.TraefikFileProviderProxy.static_config_file = str(folder / "proxy/traefik.toml")
 c.TraefikFileProviderProxy.dynamic_config_file = str(folder / "proxy/rules.toml")
 if JupyterHub.initialized():  # else this file is only read, while a Hub may be running

@@ -14,13 +14,17 @@ import subprocess
 from functools import partial
 from typing import Any
 
+import bcrypt
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub_traefik_proxy.fileprovider import TraefikFileProviderProxy
+from traitlets import default
 
 from beamhub.spawner.marked import end_with_parent
 
 LOOK = 0.5  # seconds between two looks at whether it runs
 PAUSE = 1.0  # seconds before it is started again
+QUICK, SLOW = 4, 12  # rounds of bcrypt; with its usual 12 traefik computes for 0.3 s at each of the Hub's questions
+LONG = 16  # characters of a password
 SOON = (0.02, 0.03, 0.05, 0.1)  # seconds before each first look for a new route
 
 
@@ -28,6 +32,12 @@ class KeptTraefik(TraefikFileProviderProxy):  # type: ignore[misc]
     """traefik with its routes in a file, from which they are there again as soon as it is."""
 
     _keeper: Any = None
+
+    @default("traefik_api_hashed_password")
+    def _hash(self) -> str:
+        """A quick one where the password is long, as that which the Hub makes: nobody guesses it either way."""
+        rounds = QUICK if len(self.traefik_api_password) >= LONG else SLOW
+        return bcrypt.hashpw(self.traefik_api_password.encode(), bcrypt.gensalt(rounds)).decode()
 
     def _start_traefik(self) -> None:
         if shutil.which("traefik") is None:

@@ -26,12 +26,10 @@ from ctypes import CDLL, c_int, c_ulong
 from pathlib import Path
 from typing import Any
 
-import bcrypt
 import httpx
 import psutil
 from services.ports import free_port
 
-QUICK = 4  # rounds of bcrypt; with its usual ones the proxy computes for 0.3 s at each question of the Hub
 TLS = False  # nothing here speaks it; to read who is to be trusted takes 30 ms for each client
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PASSWORD = "beam"
@@ -72,7 +70,6 @@ c.JupyterHub.proxy_class = "beamhub.spawner.proxy.KeptTraefik"
 c.TraefikProxy.traefik_api_url = "http://127.0.0.1:{proxy_port}"
 c.TraefikProxy.traefik_api_username = "hub"
 c.TraefikProxy.traefik_api_password = "{proxy_password}"
-c.TraefikProxy.traefik_api_hashed_password = "{proxy_hash}"
 c.TraefikProxy.check_route_timeout = 30
 c.TraefikFileProviderProxy.static_config_file = "{folder}/traefik.toml"
 c.TraefikFileProviderProxy.dynamic_config_file = "{folder}/rules.toml"
@@ -139,11 +136,10 @@ class RunningHub:
         (folder / "compute.yaml").write_text(compute)
         members = {name: {"users": list(who)} for name, who in (groups or {}).items()}
         proxy = secrets.token_hex(8)
-        hashed = bcrypt.hashpw(proxy.encode(), bcrypt.gensalt(QUICK))
         config = CONFIG.format(
             host=host, port=self.port, base=base, hub_port=free_port(), proxy_port=free_port(), folder=folder,
             password=PASSWORD, users=set(users), groups=members, admin=self.admin, proxy_password=proxy,
-            proxy_hash=hashed.decode(), command=list(command), mark=self.mark,
+            command=list(command), mark=self.mark,
         )  # fmt: skip
         (folder / "jupyterhub_config.py").write_text(config + extra)
         (folder / "jupyterhub_config.py").chmod(0o600)

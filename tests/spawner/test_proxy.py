@@ -2,6 +2,7 @@
 
 import asyncio
 
+import bcrypt
 import pytest
 from jupyterhub_traefik_proxy.proxy import TraefikProxy
 
@@ -36,3 +37,10 @@ def test_a_traefik_that_is_missing_is_said_with_what_to_install(monkeypatch, tmp
 def test_the_parents_way_of_waiting_is_where_it_is_changed():
     assert asyncio.iscoroutinefunction(TraefikProxy._wait_for_route)
     assert asyncio.iscoroutinefunction(TraefikProxy._check_for_traefik_service)
+
+
+@pytest.mark.parametrize(("password", "rounds"), [("0123456789abcdef", "04"), ("short", "12")])
+def test_a_long_password_of_the_proxys_api_is_hashed_so_that_asking_costs_little(password, rounds):
+    hashed = proxy.KeptTraefik(traefik_api_password=password).traefik_api_hashed_password
+    assert hashed.split("$")[2] == rounds
+    assert bcrypt.checkpw(password.encode(), hashed.encode())
