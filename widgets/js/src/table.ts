@@ -8,7 +8,7 @@ import type { Run } from "./records.js";
 import { edge, widthBy } from "./resize.js";
 import type { Filter, Rows } from "./rows.js";
 import { groups, scanOf } from "./scan.js";
-import { firstWhole, heightOf, ROW, scrolledTo, sight, SPAN } from "./sight.js";
+import { firstWhole, heightOf, pixels, ROW, scrolledTo, sight, SPAN } from "./sight.js";
 
 const AHEAD = 60; // rows beyond those in sight that are asked for too
 
@@ -73,23 +73,33 @@ export class Table {
     this.paintHead();
     const total = this.rows.length;
     this.space.style.height = `${heightOf(total)}px`; // before it is looked how far the table is scrolled: it may be less now
+    this.follow();
     const { first, last, origin, shift } = sight(total, this.scroll.scrollTop, this.visible);
-    this.element.setAttribute("aria-rowcount", String(total + 1));
+    this.element.setAttribute("aria-rowcount", String(this.rows.open ? -1 : total + 1)); // it is not known
     this.body.style.transform = `translateY(${shift}px)`;
     const focused = this.body.contains(document.activeElement);
     this.scans = groups(this.rows.filter.sort) && this.columns.shown.some((column) => column.key === "scan");
     this.body.classList.toggle("bh-scans", this.scans);
     this.spare = this.blank?.painted === this.painted ? this.waits : [];
     this.waits = [];
-    if (this.rows.loadedRow(first) && this.rows.loadedRow(last - 1)) // who scrolls on meets no empty rows
-      for (const near of [first - AHEAD, last + AHEAD]) if (near >= 0 && near < total) this.rows.row(near);
+    const ahead = this.rows.loadedRow(first) && this.rows.loadedRow(last - 1) ? AHEAD : 0; // who scrolls on meets no empty rows
+    if (total) this.rows.look(Math.max(0, first - ahead), Math.min(total, last + ahead));
     const rows: HTMLElement[] = [];
-    for (let index = first; index < last; index++) rows.push(this.line(index, origin, this.rows.row(index)));
+    for (let index = first; index < last; index++) rows.push(this.line(index, origin, this.rows.loadedRow(index)));
     this.put(rows);
     if (!focused) this.goal = null; // the keyboard is somewhere else by now
     if (this.reach()) return;
     if (focused) this.focusRow();
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
+  }
+
+  /** What is in sight stays there where its rows have other numbers now. */
+  private follow(): void {
+    const { slid, length } = this.rows;
+    this.rows.slid = 0;
+    if (!slid) return;
+    if (this.goal) this.goal.index += slid;
+    this.scroll.scrollTop += pixels(slid, length, this.visible);
   }
 
   private paintHead(): void {
