@@ -88,6 +88,18 @@ export class Rows {
   /** The row where it is there; it is not asked for. */
   loadedRow(index: number): Run | undefined { return this.stretch.at(index); }
 
+  /** Rows from a number up to another; null where not all of them are loaded. */
+  loadedRows(first: number, last: number): Run[] | null {
+    const rows = [];
+    for (let index = first, run; index < last && (run = this.loadedRow(index)); index++) rows.push(run);
+    return rows.length === last - first ? rows : null;
+  }
+
+  /** The same, asked for; one answer has at most 500. */
+  async read(first: number, last: number): Promise<Run[]> {
+    return (await this.page({ at: first + this.hidden, limit: last - first })).items;
+  }
+
   byId(id: number): Run | undefined {
     for (const run of this.stretch) if (run.id === id) return run;
     return undefined;

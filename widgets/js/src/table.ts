@@ -4,6 +4,7 @@ import type { Column } from "./columns.js";
 import { h, keep } from "./dom.js";
 import { finder, termOf } from "./finder.js";
 import type { Pictures } from "./pictures.js";
+import { Begun, between, range, told } from "./range.js";
 import type { Run } from "./records.js";
 import { edge, widthBy } from "./resize.js";
 import type { Filter, Rows } from "./rows.js";
@@ -22,7 +23,9 @@ export class Table {
   private readonly body: HTMLElement;
   readonly columns: Arranged;
   private frame = 0;
-  private anchor = 0; // the run that a selection of several begins at
+  private readonly begun = new Begun(); // where a selection of several begins
+  /** What is to be said of the selection. */
+  readonly said = h("div", { class: "bh-note", role: "status", hidden: true });
   private pressed = 0;
   rows!: Rows;
 
@@ -224,26 +227,48 @@ export class Table {
   private choose(id: number, index: number, event: MouseEvent | KeyboardEvent): void {
     const ids = this.selection.ids;
     this.goal = null;
-    const anchor = event.shiftKey && this.anchor ? this.rows.indexOf(this.anchor) : -1;
-    if (anchor >= 0) {
-      const between = [], step = Math.sign(anchor - index); // up to a row that is not loaded: there are no gaps
-      for (let at = index, run; between.length < 500 && (run = this.rows.loadedRow(at)); at += step) {
-        between.push(run.id);
-        if (at === anchor) break;
-      }
-      this.selection.ids = step < 0 ? between.reverse() : between;
-    } else if (event.ctrlKey || event.metaKey) {
-      this.selection.ids = ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
-      this.anchor = id;
-    } else {
-      this.selection.ids = [id];
-      this.anchor = id;
+    this.asked = null;
+    this.say("");
+    if (event.shiftKey && this.begun.id) this.extend(id, index);
+    else {
+      const more = event.ctrlKey || event.metaKey;
+      this.selection.ids = !more ? [id] : ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
+      this.begun.set(id, index, this.rows);
     }
     this.selection.focus = id;
     this.paintNow();
     this.focusRow();
     this.onSelect();
   }
+
+  /** Selects all rows from the one that the selection began at; those that are not loaded are asked for. */
+  private extend(id: number, index: number): void {
+    const begun = this.begun.at(this.rows), { first, last, all } = range(begun, index), loaded = this.rows.loadedRows(first, last);
+    if (begun < 0) {
+      this.begun.set(id, index, this.rows);
+      this.selection.ids = [id];
+      this.say("it is not known any more where the row is that you began at: begin with this one");
+    } else if (loaded) {
+      this.selection.ids = loaded.map((run) => run.id);
+      this.say(told(all));
+    } else void this.ask(id, first, last, index > begun, all);
+  }
+
+  private async ask(id: number, first: number, last: number, down: boolean, all: number): Promise<void> {
+    const { numbering } = this.rows, asked = this.asked = {};
+    this.say(`asking for ${last - first} rows …`);
+    const found = await this.rows.read(first, last).then((rows) => between(rows, this.begun.id, id, down), (error: Error) => error.message);
+    if (this.asked !== asked) return; // another row was chosen
+    if (Array.isArray(found) && numbering === this.rows.numbering) {
+      this.selection.ids = found;
+      this.paint();
+      this.onSelect();
+      this.say(told(all));
+    } else this.say(`the rows between could not be selected: ${typeof found === "string" ? found : "they have moved meanwhile"}`);
+  }
+  private asked: object | null = null;
+
+  private say(what: string): void { Object.assign(this.said, { textContent: what, hidden: !what }); }
 
   private key(event: KeyboardEvent): void {
     keep(event);
@@ -294,8 +319,10 @@ export class Table {
     if (to !== this.scroll.scrollTop) this.scroll.scrollTop = to;
   }
 
-  /** Scrolls to a row that is loaded. */
+  /** Scrolls to a row that is loaded, which somebody did not choose here. */
   reveal(id: number): void {
+    this.asked = null;
+    this.say("");
     const index = this.rows.indexOf(id);
     if (index >= 0) this.show(index);
     this.paint();
