@@ -11,12 +11,15 @@ from playwright.sync_api import Page, Route, expect
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 expect.set_options(timeout=40_000)
 MANY, COUNTED = 12_345, 10_000
-ASKED = re.compile(r"/v1/runs(/count)?\?.*search=many")
+LINKED = 7000
+ASKED = re.compile(rf"/v1/runs(/count)?\?.*(search=many|ids={MANY - LINKED}\b)")
 
 
 def answered(url: str, like: dict) -> dict:
     """What the service would say of many runs, the newest first."""
     asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+    if "since" in asked:
+        return {"count": MANY + 1 - int(asked["since"]), "exact": True, "states": {}, "held": 0, "seconds": None}
     if "/count" in url:
         return {"count": COUNTED, "exact": False, "states": {}, "held": 0, "seconds": None}
     limit = int(asked.get("limit", 100))
@@ -28,7 +31,10 @@ def answered(url: str, like: dict) -> dict:
     else:
         start = int(asked["after"]) + 1 if "after" in asked else int(asked.get("at", 0))
         numbers = range(start, min(MANY, start + limit))
-    items = [like | {"id": MANY - one, "file": like["file"] | {"name": f"many_{one:05}.nxs"}} for one in numbers]
+    items = [
+        like | {"id": MANY - one, "queued": str(MANY - one), "file": like["file"] | {"name": f"many_{one:05}.nxs"}}
+        for one in numbers
+    ]
     before = str(numbers[0]) if numbers and numbers[0] else None
     after = str(numbers[-1]) if numbers and numbers[-1] < MANY - 1 else None
     return {"items": items, "before": before, "after": after, "seq": 0}
@@ -133,3 +139,11 @@ def test_a_range_to_a_row_that_was_let_go_of_is_asked_for(many):
     scroll.evaluate("(one) => { one.scrollTop = 6003 * 26; }")
     expect(named(many, 6005)).to_have_attribute("aria-selected", "true")
     expect(named(many, 6004)).to_have_attribute("aria-selected", "false")
+
+
+def test_a_row_that_a_link_selects_is_scrolled_to_also_where_it_is_not_loaded(many):
+    proposal = widget(many).locator("select").first.input_value()
+    many.evaluate(f"location.hash = '#beamhub={proposal}&search=many&runs={MANY - LINKED}'")
+    expect(named(many, LINKED)).to_have_attribute("aria-selected", "true")
+    expect(named(many, LINKED)).to_be_in_viewport()
+    many.evaluate("location.hash = ''")

@@ -20,7 +20,8 @@ SCENE = """(async () => {
     const items = ids ? runs.filter((run) => ids.includes(run.id)) : runs.slice(start, Math.min(end, start + limit));
     const before = start > 0 && items.length ? String(items[0].id) : null;
     const after = start + items.length < runs.length && items.length ? String(items.at(-1).id) : null;
-    const found = runs.length + service.more, exact = found <= service.bound;
+    const since = runs.findIndex((run) => run.queued === query.get("since"));
+    const found = since < 0 ? runs.length + service.more : since + 1, exact = found <= service.bound;
     const count = { count: Math.min(found, service.bound), exact, states: {}, held: 0, seconds: null };
     const answer = path.endsWith("count") ? count : { items, seq: 0, before, after };
     return { status: 200, body: new TextEncoder().encode(JSON.stringify(answer)), type: "" };
@@ -36,7 +37,7 @@ SCENE = """(async () => {
     rows.change(id, id);
   };
   const fill = (first, last) => {
-    for (let id = last; id >= first; id--) runs.push({ id, name: String(id), seq: id });
+    for (let id = last; id >= first; id--) runs.push({ id, name: String(id), seq: id, queued: `${id}` });
   };
   const until = async (index) => { for (let tries = 0; tries < 99 && !rows.row(index); tries++) await later(5); };
   await rows.reload();
@@ -206,6 +207,18 @@ def test_a_jump_knows_what_came_above_and_rows_go_on_from_there():
     assert states == [[500, 40], [1500, 40, 0]]
 
 
+def test_who_goes_back_from_a_jump_finds_the_first_rows_and_what_they_have_is_known_meanwhile():
+    found = played(
+        "fill(1, 1500); await rows.reload(); atTop = false; await until(1000); const before = questions.length;"
+        "const known = [...rows.known()].map((run) => run.id); seen.push([known.includes(1500), known.includes(500)]);"
+        "runs[1] = { ...runs[1], seq: 3000 }; rows.change(1499, 3000); await later(250); seen.push([rows.moved]);"
+        "seen.push([rows.row(0).id, rows.row(1).seq, rows.row(99).id, questions.length - before]);",
+        "-queued",
+    )
+    states = [state for state in found["seen"] if not isinstance(state, dict)]
+    assert states == [[True, True], [0], [1500, 3000, 1401, 0]]
+
+
 def test_at_the_top_new_rows_come_in_and_those_below_stay_loaded():
     found = played(
         "fill(1, 1500); await rows.reload(); await until(150); const before = questions.length;"
@@ -227,3 +240,15 @@ def test_a_run_that_changes_where_it_is_not_loaded_is_not_called_new_and_one_tha
         "-queued",
     )
     assert [state for state in found["seen"] if not isinstance(state, dict)] == [[0], [1]]
+
+
+def test_where_a_row_is_that_is_not_loaded_is_said_if_it_was_counted():
+    found = played(
+        "fill(1, 1500); service.bound = 1000; await rows.reload(); atTop = false; rows.length = 1500;"
+        "arrives(1501, '1501'); arrives(1502, '1502'); await later(250);"
+        "seen.push([await rows.place(700), await rows.place(300), await rows.place(1502), await rows.place(9999)]);",
+        "-queued",
+    )
+    assert found["seen"][-1] == [800, None, None, None]
+    found = played("fill(1, 1500); await rows.reload(); seen.push([await rows.place(700)]);")
+    assert found["seen"][-1] == [None]

@@ -106,9 +106,9 @@ class View {
     );
     this.paint();
     await this.findProposals();
-    await this.admit();
     await this.rows.reload();
     this.table.scrollTop = this.state.scrollTop;
+    await this.admit();
     this.follow();
     if (this.state.selection.ids.length) void this.selected(false);
     this.root.dataset.ready = "1";
@@ -157,7 +157,7 @@ class View {
     if (filter && !this.links.misses(this.proposals.map((one) => one.name))) {
       this.search.value = filter.search;
       this.chooser.value = filter.proposal;
-      this.change(filter);
+      await this.change(filter);
       await this.admit();
     }
     this.paint();

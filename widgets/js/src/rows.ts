@@ -42,7 +42,8 @@ export class Rows {
   loaded = false;
   searching = false; // the answer takes its time, and can be given up
   live = false; // whether changes are heard; while not, nothing is asked again until they are
-  private stretch = new Stretch(0, NOTHING);
+  private stretch = new Stretch(0, NOTHING); // that is looked at
+  private begin = this.stretch; // the one before a jump: the table is as its rows are, and who goes back finds them
   private asked = new Set<Question>();
   private refused = 0; // a timer: until then no page is asked for
   private looked = 0; // a row of those that are looked at
@@ -76,6 +77,7 @@ export class Rows {
   /** Asks for those of some rows that are not loaded. */
   look(first: number, last: number): void {
     this.looked = Math.floor((first + last) / 2);
+    if (!this.stretch.has(this.looked) && this.begin.has(this.looked)) this.stretch = this.begin;
     const asked = this.loaded && !this.refused ? next(this.stretch, this.length, first, last, this.asked) : null;
     if (asked) void this.fetch(asked);
   }
@@ -100,18 +102,32 @@ export class Rows {
     return (await this.page({ at: first + this.hidden, limit: last - first })).items;
   }
 
+  /** About where a row is that is not loaded: as many came since. Null where that is not quickly said, or the table has no such row. */
+  async place(id: number): Promise<number | null> {
+    const { filter, numbering } = this, asked = query(filter);
+    if (filter.sort !== "-queued" || id > this.first) return null;
+    asked.set("ids", String(id));
+    const [run] = (await json<Page<Run>>(this.transport, "GET", "v1/runs", asked)).items;
+    if (!run) return null;
+    const { total, exact } = await this.count(filter, undefined, run.queued), place = total - 1 - this.hidden;
+    return exact && numbering === this.numbering && place >= 0 && place < this.length ? place : null;
+  }
+
   byId(id: number): Run | undefined {
-    for (const run of this.stretch) if (run.id === id) return run;
+    for (const run of this.known()) if (run.id === id) return run;
     return undefined;
   }
 
-  indexOf(id: number): number { return this.stretch.indexOf(id); }
+  indexOf(id: number): number {
+    const index = this.stretch.indexOf(id);
+    return index < 0 ? this.begin.indexOf(id) : index;
+  }
 
   /** All changes up to this number are in what is shown, or will be asked for; null where nothing is shown. */
   get seq(): number | null { return this.loaded && this.knownUntil !== UNKNOWN ? this.knownUntil : null; }
 
   /** All rows that are loaded, for which columns there are. */
-  known(): Iterable<Run> { return this.stretch; }
+  *known(): Iterable<Run> { for (const stretch of new Set([this.stretch, this.begin])) yield* stretch; }
 
   /** Of which functions a newer version is not in force, and why: as the run says that changed last. */
   mistakes(): string[] {
@@ -138,7 +154,7 @@ export class Rows {
       if (generation !== this.generation) return;
       this.filter = wanted;
       this.forget();
-      this.stretch = new Stretch(0, first);
+      this.stretch = this.begin = new Stretch(0, first);
       this.first = first.items[0]?.id ?? 0;
       this.waiting.clear();
       this.knownUntil = this.loaded ? Math.max(this.knownUntil, first.seq) : first.seq;
@@ -179,7 +195,7 @@ export class Rows {
     this.question.abort();
     this.searching = false;
     this.forget();
-    this.stretch = new Stretch(0, NOTHING);
+    this.stretch = this.begin = new Stretch(0, NOTHING);
     this.waiting.clear();
     this.changed.clear();
     Object.assign(this, { length: 0, total: 0, exact: true, queue: { states: {}, held: 0, seconds: null }, error: "" });
@@ -241,7 +257,7 @@ export class Rows {
 
   /** Paint known rows in place; whether new ones match was decided by the service. */
   private take(ids: number[], fresh: Map<number, Run>): void {
-    const found = this.stretch.renew(fresh), unknown = [...fresh.values()].filter((run) => !found.has(run.id));
+    const found = new Set([...this.stretch.renew(fresh), ...this.begin.renew(fresh)]), unknown = [...fresh.values()].filter((run) => !found.has(run.id));
     for (const id of found) this.waiting.delete(id);
     if (unknown.length && !this.length) return void this.reload(); // an empty table has no order to be kept
     for (const id of ids) if (!fresh.has(id) && this.indexOf(id) >= 0) this.waiting.add(id); // gone
@@ -316,6 +332,7 @@ export class Rows {
     else this.above(page);
     for (const run of page.items) this.waiting.delete(run.id);
     this.stretch.keep(this.looked);
+    if (!this.stretch.start) this.begin = this.stretch;
     this.reached();
   }
 
@@ -362,10 +379,11 @@ export class Rows {
     return json<Page<Run>>(this.transport, "GET", "v1/runs", asked, undefined, undefined, signal);
   }
 
-  /** How many match a filter, and what waits. */
-  async count(filter = this.filter, signal?: AbortSignal): Promise<{ total: number; exact: boolean; queue: Queue }> {
+  /** How many match a filter (that came since a time), and what waits. */
+  async count(filter = this.filter, signal?: AbortSignal, since = ""): Promise<{ total: number; exact: boolean; queue: Queue }> {
     const asked = query(filter);
     asked.delete("sort");
+    if (since) asked.set("since", since);
     const { count, exact, ...queue } = await json<Queue & { count: number; exact: boolean }>(this.transport, "GET", "v1/runs/count", asked, undefined, undefined, signal);
     return { total: count, exact, queue };
   }

@@ -77,6 +77,7 @@ export class Table {
     const total = this.rows.length;
     this.space.style.height = `${heightOf(total)}px`; // before it is looked how far the table is scrolled: it may be less now
     this.follow();
+    this.find();
     const { first, last, origin, shift } = sight(total, this.scroll.scrollTop, this.visible);
     this.element.setAttribute("aria-rowcount", String(this.rows.open ? -1 : total + 1)); // it is not known
     this.body.style.transform = `translateY(${shift}px)`;
@@ -227,7 +228,7 @@ export class Table {
   private choose(id: number, index: number, event: MouseEvent | KeyboardEvent): void {
     const ids = this.selection.ids;
     this.goal = null;
-    this.asked = null;
+    this.asked = this.sought = null;
     this.say("");
     if (event.shiftKey && this.begun.id) this.extend(id, index);
     else {
@@ -319,13 +320,32 @@ export class Table {
     if (to !== this.scroll.scrollTop) this.scroll.scrollTop = to;
   }
 
-  /** Scrolls to a row that is loaded, which somebody did not choose here. */
+  /** Scrolls to a row that nobody chose here: where it is not loaded, if it is quickly said where it is. */
   reveal(id: number): void {
-    this.asked = null;
+    this.asked = this.sought = null;
     this.say("");
     const index = this.rows.indexOf(id);
     if (index >= 0) this.show(index);
+    else void this.seek(id);
     this.paint();
+  }
+
+  private async seek(id: number): Promise<void> {
+    const sought = this.sought = { id, place: -1 }, place = await this.rows.place(id).catch(() => null);
+    if (this.sought !== sought || place === null) return;
+    sought.place = place;
+    this.show(place);
+    this.paint();
+  }
+  private sought: { id: number; place: number } | null = null;
+
+  /** The row that is scrolled to is loaded now: it may stand a little further up or down. */
+  private find(): void {
+    const { sought, rows } = this;
+    if (!sought || !rows.loadedRow(sought.place)) return;
+    const index = rows.indexOf(sought.id);
+    if (index >= 0) this.show(index);
+    this.sought = null;
   }
 
   /** Leads the keyboard to the row that was chosen last, or to the first in sight. */
