@@ -1,39 +1,55 @@
 """The rows of the table, by what Node.js makes of the same source and a service of a few runs."""
 
+import json
+
 import pytest
 from services.javascript import evaluate
 
-# a service: ``runs`` match, an answer takes ``wait`` ms; the table is sorted by name, ``seen`` is each state painted
+# a service: ``runs`` match, up to ``bound`` are counted, an answer takes ``wait`` ms and a cursor is the id of a row;
+# the table is sorted by name if not by ``sort``, ``seen`` is each state painted, ``questions`` are those for pages
 SCENE = """(async () => {
-  const runs = [], seen = [], asked = [], later = (ms) => new Promise((done) => setTimeout(done, ms));
-  const service = { wait: 0, more: 0, runs, async send(method, path, query, body, headers, signal) {
+  const runs = [], seen = [], asked = [], questions = [], later = (ms) => new Promise((done) => setTimeout(done, ms));
+  const service = { wait: 0, more: 0, bound: Infinity, runs, async send(method, path, query, body, headers, signal) {
     asked.push(signal);
+    if (!path.endsWith("count") && !query.has("ids")) questions.push(Object.fromEntries(query));
     await later(service.wait);
-    const ids = query.get("ids")?.split(",").map(Number), at = Number(query.get("at") ?? 0);
-    const items = ids ? runs.filter((run) => ids.includes(run.id)) : runs.slice(at, at + 100);
-    const count = { count: runs.length + service.more, exact: true, states: {}, held: 0, seconds: null };
-    const answer = path.endsWith("count") ? count : { items, seq: 0 };
+    const ids = query.get("ids")?.split(",").map(Number), limit = Number(query.get("limit"));
+    const place = (name) => query.has(name) ? runs.findIndex((run) => String(run.id) === query.get(name)) : undefined;
+    const end = place("before") ?? runs.length, from = place("after") ?? Number(query.get("at") ?? 0) - 1;
+    const start = query.has("before") ? Math.max(0, end - limit) : from + 1;
+    const items = ids ? runs.filter((run) => ids.includes(run.id)) : runs.slice(start, Math.min(end, start + limit));
+    const before = start > 0 && items.length ? String(items[0].id) : null;
+    const after = start + items.length < runs.length && items.length ? String(items.at(-1).id) : null;
+    const since = runs.findIndex((run) => run.queued === query.get("since"));
+    const found = since < 0 ? runs.length + service.more : since + 1, exact = found <= service.bound;
+    const count = { count: Math.min(found, service.bound), exact, states: {}, held: 0, seconds: null };
+    const answer = path.endsWith("count") ? count : { items, seq: 0, before, after };
     return { status: 200, body: new TextEncoder().encode(JSON.stringify(answer)), type: "" };
   } };
   const shown = () => Array.from({ length: rows.length }, (_, at) => rows.loadedRow(at)?.name ?? null);
   const look = () => ({ total: rows.total, moved: rows.moved, searching: rows.searching, shown: shown() });
-  const filter = { proposal: "p", search: "", sort: "name" };
-  const rows = new m.Rows(service, filter, () => true, () => seen.push(look()));
+  const filter = { proposal: "p", search: "", sort: %s };
+  let atTop = true;
+  const rows = new m.Rows(service, filter, () => atTop, () => seen.push(look()));
   const arrives = (id, name) => {
     runs.push({ id, name, seq: id });
-    runs.sort((a, b) => a.name < b.name ? -1 : 1);
+    runs.sort(filter.sort === "name" ? (a, b) => a.name < b.name ? -1 : 1 : (a, b) => b.id - a.id);
     rows.change(id, id);
   };
+  const fill = (first, last) => {
+    for (let id = last; id >= first; id--) runs.push({ id, name: String(id), seq: id, queued: `${id}` });
+  };
+  const until = async (index) => { for (let tries = 0; tries < 99 && !rows.row(index); tries++) await later(5); };
   await rows.reload();
   %s
   rows.end();
-  return { seen, now: look(), asked: asked.map((signal) => Boolean(signal?.aborted)) };
+  return { seen, questions, now: look(), asked: asked.map((signal) => Boolean(signal?.aborted)) };
 })()"""
 
 
-def played(script: str) -> dict:
+def played(script: str, sort: str = "name") -> dict:
     """What was painted meanwhile, and what is there at the end."""
-    (found,) = evaluate("rows.ts", [SCENE % script])
+    (found,) = evaluate("rows.ts", [SCENE % (json.dumps(sort), script)])
     return found
 
 
@@ -67,7 +83,7 @@ def test_a_search_that_is_stopped_leaves_the_table_as_it_was():
     )
     assert found["now"] == {"total": 1, "moved": 0, "searching": False, "shown": ["b"]}
     assert found["asked"][-2:] == [True, True]
-    (found,) = evaluate("rows.ts", [SCENE % "rows.stop(); service.wait = 0; seen.push(rows.filter.search);"])
+    found = played("rows.stop(); service.wait = 0; seen.push(rows.filter.search);")
     assert found["seen"][-1] == ""
 
 
@@ -103,3 +119,136 @@ def test_a_page_of_rows_that_was_not_answered_is_not_asked_for_again_at_once():
     )
     assert found["asked"] == [False]
     assert "away" in found["seen"][-1]
+
+
+# Beyond what is counted
+
+
+def test_more_rows_than_are_counted_are_scrolled_to_until_their_end_is_found_and_then_it_is_said_how_many():
+    found = played(
+        "fill(1, 1234); service.bound = 300; await rows.reload();"
+        "const state = () => [rows.length >= rows.total, rows.total, rows.exact, rows.open]; seen.push(state());"
+        "await until(299); const counted = rows.length; seen.push([counted > 300, ...state()]);"
+        "for (let last = 0; last !== rows.length;) await until((last = rows.length) - 1);"
+        "seen.push(state(), rows.length, rows.loadedRow(1233).id, rows.loadedRow(1234) ?? null);"
+    )
+    told = [state for state in found["seen"] if not isinstance(state, dict)]
+    assert told == [
+        [True, 300, False, True], [True, True, 300, False, True], [True, 1234, True, False], 1234, 1, None
+    ]  # fmt: skip
+
+
+def test_a_row_that_is_jumped_to_beyond_the_end_shows_where_the_end_is():
+    found = played(
+        "fill(1, 1234); service.bound = 1230; await rows.reload();"
+        "await until(1229); await until(rows.length - 1); await later(20); await until(rows.length - 1);"
+        "seen.push([rows.length, rows.total, rows.exact, rows.loadedRow(rows.length - 1).id]);"
+    )
+    assert found["seen"][-1] == [1234, 1234, True, 1]
+
+
+# Pages beside those that are loaded
+
+SCROLL = """
+  fill(1, 5000); await rows.reload(); atTop = false; let next = 5001;
+  const walk = async (from, to, step) => {
+    const ids = [];
+    for (let index = from; index !== to; index += step) {
+      rows.look(Math.max(0, index - 20), Math.min(rows.length, index + 20));
+      for (let tries = 0; tries < 99 && !rows.loadedRow(index); tries++) {
+        await later(2);
+        rows.look(Math.max(0, index - 20), Math.min(rows.length, index + 20));
+      }
+      ids.push(rows.loadedRow(index).id);
+      if (index % 20 === 0 && next < 5260) { arrives(next, String(next)); next++; await later(1); }
+    }
+    return ids;
+  };
+  const down = await walk(0, 4900, 1), up = await walk(4899, -1, -1);
+  await later(250);
+"""
+
+
+def test_while_runs_arrive_each_row_is_seen_once_on_the_way_down_and_once_on_the_way_up():
+    found = played(SCROLL + "seen.push(down, up, [rows.moved, rows.length]);", "-queued")
+    down, up, (moved, length) = found["seen"][-3:]
+    assert down == list(range(5000, 100, -1))
+    assert up == down[::-1]
+    assert (moved, length) == (259, 5000)
+    assert [question for question in found["questions"] if "at" in question] == []
+
+
+def test_rows_that_were_put_in_before_those_that_are_loaded_have_room_on_the_way_up():
+    found = played(
+        "fill(1000, 8000); runs.sort((a, b) => a.name < b.name ? -1 : 1); await rows.reload(); atTop = false;"
+        "for (let index = 0; index < 5000; index += 50) await until(index);"
+        "for (let id = 9000; id < 9250; id++) arrives(id, `1${id}`); await later(300);"  # between 1899 and 1900
+        "const ids = []; for (let index = 5000, slid = 0; index >= 0; index--) {"
+        "  await until(index); index += rows.slid; rows.slid = 0; ids.push(rows.loadedRow(index)?.id); }"
+        "seen.push(ids);"
+    )
+    ids = found["seen"][-1]
+    assert len(ids) == len(set(ids))
+    assert ids == sorted(ids, key=lambda number: f"1{number}" if number >= 9000 else str(number), reverse=True)
+    assert ids[-1] == 1000
+    assert set(range(9000, 9250)) < set(ids)
+
+
+def test_a_jump_knows_what_came_above_and_rows_go_on_from_there():
+    found = played(
+        "fill(1, 1500); await rows.reload(); atTop = false;"
+        "for (let id = 1501; id <= 1540; id++) arrives(id, String(id)); await later(250);"
+        "await until(1000); seen.push([rows.loadedRow(1000).id, rows.moved]);"
+        "for (let index = 999; index >= 0; index--) await until(index);"
+        "seen.push([rows.loadedRow(0).id, rows.moved, rows.slid]);",
+        "-queued",
+    )
+    states = [state for state in found["seen"] if not isinstance(state, dict)]
+    assert states == [[500, 40], [1500, 40, 0]]
+
+
+def test_who_goes_back_from_a_jump_finds_the_first_rows_and_what_they_have_is_known_meanwhile():
+    found = played(
+        "fill(1, 1500); await rows.reload(); atTop = false; await until(1000); const before = questions.length;"
+        "const known = [...rows.known()].map((run) => run.id); seen.push([known.includes(1500), known.includes(500)]);"
+        "runs[1] = { ...runs[1], seq: 3000 }; rows.change(1499, 3000); await later(250); seen.push([rows.moved]);"
+        "seen.push([rows.row(0).id, rows.row(1).seq, rows.row(99).id, questions.length - before]);",
+        "-queued",
+    )
+    states = [state for state in found["seen"] if not isinstance(state, dict)]
+    assert states == [[True, True], [0], [1500, 3000, 1401, 0]]
+
+
+def test_at_the_top_new_rows_come_in_and_those_below_stay_loaded():
+    found = played(
+        "fill(1, 1500); await rows.reload(); await until(150); const before = questions.length;"
+        "for (let id = 1501; id <= 1520; id++) arrives(id, String(id)); await later(250);"
+        "seen.push([rows.loadedRow(0).id, rows.loadedRow(170).id, rows.length, rows.moved, questions.length - before]);"
+        "for (let id = 1521; id <= 2100; id++) { arrives(id, String(id)); if (id % 100 === 0) await later(150); }"
+        "await later(300); seen.push([rows.loadedRow(0).id, rows.length, [...rows.known()].length < 700]);",
+        "-queued",
+    )
+    states = [state for state in found["seen"] if not isinstance(state, dict)]
+    assert states == [[1520, 1350, 1520, 0, 0], [2100, 2100, True]]
+
+
+def test_a_run_that_changes_where_it_is_not_loaded_is_not_called_new_and_one_that_is_new_counts_once():
+    found = played(
+        "fill(1, 1500); await rows.reload(); atTop = false; rows.change(3, 2000); await later(250);"
+        "seen.push([rows.moved]);"
+        "arrives(1501, '1501'); await later(250); rows.change(1501, 2001); await later(250); seen.push([rows.moved]);",
+        "-queued",
+    )
+    assert [state for state in found["seen"] if not isinstance(state, dict)] == [[0], [1]]
+
+
+def test_where_a_row_is_that_is_not_loaded_is_said_if_it_was_counted():
+    found = played(
+        "fill(1, 1500); service.bound = 1000; await rows.reload(); atTop = false; rows.length = 1500;"
+        "arrives(1501, '1501'); arrives(1502, '1502'); await later(250);"
+        "seen.push([await rows.place(700), await rows.place(300), await rows.place(1502), await rows.place(9999)]);",
+        "-queued",
+    )
+    assert found["seen"][-1] == [800, None, None, None]
+    found = played("fill(1, 1500); await rows.reload(); seen.push([await rows.place(700)]);")
+    assert found["seen"][-1] == [None]

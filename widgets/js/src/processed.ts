@@ -102,13 +102,13 @@ class View {
       this.newest.button, this.links.button,
     );
     this.root.replaceChildren(
-      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.busy, this.halt, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.fresh, this.below,
+      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.busy, this.halt, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.table.said, this.fresh, this.below,
     );
     this.paint();
     await this.findProposals();
-    await this.admit();
     await this.rows.reload();
     this.table.scrollTop = this.state.scrollTop;
+    await this.admit();
     this.follow();
     if (this.state.selection.ids.length) void this.selected(false);
     this.root.dataset.ready = "1";
@@ -157,7 +157,7 @@ class View {
     if (filter && !this.links.misses(this.proposals.map((one) => one.name))) {
       this.search.value = filter.search;
       this.chooser.value = filter.proposal;
-      this.change(filter);
+      await this.change(filter);
       await this.admit();
     }
     this.paint();

@@ -1,16 +1,18 @@
 // The rows that the table shows: pages fetched as they are looked at, changed rows fetched again by their ids.
-import { far } from "./near.js";
+import { next, PAGE, type Question } from "./near.js";
 import type { Page, Run } from "./records.js";
+import { Stretch } from "./stretch.js";
 import { json, Refused, type Transport } from "./transport.js";
 
-export const PAGE = 100;
 const COALESCE_MS = 100; // at most ten paints a second
 const QUIET_MS = 30;
 const COUNT_MS = 1000; // at least between two questions how many there are; rows that change do not wait for it
-const AT_ONCE = 4; // pages that are asked for; when one has come, those that are looked at then
 const SLOW_MS = 500; // that an answer may take before it is said that it is waited for
 const UNKNOWN = -1; // a new store's changes are counted from 0
-const RETRY_MS = 5000; // after a question about changed rows that was not answered
+const RETRY_MS = 5000; // after a question that was not answered
+const MORE = 500; // rows that the table is longer by, where its end is not known and its last row is followed by others
+const GROWN = 500; // rows that were put in above: then the first page is asked for again, and the others are let go of
+const NOTHING = { items: [], before: null, after: null };
 
 /** How many runs of the proposal are in each state, and what those that wait can expect (null: not known). */
 export interface Queue { states: Record<string, number>; held: number; seconds: number | null }
@@ -32,17 +34,22 @@ export class Rows {
   misunderstood = false; // what was searched for last cannot be meant; the rows shown are still those of before
   length = 0; // of the table
   total = 0; // that match; those that are new or moved may not be in the table
-  exact = true;
+  exact = true; // else there are more than the total
+  slid = 0; // by how many rows what is looked at has another number since the table was last told
+  numbering = { by: 0 }; // by how much a row's number grew; another one where nothing is known of that
   queue: Queue = { states: {}, held: 0, seconds: null };
-  moved = 0;
   error = "";
   loaded = false;
   searching = false; // the answer takes its time, and can be given up
   live = false; // whether changes are heard; while not, nothing is asked again until they are
-  private pages = new Map<number, Run[]>();
-  private asked = new Set<number>();
-  private asking = 0;
-  private looked = 0; // the page of the row that was painted last
+  private stretch = new Stretch(0, NOTHING); // that is looked at
+  private begin = this.stretch; // the one before a jump: the table is as its rows are, and who goes back finds them
+  private asked = new Set<Question>();
+  private refused = 0; // a timer: until then no page is asked for
+  private looked = 0; // a row of those that are looked at
+  private first = 0; // the id of the table's first row
+  private whole = false; // the end of the table was seen
+  private waiting = new Set<number>(); // runs that are new, moved, or gone, in the table's order
   private generation = 0;
   private changed = new Set<number>();
   private timer = 0;
@@ -61,33 +68,66 @@ export class Rows {
     this.filter = { ...filter };
   }
 
+  /** How many are new, or stand elsewhere, than the table shows. */
+  get moved(): number { return this.waiting.size; }
+
+  /** Whether it is not known how many rows there are. */
+  get open(): boolean { return !this.exact && !this.whole; }
+
+  /** Asks for those of some rows that are not loaded. */
+  look(first: number, last: number): void {
+    this.looked = Math.floor((first + last) / 2);
+    if (!this.stretch.has(this.looked) && this.begin.has(this.looked)) this.stretch = this.begin;
+    const asked = this.loaded && !this.refused ? next(this.stretch, this.length, first, last, this.asked) : null;
+    if (asked) void this.fetch(asked);
+  }
+
   row(index: number): Run | undefined {
-    const page = (this.looked = Math.floor(index / PAGE));
-    if (!this.pages.has(page)) void this.fetch(page);
+    this.look(index, index + 1);
     return this.loadedRow(index);
   }
 
   /** The row where it is there; it is not asked for. */
-  loadedRow(index: number): Run | undefined { return this.pages.get(Math.floor(index / PAGE))?.[index % PAGE]; }
+  loadedRow(index: number): Run | undefined { return this.stretch.at(index); }
+
+  /** Rows from a number up to another; null where not all of them are loaded. */
+  loadedRows(first: number, last: number): Run[] | null {
+    const rows = [];
+    for (let index = first, run; index < last && (run = this.loadedRow(index)); index++) rows.push(run);
+    return rows.length === last - first ? rows : null;
+  }
+
+  /** The same, asked for; one answer has at most 500. */
+  async read(first: number, last: number): Promise<Run[]> {
+    return (await this.page({ at: first + this.hidden, limit: last - first })).items;
+  }
+
+  /** About where a row is that is not loaded: as many came since. Null where that is not quickly said, or the table has no such row. */
+  async place(id: number): Promise<number | null> {
+    const { filter, numbering } = this, asked = query(filter);
+    if (filter.sort !== "-queued" || id > this.first) return null;
+    asked.set("ids", String(id));
+    const [run] = (await json<Page<Run>>(this.transport, "GET", "v1/runs", asked)).items;
+    if (!run) return null;
+    const { total, exact } = await this.count(filter, undefined, run.queued), place = total - 1 - this.hidden;
+    return exact && numbering === this.numbering && place >= 0 && place < this.length ? place : null;
+  }
 
   byId(id: number): Run | undefined {
-    for (const page of this.pages.values()) for (const run of page) if (run.id === id) return run;
+    for (const run of this.known()) if (run.id === id) return run;
     return undefined;
   }
 
   indexOf(id: number): number {
-    for (const [number, page] of this.pages) {
-      const index = page.findIndex((run) => run.id === id);
-      if (index >= 0) return number * PAGE + index;
-    }
-    return -1;
+    const index = this.stretch.indexOf(id);
+    return index < 0 ? this.begin.indexOf(id) : index;
   }
 
   /** All changes up to this number are in what is shown, or will be asked for; null where nothing is shown. */
   get seq(): number | null { return this.loaded && this.knownUntil !== UNKNOWN ? this.knownUntil : null; }
 
   /** All rows that are loaded, for which columns there are. */
-  *known(): Iterable<Run> { for (const page of this.pages.values()) yield* page; }
+  *known(): Iterable<Run> { for (const stretch of new Set([this.stretch, this.begin])) yield* stretch; }
 
   /** Of which functions a newer version is not in force, and why: as the run says that changed last. */
   mistakes(): string[] {
@@ -100,7 +140,7 @@ export class Rows {
   async reload(filter = this.wanted): Promise<void> {
     this.wanted = filter;
     const generation = ++this.generation, wanted = { ...filter };
-    this.asked.clear();
+    this.forget();
     this.question.abort(); // what was asked for before is not wanted any more
     const { signal } = this.question = new AbortController();
     const slow = window.setTimeout(() => {
@@ -110,13 +150,16 @@ export class Rows {
     }, SLOW_MS);
     this.loading++;
     try {
-      const [first, total] = await Promise.all([this.page(0, wanted, signal), this.count(wanted, signal)]);
+      const [first, total] = await Promise.all([this.page({}, wanted, signal), this.count(wanted, signal)]);
       if (generation !== this.generation) return;
       this.filter = wanted;
-      this.pages = new Map([[0, first.items]]);
+      this.forget();
+      this.stretch = this.begin = new Stretch(0, first);
+      this.first = first.items[0]?.id ?? 0;
+      this.waiting.clear();
       this.knownUntil = this.loaded ? Math.max(this.knownUntil, first.seq) : first.seq;
-      const length = first.items.length < PAGE ? first.items.length : total.total; // one may have come between the two answers
-      Object.assign(this, { ...total, length, moved: 0, error: "", misunderstood: false, loaded: true });
+      Object.assign(this, { ...total, length: total.total, slid: 0, numbering: { by: 0 }, whole: false, error: "", misunderstood: false, loaded: true });
+      this.reached(); // one may have come between the two answers
     } catch (error) {
       if (generation !== this.generation) return;
       this.error = (error as Error).message;
@@ -151,9 +194,11 @@ export class Rows {
     this.generation++;
     this.question.abort();
     this.searching = false;
-    this.pages.clear();
+    this.forget();
+    this.stretch = this.begin = new Stretch(0, NOTHING);
+    this.waiting.clear();
     this.changed.clear();
-    Object.assign(this, { length: 0, total: 0, exact: true, moved: 0, queue: { states: {}, held: 0, seconds: null }, error: "" });
+    Object.assign(this, { length: 0, total: 0, exact: true, queue: { states: {}, held: 0, seconds: null }, error: "" });
   }
 
   /** The service answers again: what could not be asked is asked now. */
@@ -170,6 +215,7 @@ export class Rows {
     this.ended = true;
     clearTimeout(this.timer);
     clearTimeout(this.counting);
+    clearTimeout(this.refused);
   }
 
   /** A run changed; others may have with the same number, of which the next hints tell. */
@@ -211,20 +257,15 @@ export class Rows {
 
   /** Paint known rows in place; whether new ones match was decided by the service. */
   private take(ids: number[], fresh: Map<number, Run>): void {
-    const unknown = new Set(fresh.keys());
-    for (const page of this.pages.values()) {
-      page.forEach((run, index) => {
-        const newer = fresh.get(run.id);
-        if (newer && newer.seq >= run.seq) page[index] = { ...newer }; // a run may stand in two pages for a while: no two rows are one
-        unknown.delete(run.id);
-      });
-    }
-    if (unknown.size && !this.length) return void this.reload(); // an empty table has no order to be kept
-    const gone = ids.filter((id) => !fresh.has(id) && this.indexOf(id) >= 0).length;
-    if (unknown.size && this.filter.sort === "-queued" && this.atTop()) {
-      const newest = [...unknown].map((id) => fresh.get(id)!).sort((a, b) => b.id - a.id);
-      this.putAbove(newest);
-    } else this.moved += unknown.size + gone;
+    const found = new Set([...this.stretch.renew(fresh), ...this.begin.renew(fresh)]), unknown = [...fresh.values()].filter((run) => !found.has(run.id));
+    for (const id of found) this.waiting.delete(id);
+    if (unknown.length && !this.length) return void this.reload(); // an empty table has no order to be kept
+    for (const id of ids) if (!fresh.has(id) && this.indexOf(id) >= 0) this.waiting.add(id); // gone
+    const { sort, search } = this.filter, newest = sort === "-queued" ? unknown.filter((run) => run.id > this.first) : [];
+    // without a search those that came before are in the table, where it is not loaded
+    for (const run of unknown) if (!newest.includes(run) && (search.trim() || sort !== "-queued")) this.waiting.add(run.id);
+    if (newest.length && this.atTop()) this.putAbove(newest.sort((a, b) => b.id - a.id));
+    else for (const run of newest) this.waiting.add(run.id);
     this.paint();
     this.recountSoon();
   }
@@ -242,63 +283,107 @@ export class Rows {
     const generation = this.generation, counted = await this.count();
     if (generation !== this.generation) return;
     Object.assign(this, counted);
+    this.counts();
     this.paint();
   }
 
   private putAbove(newest: Run[]): void {
-    const first = this.pages.get(0) || [];
-    const below = first[0]?.id ?? 0;
-    const above = newest.filter((run) => run.id > below);
-    this.moved += newest.length - above.length;
-    this.pages = new Map([[0, [...above, ...first].slice(0, PAGE)]]);
-    this.asked.clear();
-    this.length += above.length;
-    this.total += above.length;
+    if (this.stretch.start || this.hidden) return void this.reload(); // others stand between
+    const grown = this.stretch.top(newest), { length } = newest;
+    this.first = newest[0]!.id;
+    this.length += length;
+    this.total += length;
+    this.numbering.by += length;
+    for (const asked of this.asked) if (asked.way === "at") this.asked.delete(asked); // it has another number now
+    if (grown > GROWN) void this.reload();
   }
 
-  private async fetch(number: number): Promise<void> {
-    if (this.asked.has(number) || this.asking >= AT_ONCE || !this.loaded) return;
-    this.asked.add(number);
-    this.asking++;
-    const generation = this.generation;
+  /** How many runs stand above the first row that are not in the table; they count in the numbers that the service knows. */
+  private get hidden(): number {
+    return this.filter.sort === "-queued" ? [...this.waiting].filter((id) => id > this.first).length : 0;
+  }
+
+  private async fetch(asked: Question): Promise<void> {
+    this.asked.add(asked);
     try {
-      const page = (await this.page(number)).items;
-      if (generation === this.generation) this.put(number, page);
+      const page = await this.page(asked.way === "at" ? { at: asked.at + this.hidden, limit: asked.limit } : { [asked.way]: asked.cursor, limit: asked.limit });
+      if (this.asked.delete(asked)) this.put(asked, page);
     } catch (error) {
-      if (generation === this.generation) {
+      if (this.asked.delete(asked)) {
         this.error = (error as Error).message;
-        window.setTimeout(() => this.askAgain(number, generation), RETRY_MS);
+        if (!this.ended) this.refused ||= window.setTimeout(() => { this.refused = 0; this.paint(); }, RETRY_MS);
       }
     }
-    this.asking--;
     this.paint();
   }
 
-  /** A page that was not answered is asked for again, if it is still looked at. */
-  private askAgain(number: number, generation: number): void {
-    if (this.ended || generation !== this.generation) return;
-    this.asked.delete(number);
-    this.paint();
+  /** What was asked for is not waited for any more. */
+  private forget(): void {
+    this.asked.clear();
+    clearTimeout(this.refused);
+    this.refused = 0;
   }
 
-  private put(number: number, page: Run[]): void {
-    this.pages.set(number, page);
-    if (page.length < PAGE) this.length = number * PAGE + page.length; // there are no rows to wait for behind it
-    for (const other of far(this.pages.keys(), this.looked)) { this.pages.delete(other); this.asked.delete(other); }
+  private put(asked: Question, page: Page<Run>): void {
     this.error = "";
+    if (asked.way === "at") this.jumped(asked.at, page);
+    else if (asked.cursor !== this.stretch[asked.way]) return; // another page is at this end by now
+    else if (asked.way === "after") this.stretch.join("after", page);
+    else this.above(page);
+    for (const run of page.items) this.waiting.delete(run.id);
+    this.stretch.keep(this.looked);
+    if (!this.stretch.start) this.begin = this.stretch;
+    this.reached();
   }
 
-  private page(number: number, filter = this.filter, signal?: AbortSignal): Promise<Page<Run>> {
+  /** A page by its number; what is looked at stays, and behind an empty one there is nothing. */
+  private jumped(at: number, page: Page<Run>): void {
+    if (!page.items.length) this.length = Math.min(this.length, at);
+    else if (!this.stretch.has(this.looked)) this.stretch = new Stretch(at, page);
+  }
+
+  /** The page above those that are loaded. What came above the first row waits; and the first row has the first number. */
+  private above(page: Page<Run>): void {
+    const newer = Math.max(0, page.items.findIndex((run) => run.id === this.first));
+    const first = newer || page.before === null || page.items[0]!.id === this.first;
+    this.stretch.join("before", { ...page, items: page.items.slice(newer), before: first ? null : page.before });
+    page.items.slice(0, newer).forEach((run) => this.waiting.add(run.id));
+    page.items.splice(0, newer);
+    const { start } = this.stretch;
+    if (first ? start : start <= 0) this.slide((first ? 0 : PAGE) - start);
+  }
+
+  private slide(by: number): void {
+    this.stretch.slide(by);
+    this.length += by;
+    this.slid += by;
+    this.numbering.by += by;
+  }
+
+  /** Where the last row that is loaded is the table's, or more follow than were counted. */
+  private reached(): void {
+    const { end, after } = this.stretch;
+    if (after === null) Object.assign(this, { length: end, whole: true });
+    else if (end >= this.length && after !== null) Object.assign(this, { length: end + (this.exact ? PAGE : MORE), whole: false });
+    this.counts();
+  }
+
+  /** More than are counted are as many as the table has, where its end was seen. */
+  private counts(): void {
+    if (!this.exact && this.whole && !this.moved) Object.assign(this, { total: this.length, exact: true });
+  }
+
+  private page(part: { at?: number; after?: string; before?: string; limit?: number }, filter = this.filter, signal?: AbortSignal): Promise<Page<Run>> {
     const asked = query(filter);
-    asked.set("limit", String(PAGE));
-    if (number) asked.set("at", String(number * PAGE));
+    for (const [name, value] of Object.entries({ limit: PAGE, ...part })) asked.set(name, String(value));
     return json<Page<Run>>(this.transport, "GET", "v1/runs", asked, undefined, undefined, signal);
   }
 
-  /** How many match a filter, and what waits. */
-  async count(filter = this.filter, signal?: AbortSignal): Promise<{ total: number; exact: boolean; queue: Queue }> {
+  /** How many match a filter (that came since a time), and what waits. */
+  async count(filter = this.filter, signal?: AbortSignal, since = ""): Promise<{ total: number; exact: boolean; queue: Queue }> {
     const asked = query(filter);
     asked.delete("sort");
+    if (since) asked.set("since", since);
     const { count, exact, ...queue } = await json<Queue & { count: number; exact: boolean }>(this.transport, "GET", "v1/runs/count", asked, undefined, undefined, signal);
     return { total: count, exact, queue };
   }

@@ -33,6 +33,11 @@ export function sight(total: number, scrolled: number, visible: number): Sight {
   };
 }
 
+/** How far to scroll by so many rows. */
+export function pixels(rows: number, total: number, visible: number): number {
+  return (rows * ROW) / scaleOf(total, visible);
+}
+
 /** The first row that is wholly in sight. */
 export function firstWhole(total: number, scrolled: number, visible: number): number {
   return Math.ceil((scrolled * scaleOf(total, visible)) / ROW);

@@ -4,11 +4,12 @@ import type { Column } from "./columns.js";
 import { h, keep } from "./dom.js";
 import { finder, termOf } from "./finder.js";
 import type { Pictures } from "./pictures.js";
+import { Begun, between, range, told } from "./range.js";
 import type { Run } from "./records.js";
 import { edge, widthBy } from "./resize.js";
 import type { Filter, Rows } from "./rows.js";
 import { groups, scanOf } from "./scan.js";
-import { firstWhole, heightOf, ROW, scrolledTo, sight, SPAN } from "./sight.js";
+import { firstWhole, heightOf, pixels, ROW, scrolledTo, sight, SPAN } from "./sight.js";
 
 const AHEAD = 60; // rows beyond those in sight that are asked for too
 
@@ -22,7 +23,9 @@ export class Table {
   private readonly body: HTMLElement;
   readonly columns: Arranged;
   private frame = 0;
-  private anchor = 0; // the run that a selection of several begins at
+  private readonly begun = new Begun(); // where a selection of several begins
+  /** What is to be said of the selection. */
+  readonly said = h("div", { class: "bh-note", role: "status", hidden: true });
   private pressed = 0;
   rows!: Rows;
 
@@ -73,23 +76,34 @@ export class Table {
     this.paintHead();
     const total = this.rows.length;
     this.space.style.height = `${heightOf(total)}px`; // before it is looked how far the table is scrolled: it may be less now
+    this.follow();
+    this.find();
     const { first, last, origin, shift } = sight(total, this.scroll.scrollTop, this.visible);
-    this.element.setAttribute("aria-rowcount", String(total + 1));
+    this.element.setAttribute("aria-rowcount", String(this.rows.open ? -1 : total + 1)); // it is not known
     this.body.style.transform = `translateY(${shift}px)`;
     const focused = this.body.contains(document.activeElement);
     this.scans = groups(this.rows.filter.sort) && this.columns.shown.some((column) => column.key === "scan");
     this.body.classList.toggle("bh-scans", this.scans);
     this.spare = this.blank?.painted === this.painted ? this.waits : [];
     this.waits = [];
-    if (this.rows.loadedRow(first) && this.rows.loadedRow(last - 1)) // who scrolls on meets no empty rows
-      for (const near of [first - AHEAD, last + AHEAD]) if (near >= 0 && near < total) this.rows.row(near);
+    const ahead = this.rows.loadedRow(first) && this.rows.loadedRow(last - 1) ? AHEAD : 0; // who scrolls on meets no empty rows
+    if (total) this.rows.look(Math.max(0, first - ahead), Math.min(total, last + ahead));
     const rows: HTMLElement[] = [];
-    for (let index = first; index < last; index++) rows.push(this.line(index, origin, this.rows.row(index)));
+    for (let index = first; index < last; index++) rows.push(this.line(index, origin, this.rows.loadedRow(index)));
     this.put(rows);
     if (!focused) this.goal = null; // the keyboard is somewhere else by now
     if (this.reach()) return;
     if (focused) this.focusRow();
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
+  }
+
+  /** What is in sight stays there where its rows have other numbers now. */
+  private follow(): void {
+    const { slid, length } = this.rows;
+    this.rows.slid = 0;
+    if (!slid) return;
+    if (this.goal) this.goal.index += slid;
+    this.scroll.scrollTop += pixels(slid, length, this.visible);
   }
 
   private paintHead(): void {
@@ -214,26 +228,48 @@ export class Table {
   private choose(id: number, index: number, event: MouseEvent | KeyboardEvent): void {
     const ids = this.selection.ids;
     this.goal = null;
-    const anchor = event.shiftKey && this.anchor ? this.rows.indexOf(this.anchor) : -1;
-    if (anchor >= 0) {
-      const between = [], step = Math.sign(anchor - index); // up to a row that is not loaded: there are no gaps
-      for (let at = index, run; between.length < 500 && (run = this.rows.loadedRow(at)); at += step) {
-        between.push(run.id);
-        if (at === anchor) break;
-      }
-      this.selection.ids = step < 0 ? between.reverse() : between;
-    } else if (event.ctrlKey || event.metaKey) {
-      this.selection.ids = ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
-      this.anchor = id;
-    } else {
-      this.selection.ids = [id];
-      this.anchor = id;
+    this.asked = this.sought = null;
+    this.say("");
+    if (event.shiftKey && this.begun.id) this.extend(id, index);
+    else {
+      const more = event.ctrlKey || event.metaKey;
+      this.selection.ids = !more ? [id] : ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
+      this.begun.set(id, index, this.rows);
     }
     this.selection.focus = id;
     this.paintNow();
     this.focusRow();
     this.onSelect();
   }
+
+  /** Selects all rows from the one that the selection began at; those that are not loaded are asked for. */
+  private extend(id: number, index: number): void {
+    const begun = this.begun.at(this.rows), { first, last, all } = range(begun, index), loaded = this.rows.loadedRows(first, last);
+    if (begun < 0) {
+      this.begun.set(id, index, this.rows);
+      this.selection.ids = [id];
+      this.say("it is not known any more where the row is that you began at: begin with this one");
+    } else if (loaded) {
+      this.selection.ids = loaded.map((run) => run.id);
+      this.say(told(all));
+    } else void this.ask(id, first, last, index > begun, all);
+  }
+
+  private async ask(id: number, first: number, last: number, down: boolean, all: number): Promise<void> {
+    const { numbering } = this.rows, asked = this.asked = {};
+    this.say(`asking for ${last - first} rows …`);
+    const found = await this.rows.read(first, last).then((rows) => between(rows, this.begun.id, id, down), (error: Error) => error.message);
+    if (this.asked !== asked) return; // another row was chosen
+    if (Array.isArray(found) && numbering === this.rows.numbering) {
+      this.selection.ids = found;
+      this.paint();
+      this.onSelect();
+      this.say(told(all));
+    } else this.say(`the rows between could not be selected: ${typeof found === "string" ? found : "they have moved meanwhile"}`);
+  }
+  private asked: object | null = null;
+
+  private say(what: string): void { Object.assign(this.said, { textContent: what, hidden: !what }); }
 
   private key(event: KeyboardEvent): void {
     keep(event);
@@ -284,11 +320,32 @@ export class Table {
     if (to !== this.scroll.scrollTop) this.scroll.scrollTop = to;
   }
 
-  /** Scrolls to a row that is loaded. */
+  /** Scrolls to a row that nobody chose here: where it is not loaded, if it is quickly said where it is. */
   reveal(id: number): void {
+    this.asked = this.sought = null;
+    this.say("");
     const index = this.rows.indexOf(id);
     if (index >= 0) this.show(index);
+    else void this.seek(id);
     this.paint();
+  }
+
+  private async seek(id: number): Promise<void> {
+    const sought = this.sought = { id, place: -1 }, place = await this.rows.place(id).catch(() => null);
+    if (this.sought !== sought || place === null) return;
+    sought.place = place;
+    this.show(place);
+    this.paint();
+  }
+  private sought: { id: number; place: number } | null = null;
+
+  /** The row that is scrolled to is loaded now: it may stand a little further up or down. */
+  private find(): void {
+    const { sought, rows } = this;
+    if (!sought || !rows.loadedRow(sought.place)) return;
+    const index = rows.indexOf(sought.id);
+    if (index >= 0) this.show(index);
+    this.sought = null;
   }
 
   /** Leads the keyboard to the row that was chosen last, or to the first in sight. */
