@@ -1,7 +1,8 @@
 // Which columns the table can have, and what stands in a cell.
-import { clock, duration, h, number, sparkline } from "./dom.js";
+import { duration, h, number, sparkline } from "./dom.js";
 import type { Run, State } from "./records.js";
 import { scanOf } from "./scan.js";
+import { clock, inFull } from "./when.js";
 
 export interface Column {
   key: string; title: string; kind: string; sort: string; numeric?: boolean;
@@ -84,7 +85,8 @@ export class Seen {
 
 const FIXED: Column[] = [
   { key: "scan", title: "scan", kind: "folder", least: 76, grow: 1, sort: "", word: "", cell: (run) => titled(scanOf(run)), text: scanOf },
-  { key: "when", title: "when", kind: "", least: 72, grow: 0, sort: "queued", word: "after", term: (run) => minute(run.queued), cell: (run) => clock(run.queued), text: (run) => run.queued },
+  { key: "when", title: "when", kind: "queued", least: 96, grow: 0, sort: "queued", word: "after", term: (run) => minute(run.queued), cell: (run) => moment(run.queued, times(run)), text: (run) => run.queued },
+  { key: "written", title: "written", kind: "the file's time", least: 96, grow: 0, sort: "", cell: (run) => moment(run.file.time), text: (run) => run.file.time },
   { key: "file", title: "file", kind: "", least: 132, grow: 2, sort: "file", word: "", cell: (run) => h("span", { class: "bh-tail", title: run.file.path }, h("bdi", {}, run.file.name)), text: (run) => run.file.name },
   { key: "function", title: "function", kind: "", least: 72, grow: 1, sort: "function", word: "function", term: (run) => run.function, cell: (run) => run.title || run.function, text: (run) => run.title || run.function },
   { key: "state", title: "state", kind: "", least: 86, grow: 0, sort: "state", word: "state", cell: state, text: (run) => run.state },
@@ -116,6 +118,16 @@ function parameter(name: string): Column {
     return typeof value === "number" || typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value);
   };
   return { key: `parameter:${name}`, title: name, kind: "parameter", least: 76, grow: 1, sort: `parameter:${name}`, word: name, text, cell: (run) => titled(String(text(run))) };
+}
+
+function moment(time: string, title = inFull(time)): Node {
+  return h("span", { title }, clock(time));
+}
+
+/** When what happened to a run, in full. */
+function times(run: Run): string {
+  const { queued, started, finished } = run;
+  return Object.entries({ queued, started, finished }).flatMap(([what, time]) => (time ? `${what} ${inFull(time)}` : [])).join("\n");
 }
 
 function titled(text: string): Node {

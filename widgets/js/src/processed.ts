@@ -3,7 +3,7 @@ import { chooser } from "./chooser.js";
 import { Comm, type Model } from "./comm.js";
 import { copying } from "./copy.js";
 import { direct } from "./direct.js";
-import { clock, duration, h, keep } from "./dom.js";
+import { duration, h, keep } from "./dom.js";
 import { Links } from "./links.js";
 import { menu, type Open } from "./menu.js";
 import { Newest } from "./newest.js";
@@ -16,6 +16,7 @@ import { Saved } from "./saved.js";
 import { Table, type Selection } from "./table.js";
 import { json, text, type Transport } from "./transport.js";
 import type { Panel } from "./view.js";
+import { clock } from "./when.js";
 
 declare const VIEW_CHUNK: string;
 
