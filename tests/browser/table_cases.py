@@ -7,7 +7,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser.test_main_job import FIRST, READY, kernel_idle, row, run_cell, search, widget, write_file
+from browser.test_main_job import FIRST, READY, kernel_idle, row, run_cell, search, service_of, widget, write_file
 from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -18,6 +18,12 @@ STAYS = """() => { const scroll = document.querySelector(".bh-scroll"), at = (ea
   const pinned = [...document.querySelectorAll(".bh-head > .bh-pinned, .bh-row > .bh-pinned")];
   return scroll.scrollLeft > 0 && pinned.length > 1 && pinned.every((each) => Math.abs(at(each) - at(scroll)) < 2); }"""
 LAYOUT = "Object.keys(localStorage).find((key) => key.startsWith('beamhub.columns '))"
+
+
+AGAIN = """async (number) => { const api = location.pathname.replace(/lab.*/, "beamhub/api/v1/runs");
+  const [, token] = document.cookie.match(/_xsrf=([^;]+)/);
+  const headers = { "X-XSRFToken": token, "Content-Type": "application/json" };
+  return (await fetch(api, { method: "POST", headers, body: JSON.stringify({ ids: [number] }) })).status; }"""
 
 
 def titles(page: Page) -> list[str]:
@@ -44,6 +50,61 @@ def table(page):
     search(page, "state:done sans2d_33837_0")
     expect(widget(page).locator(".bh-row[data-state='done']").nth(2)).to_be_visible()
     return page
+
+
+CUT_IN_FRONT = """(column) => { const cell = document.querySelector(`.bh-row[data-id] [data-column=${column}]`);
+  const range = document.createRange(); range.selectNodeContents(cell);
+  const [text, room] = [range.getBoundingClientRect(), cell.getBoundingClientRect()];
+  return text.left < room.left && text.right <= room.right; }"""
+
+
+def test_names_of_scans_and_files_are_cut_in_front_and_units_never(table):
+    for column in ("scan", "file"):
+        header = widget(table).get_by_role("columnheader", name=column)
+        edge = header.locator(".bh-edge").bounding_box()
+        table.mouse.move(edge["x"] + 3, edge["y"] + 5)
+        table.mouse.down()
+        table.mouse.move(header.bounding_box()["x"] + 60, edge["y"] + 5)
+        table.mouse.up()
+        table.wait_for_function(CUT_IN_FRONT, arg=column)
+        header.locator(".bh-edge").dblclick()
+    unit = widget(table).get_by_role("columnheader", name="total counts / counts").locator(".bh-unit")
+    expect(unit).to_have_text(" / counts")
+    edge = unit.locator("xpath=ancestor::*[@role='columnheader']").bounding_box()
+    box = unit.bounding_box()
+    assert box["x"] + box["width"] <= edge["x"] + edge["width"]
+    expect(widget(table).locator(".bh-row [data-column='when'] > span").first).to_have_attribute(
+        "title", re.compile(r"^queued \w+day, .* at .*\nstarted \w+day, (.|\n)*\nfinished ")
+    )
+
+
+def test_a_cell_draws_the_curve(table):
+    drawn = widget(table).locator(".bh-row[data-state='done'] [data-column='curve'] > svg.bh-spark > path").first
+    expect(drawn).to_have_attribute("d", re.compile(r"^M0\.0 [\d.]+(L[\d.]+ [\d.]+)+"))
+    box = drawn.bounding_box()
+    assert box["width"] > 20
+    assert box["height"] > 4
+    assert drawn.evaluate("each => getComputedStyle(each).stroke") not in ("none", "")
+
+
+def test_a_run_that_hangs_says_each_second_for_how_long_and_in_words_that_it_is_late(table, demo):
+    search(table, "hangs")
+    expect(row(table, write_file(demo, "hangs"))).to_have_attribute("data-state", "done")
+    number = int(row(table, "hangs").get_attribute("data-id"))
+    workers = service_of(demo).children(recursive=True)
+    for worker in workers:
+        worker.suspend()
+    try:
+        table.evaluate(AGAIN, number)
+        state = widget(table).locator(".bh-row[data-state='running'] [data-column='state']")
+        for said in (r"running 1 s", r"running 2 s", r"running \d+ s, late"):
+            expect(state).to_have_text(re.compile(said))
+        assert state.locator(".bh-late").evaluate("each => each.scrollWidth <= each.parentElement.clientWidth")
+    finally:
+        for worker in workers:
+            worker.resume()
+    expect(widget(table).locator(".bh-row[data-state='done']")).to_have_count(2)
+    search(table, "state:done sans2d_33837_0")
 
 
 def test_the_menu_lists_every_column_that_is_known_and_shows_what_is_chosen(table):

@@ -30,3 +30,7 @@ def test_a_time_that_is_not_todays_has_its_date(time, said):
 
 def test_a_time_in_full_has_its_day_and_zone():
     assert evaluate("when.ts", ["m.inFull('2026-11-26T22:59:59Z')"]) == ["Thursday, 26 November 2026 at 23:59:59 CET"]
+
+
+def test_what_is_painted_is_looked_at_each_second_while_something_runs_and_else_when_the_day_is_over():
+    assert evaluate("when.ts", [f"m.stale(true, {NOW})", f"m.stale(false, {NOW})"]) == [1000, 23.5 * 3600 * 1000]

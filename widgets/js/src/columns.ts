@@ -5,7 +5,7 @@ import { scanOf } from "./scan.js";
 import { clock, inFull } from "./when.js";
 
 export interface Column {
-  key: string; title: string; kind: string; sort: string; numeric?: boolean;
+  key: string; title: string; unit?: string; kind: string; sort: string; numeric?: boolean;
   least: number; // pixels
   grow: number; // its share of the room that is left; 0: always as wide as `least`
   cell(run: Run): Node | string;
@@ -18,6 +18,7 @@ export const STATES: Record<State, [string, string]> = {
   queued: ["◷", "waiting"], running: ["◐", "running"], done: ["✓", "done"], failed: ["!", "failed"], cancelled: ["⊘", "cancelled"],
 };
 const MOST_SCALARS = 4, MOST_OF_FILE = 3;
+const NAME = 60, CHARACTER = 6; // pixels of a header: for the beginning of a name, and for each character of a unit
 
 /** What the columns of a row are called, and the units of its results. */
 interface Kind { scan: boolean; file: string[]; scalars: [string, string][]; parameters: string[] }
@@ -84,12 +85,12 @@ export class Seen {
 }
 
 const FIXED: Column[] = [
-  { key: "scan", title: "scan", kind: "folder", least: 76, grow: 1, sort: "", word: "", cell: (run) => titled(scanOf(run)), text: scanOf },
-  { key: "when", title: "when", kind: "queued", least: 96, grow: 0, sort: "queued", word: "after", term: (run) => minute(run.queued), cell: (run) => moment(run.queued, times(run)), text: (run) => run.queued },
-  { key: "written", title: "written", kind: "the file's time", least: 96, grow: 0, sort: "", cell: (run) => moment(run.file.time), text: (run) => run.file.time },
-  { key: "file", title: "file", kind: "", least: 132, grow: 2, sort: "file", word: "", cell: (run) => h("span", { class: "bh-tail", title: run.file.path }, h("bdi", {}, run.file.name)), text: (run) => run.file.name },
+  { key: "scan", title: "scan", kind: "folder", least: 100, grow: 1.2, sort: "", word: "", cell: (run) => tail(scanOf(run)), text: scanOf },
+  { key: "when", title: "when", kind: "queued", least: 92, grow: 0, sort: "queued", word: "after", term: (run) => minute(run.queued), cell: (run) => moment(run.queued, times(run)), text: (run) => run.queued },
+  { key: "written", title: "written", kind: "the file's time", least: 92, grow: 0, sort: "", cell: (run) => moment(run.file.time), text: (run) => run.file.time },
+  { key: "file", title: "file", kind: "", least: 132, grow: 2.2, sort: "file", word: "", cell: (run) => tail(run.file.name, run.file.path), text: (run) => run.file.name },
   { key: "function", title: "function", kind: "", least: 72, grow: 1, sort: "function", word: "function", term: (run) => run.function, cell: (run) => run.title || run.function, text: (run) => run.title || run.function },
-  { key: "state", title: "state", kind: "", least: 86, grow: 0, sort: "state", word: "state", cell: state, text: (run) => run.state },
+  { key: "state", title: "state", kind: "", least: 140, grow: 0, sort: "state", word: "state", cell: state, text: (run) => run.state },
 ];
 const CURVE: Column = { key: "curve", title: "curve", kind: "", least: 72, grow: 0, sort: "", cell: (run) => (run.sparkline ? sparkline(run.sparkline) : "") };
 
@@ -100,7 +101,7 @@ function ofFile(name: string): Column {
 
 function scalar(name: string, unit: string): Column {
   return {
-    key: `scalar:${name}`, title: unit ? `${name} / ${unit}` : name, kind: "result", least: 62, grow: 0.8, sort: `scalar:${name}`, numeric: true, word: name,
+    key: `scalar:${name}`, title: unit ? `${name} / ${unit}` : name, unit, kind: "result", least: unit ? NAME + CHARACTER * (unit.length + 2) : 62, grow: 0.8, sort: `scalar:${name}`, numeric: true, word: name,
     term: (run) => String(Number(run.scalars[name]?.value?.toPrecision(4) ?? NaN) || ""),
     text: (run) => run.scalars[name]?.value ?? "",
     cell: (run) => {
@@ -120,6 +121,11 @@ function parameter(name: string): Column {
   return { key: `parameter:${name}`, title: name, kind: "parameter", least: 76, grow: 1, sort: `parameter:${name}`, word: name, text, cell: (run) => titled(String(text(run))) };
 }
 
+/** Text that is cut in front where there is no room: names of files and scans differ at their ends. */
+function tail(text: string, title = text): Node {
+  return h("span", { class: "bh-tail", title }, h("bdi", {}, text));
+}
+
 function moment(time: string, title = inFull(time)): Node {
   return h("span", { title }, clock(time));
 }
@@ -134,15 +140,21 @@ function titled(text: string): Node {
   return h("span", { title: text }, text);
 }
 
-/** Icon and word, never colour alone; while it runs, for how long. */
+/** Icon and words, never colour alone. */
 export function state(run: Run): Node {
-  const [icon, word] = STATES[run.state];
-  let more = "";
-  if (run.state === "running" && run.started) more = ` ${duration(Math.max(0, (Date.now() - Date.parse(run.started)) / 1000))}`;
-  if (run.quarantined) more = " (held)";
-  if (run.state === "queued" && run.attempts) more = " again";
-  const why = run.error ? `${run.error.message}` : undefined;
-  return h("span", { class: `bh-state bh-${run.state}`, title: why }, h("span", { "aria-hidden": "true" }, icon), ` ${word}${more}`);
+  const [icon] = STATES[run.state], [words, late] = condition(run, Date.now());
+  const why = run.error?.message ?? (late ? "far longer than the runs of its function before; Provenance says what to do" : undefined);
+  return h("span", { class: `bh-state bh-${late ? "late" : run.state}`, title: why }, h("span", { "aria-hidden": "true" }, icon), ` ${words}`);
+}
+
+/** A run's state in words, while it runs for how long, and whether that is far longer than usual. */
+export function condition(run: Run, now: number): [string, boolean] {
+  const [, word] = STATES[run.state], began = run.state === "running" && run.started;
+  if (run.quarantined) return [`${word} (held)`, false];
+  if (run.state === "queued" && run.attempts) return [`${word} again`, false];
+  if (!began) return [word, false];
+  const seconds = Math.floor((now - Date.parse(began)) / 1000), late = run.late_s !== null && seconds > run.late_s;
+  return [`${word}${seconds >= 1 ? ` ${duration(seconds)}` : ""}${late ? ", late" : ""}`, late];
 }
 
 /** The beginning of the minute, where whoever looks is. */

@@ -96,7 +96,7 @@ class View {
     for (const [target, event] of [[document, "visibilitychange"], [window, "online"], [window, "focus"]] as const) {
       target.addEventListener(event, look, { signal: this.signal });
     }
-    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); this.newest.end(); this.saved.end(); });
+    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); this.table.end(); this.newest.end(); this.saved.end(); });
     window.addEventListener("hashchange", () => void this.open(), { signal: this.signal });
     this.tools.append(
       ...menu("Columns", this.state, (body, signal) => chooser(body, this.table.columns, signal)), ...menu("Copy", this.state, (body, signal) => this.copy(body, signal)),

@@ -1,6 +1,6 @@
 // The table: a window of rows over all that match, moved with keyboard and mouse.
 import { Arranged } from "./arranged.js";
-import type { Column } from "./columns.js";
+import { state, type Column } from "./columns.js";
 import { h, keep } from "./dom.js";
 import { finder, termOf } from "./finder.js";
 import type { Pictures } from "./pictures.js";
@@ -9,6 +9,7 @@ import { edge, widthBy } from "./resize.js";
 import type { Filter, Rows } from "./rows.js";
 import { groups, scanOf } from "./scan.js";
 import { firstWhole, heightOf, ROW, scrolledTo, sight, SPAN } from "./sight.js";
+import { stale } from "./when.js";
 
 const AHEAD = 60; // rows beyond those in sight that are asked for too
 
@@ -84,18 +85,37 @@ export class Table {
     if (this.rows.loadedRow(first) && this.rows.loadedRow(last - 1)) // who scrolls on meets no empty rows
       for (const near of [first - AHEAD, last + AHEAD]) if (near >= 0 && near < total) this.rows.row(near);
     const rows: HTMLElement[] = [];
+    this.running = [];
     for (let index = first; index < last; index++) rows.push(this.line(index, origin, this.rows.row(index)));
     this.put(rows);
+    this.tick();
     if (!focused) this.goal = null; // the keyboard is somewhere else by now
     if (this.reach()) return;
     if (focused) this.focusRow();
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
   }
 
+  /** What runs says for how long; times get their date when the day is over. Nothing is painted out of sight. */
+  private tick(): void {
+    clearTimeout(this.timer);
+    for (const [run, row] of this.running) row.querySelector('[data-column="state"]')?.firstChild?.replaceWith(state(run));
+    this.timer = window.setTimeout(() => requestAnimationFrame(() => {
+      if (!this.element.isConnected) return;
+      if (this.day === new Date().toDateString()) this.tick();
+      else this.paintNow();
+    }), stale(this.running.length > 0, Date.now()));
+  }
+  private running: [Run, HTMLElement][] = [];
+  private timer = 0;
+  private day = "";
+
+  /** Nobody looks any more. */
+  end(): void { clearTimeout(this.timer); }
+
   private paintHead(): void {
-    const columns = this.columns.shown, sort = this.rows.filter.sort;
+    const columns = this.columns.shown, sort = this.rows.filter.sort, day = (this.day = new Date().toDateString());
     this.fit(columns);
-    const painted = JSON.stringify([sort, ...columns.map(({ key, title }) => [key, title, this.columns.isPinned(key)])]);
+    const painted = JSON.stringify([sort, day, ...columns.map(({ key, title }) => [key, title, this.columns.isPinned(key)])]);
     if (painted === this.painted) return;
     this.painted = painted;
     const focused = this.head.contains(document.activeElement) ? document.activeElement!.closest<HTMLElement>("[data-key]")?.dataset.key : undefined;
@@ -124,9 +144,11 @@ export class Table {
     const mine = column.sort !== "" && by === column.sort;
     const direction = mine ? (falling ? "descending" : "ascending") : column.sort ? "none" : undefined;
     const click = () => this.onSort(mine && falling ? column.sort : `-${column.sort}`);
+    const end = column.unit ? ` / ${column.unit}` : ""; // only what stands before it is cut
+    const named = [h("span", { class: "bh-name" }, column.title.slice(0, column.title.length - end.length)), end && h("span", { class: "bh-unit" }, end)];
     const label = column.sort
-      ? h("button", { type: "button", class: "bh-sort", title: `sort by ${column.title}`, onclick: click }, column.title, mine && h("span", { "aria-hidden": "true" }, falling ? " ▾" : " ▴"))
-      : h("span", { class: "bh-title", title: column.title }, column.title);
+      ? h("button", { type: "button", class: "bh-sort", title: `sort by ${column.title}`, onclick: click }, ...named, mine && h("span", { "aria-hidden": "true" }, falling ? " ▾" : " ▴"))
+      : h("span", { class: "bh-title", title: column.title }, ...named);
     return h("div", {
       ...this.place(column, index), role: "columnheader", "aria-sort": direction, "data-key": column.key, "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight",
       tabindex: column.sort ? undefined : "0",
@@ -154,14 +176,15 @@ export class Table {
       style: `top: ${(index - origin) * ROW}px`,
       tabindex: run && run.id === this.selection.focus ? "0" : "-1",
     };
+    if (run?.state === "running") this.running.push([run, row]);
     for (const [name, value] of Object.entries(said)) if (row.getAttribute(name) !== value) row.setAttribute(name, value);
     return row;
   }
 
-  /** Not where the cells say something else now: how long it runs, or a picture that has come. */
+  /** Not where the cells may say something else now: a picture that has come. */
   private again(run: Run): HTMLElement | undefined {
     const found = this.lines.get(run), pictured = this.columns.shown.some(({ key }) => key === "picture");
-    return found && found.painted === this.painted && found.row.isConnected && run.state !== "running" && !pictured ? found.row : undefined;
+    return found && found.painted === this.painted && found.row.isConnected && !pictured ? found.row : undefined;
   }
   private readonly lines = new WeakMap<Run, { row: HTMLElement; painted: string }>();
 

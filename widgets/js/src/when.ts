@@ -17,3 +17,8 @@ export function clock(time: string | null, now = Date.now()): string {
 
 /** With the day of the week and the zone. */
 export function inFull(time: string): string { return FULL.format(new Date(time)); }
+
+/** In how many milliseconds what is painted says something else: each second while something runs, else at midnight. */
+export function stale(running: boolean, now: number): number {
+  return running ? 1000 : new Date(now).setHours(24, 0, 0, 0) - now;
+}
