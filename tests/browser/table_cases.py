@@ -161,9 +161,29 @@ def test_a_pinned_column_stays_in_sight_and_is_as_wide_as_somebody_made_it(table
     table.wait_for_function(STAYS)
 
 
+def test_the_table_is_made_higher_by_its_lower_edge_and_by_keyboard(table):
+    edge, rows = widget(table).get_by_role("separator", name="height of the table"), widget(table).locator(".bh-scroll")
+    expect(rows).to_have_js_property("offsetHeight", 312)
+    box, before = edge.bounding_box(), widget(table).locator(".bh-row").count()
+    table.mouse.move(box["x"] + 50, box["y"] + 3)
+    table.mouse.down()
+    table.mouse.move(box["x"] + 50, box["y"] + 133)
+    table.mouse.up()
+    expect(rows).to_have_js_property("offsetHeight", 442)
+    edge.focus()
+    table.keyboard.press("ArrowDown")
+    expect(rows).to_have_js_property("offsetHeight", 468)
+    expect(edge).to_have_attribute("aria-valuenow", "468")
+    expect(edge).to_be_focused()
+    search(table, "")
+    widget(table).locator(".bh-row").nth(before + 5).wait_for(state="attached")
+    search(table, "state:done sans2d_33837_0")
+
+
 def test_columns_are_kept_over_a_reload_and_what_is_broken_is_ignored(table):
     chosen = titles(table)
     kept = table.evaluate(f"localStorage.getItem({LAYOUT})")
+    assert json.loads(kept)["height"] == 468
     assert json.loads(kept)["shown"] == {"parameter:direction": True, "function": False}
     assert "/user/demo/" in table.evaluate(LAYOUT)
     assert "demo-2026" in table.evaluate(LAYOUT)
@@ -172,6 +192,7 @@ def test_columns_are_kept_over_a_reload_and_what_is_broken_is_ignored(table):
     run_cell(table, 0)
     expect(widget(table).get_by_role("columnheader", name="direction")).to_be_visible()
     assert titles(table) == chosen
+    expect(widget(table).locator(".bh-scroll")).to_have_js_property("offsetHeight", 468)
     table.evaluate(f"localStorage.setItem({LAYOUT}, '{{\"shown\": [')")
     run_cell(table, 0)
     expect(widget(table).get_by_role("columnheader", name="function")).to_be_visible()
@@ -185,6 +206,7 @@ def test_reset_puts_the_usual_columns_back(table):
     menu = open_menu(table, "Columns")
     menu.get_by_role("button", name="reset").click()
     expect(widget(table).get_by_role("columnheader", name="direction")).to_have_count(0)
+    expect(widget(table).locator(".bh-scroll")).to_have_js_property("offsetHeight", 312)
     assert titles(table)[:5] == USUAL[:5]
     table.keyboard.press("Escape")
 

@@ -1,7 +1,7 @@
 // The columns of one table: those that there are, as somebody arranged them, kept in this browser.
 import { Seen, type Column } from "./columns.js";
 import { apiAddress } from "./direct.js";
-import { NARROWEST, WIDEST, arrange, moved, parse, type Layout } from "./layout.js";
+import { HIGHEST, LOWEST, NARROWEST, WIDEST, arrange, moved, parse, type Layout } from "./layout.js";
 import type { Run } from "./records.js";
 
 export class Arranged {
@@ -55,6 +55,12 @@ export class Arranged {
   resize(key: string, pixels: number): void {
     if (pixels) this.layout.widths[key] = Math.round(Math.min(WIDEST, Math.max(NARROWEST, pixels)));
     else delete this.layout.widths[key];
+    this.keep();
+  }
+
+  /** As high as that many pixels; as usual again with 0. */
+  heighten(pixels: number): void {
+    this.layout.height = pixels ? Math.round(Math.min(HIGHEST, Math.max(LOWEST, pixels))) : undefined;
     this.keep();
   }
 

@@ -103,7 +103,7 @@ class View {
       this.newest.button, this.links.button,
     );
     this.root.replaceChildren(
-      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.busy, this.halt, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.fresh, this.below,
+      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.busy, this.halt, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.table.lower, this.fresh, this.below,
     );
     this.paint();
     await this.findProposals();

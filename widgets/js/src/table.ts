@@ -5,7 +5,7 @@ import { h, keep } from "./dom.js";
 import { finder, termOf } from "./finder.js";
 import type { Pictures } from "./pictures.js";
 import type { Run } from "./records.js";
-import { edge, widthBy } from "./resize.js";
+import { edge, lowerEdge, widthBy } from "./resize.js";
 import type { Filter, Rows } from "./rows.js";
 import { groups, scanOf } from "./scan.js";
 import { firstWhole, heightOf, ROW, scrolledTo, sight, SPAN } from "./sight.js";
@@ -17,6 +17,7 @@ export interface Selection { ids: number[]; focus: number }
 
 export class Table {
   readonly element: HTMLElement;
+  readonly lower: HTMLElement; // its edge, which stands below it
   private readonly head: HTMLElement;
   private readonly scroll: HTMLElement;
   private readonly space: HTMLElement;
@@ -44,6 +45,7 @@ export class Table {
       class: "bh-grid", role: "grid", "aria-label": label, "aria-multiselectable": "true",
       onkeydown: (event: KeyboardEvent) => this.key(event),
     }, this.scroll);
+    this.lower = lowerEdge(this.scroll, (pixels) => this.columns.heighten(pixels));
     finder(this.scroll, (cell) => this.termAt(cell), onTerm);
   }
 
@@ -72,6 +74,8 @@ export class Table {
 
   private paintNow(): void {
     this.paintHead();
+    this.scroll.style.height = this.columns.layout.height ? `${this.columns.layout.height}px` : "";
+    this.lower.setAttribute("aria-valuenow", String(this.scroll.offsetHeight));
     const total = this.rows.length;
     this.space.style.height = `${heightOf(total)}px`; // before it is looked how far the table is scrolled: it may be less now
     const { first, last, origin, shift } = sight(total, this.scroll.scrollTop, this.visible);
