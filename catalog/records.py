@@ -188,6 +188,16 @@ class Proposals(Page[Proposal]):
     notice: str = ""
 
 
+class Headings(Page[Heading]):
+    """What runs have; ``tables``: of each rule that says so, which columns the table of its runs shows at first.
+
+    A column is named ``scan``, ``when``, ``written``, ``file``, ``function``, ``state``, ``curve``, ``picture``, or
+    with its kind: ``column:NAME``, ``scalar:NAME``, ``parameter:NAME``.
+    """
+
+    tables: dict[str, list[str]] = {}
+
+
 class Count(Record):
     """How many rows match; where ``exact`` is false, at least that many."""
 

@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser.test_main_job import FIRST, READY, kernel_idle, row, run_cell, search, service_of, widget, write_file
 from playwright.sync_api import Page, expect
+from services.workbench import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 expect.set_options(timeout=40_000)
@@ -209,6 +210,45 @@ def test_reset_puts_the_usual_columns_back(table):
     expect(widget(table).locator(".bh-scroll")).to_have_js_property("offsetHeight", 312)
     assert titles(table)[:5] == USUAL[:5]
     table.keyboard.press("Escape")
+
+
+HEADINGS = """async () => (await (await fetch(location.pathname.replace(/lab.*/, "beamhub/api/v1/headings"), {headers:
+  {"X-XSRFToken": document.cookie.match(/_xsrf=([^;]+)/)[1]}})).json()).tables"""
+
+
+def test_a_rule_says_what_its_table_shows_at_first_and_the_menu_what_no_row_in_sight_has(table, demo):
+    rules, table_of = demo.folder / "processing.yaml", "table: [sample, chi², total counts, picture]"
+    good = rules.read_text()
+    said = ["when", "file", "state", "sample", "chi²", "total counts\n / counts", "picture"]
+
+    def more(route):
+        answer = route.fetch()
+        further = {"kind": "scalar", "name": "resistance", "unit": "ohm"}
+        route.fulfill(json=answer.json() | {"items": [*answer.json()["items"], further]})
+
+    try:
+        rules.write_text(good.replace("with: {direction: 160}\n", f"with: {{direction: 160}}\n    {table_of}\n"))
+        wait_for(lambda: table.evaluate(HEADINGS))
+        table.route("**/v1/headings*", more)
+        menu = open_menu(table, "Columns")
+        expect(menu.get_by_role("checkbox", name="resistance / ohm result")).not_to_be_checked()
+        assert titles(table) == said
+        menu.get_by_role("checkbox", name="sample from the file").uncheck()
+        table.keyboard.press("Escape")
+        run_cell(table, 0)
+        expect(widget(table).get_by_role("columnheader", name="chi²")).to_be_visible()
+        expect(widget(table).get_by_role("columnheader", name="sample")).to_have_count(0)
+        open_menu(table, "Columns").get_by_role("button", name="reset").click()
+        assert titles(table) == said
+        table.keyboard.press("Escape")
+    finally:
+        rules.write_text(good)
+        table.unroute_all(behavior="wait")
+    wait_for(lambda: not table.evaluate(HEADINGS))
+    open_menu(table, "Columns")
+    expect(widget(table).get_by_role("columnheader", name="function")).to_be_visible()
+    table.keyboard.press("Escape")
+    assert titles(table)[:5] == USUAL[:5]
 
 
 def clipboard(page: Page) -> str:

@@ -3,6 +3,7 @@ import { Seen, type Column } from "./columns.js";
 import { apiAddress } from "./direct.js";
 import { HIGHEST, LOWEST, NARROWEST, WIDEST, arrange, moved, parse, type Layout } from "./layout.js";
 import type { Run } from "./records.js";
+import type { Headings } from "./usual.js";
 
 export class Arranged {
   all: Column[] = [];
@@ -22,9 +23,25 @@ export class Arranged {
       this.seen = new Seen();
       this.layout = parse(stored(this.place));
       for (const [key, shown] of Object.entries(this.layout.shown)) if (shown) this.seen.expect(key);
+      void this.hear();
     }
+    this.seen.look(runs);
+    this.learn();
+  }
+
+  /** Asks the service which columns there are and what the rules' tables show. */
+  async hear(): Promise<void> {
+    const { proposal, seen } = this, told = proposal ? await this.ask?.(proposal).catch(() => null) : null;
+    if (!told || seen !== this.seen) return;
+    seen.tell(told);
+    this.learn();
+    this.changed();
+  }
+  ask: ((proposal: string) => Promise<Headings>) | null = null;
+
+  private learn(): void {
     const before = this.all.length;
-    this.usual = this.seen.look(runs);
+    this.usual = new Set(this.seen.usual);
     this.arrange();
     if (this.all.length !== before) this.grown?.();
   }

@@ -2,6 +2,7 @@
 import { duration, h, number, sparkline } from "./dom.js";
 import type { Run, State } from "./records.js";
 import { scanOf } from "./scan.js";
+import { keysOf, usual, type Heading, type Headings, type Kind } from "./usual.js";
 import { clock, inFull } from "./when.js";
 
 export interface Column {
@@ -17,41 +18,44 @@ export interface Column {
 export const STATES: Record<State, [string, string]> = {
   queued: ["◷", "waiting"], running: ["◐", "running"], done: ["✓", "done"], failed: ["!", "failed"], cancelled: ["⊘", "cancelled"],
 };
-const MOST_SCALARS = 4, MOST_OF_FILE = 3;
 const NAME = 60, CHARACTER = 6; // pixels of a header: for the beginning of a name, and for each character of a unit
 
-/** What the columns of a row are called, and the units of its results. */
-interface Kind { scan: boolean; file: string[]; scalars: [string, string][]; parameters: string[] }
-
-/** Names of columns that rows had so far; whoever keeps it gets them in the order in which they came. */
+/** Names of columns: of rows so far, in the order in which they came, and those that the service knows besides. */
 export class Seen {
   readonly file = new Set<string>();
   readonly scalars = new Map<string, string>(); // and their units
   readonly parameters = new Set<string>();
+  private now = new Set<Kind>();
+  private items: Heading[] = [];
+  private tables = new Map<string, string[]>();
 
-  /** Takes in some rows; returns the keys of the columns that these call for, with bounds on their number. */
-  look(runs: Iterable<Run>): Set<string> {
-    const file = new Set<string>(), scalars = new Set<string>(), usual = new Set(["when", "file", "function", "state", "curve"]);
-    const kinds = new Set<Kind>();
-    for (const run of runs) kinds.add(this.kind(run));
-    for (const kind of kinds) {
-      if (kind.scan) usual.add("scan");
-      for (const name of kind.file) file.add(name);
-      for (const [name, unit] of kind.scalars) { scalars.add(name); this.scalars.set(name, unit); }
+  /** Takes in the rows that there are. */
+  look(runs: Iterable<Run>): void {
+    this.now = new Set();
+    for (const run of runs) this.now.add(this.kind(run));
+    for (const kind of this.now) {
+      for (const name of kind.file) this.file.add(name);
+      for (const [name, unit] of kind.scalars) this.scalars.set(name, unit);
       for (const name of kind.parameters) this.parameters.add(name);
     }
-    for (const name of file) this.file.add(name);
-    for (const name of [...file].slice(0, MOST_OF_FILE)) usual.add(`file:${name}`);
-    for (const name of [...scalars].slice(0, MOST_SCALARS)) usual.add(`scalar:${name}`);
-    return usual;
   }
+
+  /** Takes in what the service knows. */
+  tell(told: Headings): void {
+    this.items = told.items;
+    this.tables = new Map(Object.entries(told.tables ?? {}));
+    for (const table of this.tables.values()) for (const key of keysOf(table)) this.expect(key);
+  }
+
+  /** The keys of the columns that these rows call for. */
+  get usual(): string[] { return usual(this.now, this.tables).keys; }
 
   /** Of thousands of rows, which are looked at whenever one changes, most have the same names. */
   private kind(run: Run): Kind {
     let found = this.kinds.get(run);
     if (!found) {
-      const { columns, parameters, scalars } = run, units = Object.entries(scalars).map(([name, { unit }]): [string, string] => [name, unit]);
-      const kind: Kind = { scan: scanOf(run) !== "", file: Object.keys(columns), scalars: units, parameters: Object.keys(parameters) };
+      const { columns, parameters, rule, scalars } = run, units = Object.entries(scalars).map(([name, { unit }]): [string, string] => [name, unit]);
+      const kind: Kind = { rule, scan: scanOf(run) !== "", file: Object.keys(columns), scalars: units, parameters: Object.keys(parameters) };
       const text = JSON.stringify(kind);
       found = this.alike.get(text) ?? kind;
       this.alike.set(text, found);
@@ -73,14 +77,18 @@ export class Seen {
 
   /** Every column, in the usual order; `picture` makes the content of one. */
   columns(picture: (run: Run) => Node | string): Column[] {
-    return [
+    const told = (kind: string) => this.items.filter((each) => each.kind === kind);
+    const units = new Map([...this.scalars, ...told("scalar").map(({ name, unit }) => [name, this.scalars.get(name) || unit] as const)]);
+    const all = [
       ...FIXED,
-      ...[...this.file].map(ofFile),
-      ...[...this.scalars].map(([name, unit]) => scalar(name, unit)),
+      ...[...new Set([...this.file, ...told("column").map(({ name }) => name)])].map(ofFile),
+      ...[...units].map(([name, unit]) => scalar(name, unit)),
       CURVE,
       { key: "picture", title: "picture", kind: "", least: 72, grow: 0, sort: "", cell: picture },
-      ...[...this.parameters].map(parameter),
+      ...[...new Set([...this.parameters, ...told("parameter").map(({ name }) => name)])].map(parameter),
     ];
+    const { keys, ordered } = usual(this.now, this.tables), first = ordered ? keys : [];
+    return [...first.flatMap((key) => all.find((column) => column.key === key) ?? []), ...all.filter(({ key }) => !first.includes(key))];
   }
 }
 

@@ -15,6 +15,7 @@ import { Rows, type Filter, type Queue } from "./rows.js";
 import { Saved } from "./saved.js";
 import { Table, type Selection } from "./table.js";
 import { json, text, type Transport } from "./transport.js";
+import { headings } from "./usual.js";
 import type { Panel } from "./view.js";
 import { clock } from "./when.js";
 
@@ -69,6 +70,7 @@ class View {
     const pictures = new Pictures(transport, () => this.table.paint());
     signal.addEventListener("abort", () => pictures.end());
     this.table = new Table(this.state.selection, () => { this.turn(false); void this.selected(); }, (sort) => this.change({ sort }), (term) => this.seek(term), () => void this.enterPanel(), pictures, "processed data");
+    this.table.columns.ask = (proposal) => headings(transport, proposal);
     this.rows = new Rows(transport, this.state.filter, () => this.table.atTop, () => this.paint());
     this.table.rows = this.rows;
     this.newest = new Newest(this.state, transport, () => this.state.filter, (run) => this.pick([run]), (on) => this.turn(on));
