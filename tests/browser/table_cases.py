@@ -348,6 +348,11 @@ def test_the_first_row_of_a_scan_names_it_below_a_rule(table, demo):
     ]
     marked = "rows => rows.map((row) => getComputedStyle(row).boxShadow !== 'none')"
     assert rows.evaluate_all(marked) == [True, True, False]
+    counts = widget(table).locator(".bh-begins > [data-column='scan']")
+    assert counts.evaluate_all("all => all.map((each) => getComputedStyle(each, '::after').content)") == [
+        '"(1)"',
+        '"(2)"',
+    ]
     widget(table).get_by_role("columnheader", name="state").get_by_role("button").click()
     expect(widget(table).locator(".bh-begins")).to_have_count(0)
 

@@ -18,6 +18,7 @@ export interface Column {
 export const STATES: Record<State, [string, string]> = {
   queued: ["◷", "waiting"], running: ["◐", "running"], done: ["✓", "done"], failed: ["!", "failed"], cancelled: ["⊘", "cancelled"],
 };
+export const OF_LATE = 144; // pixels of the column "state" where a run is late
 const NAME = 60, CHARACTER = 6; // pixels of a header: for the beginning of a name, and for each character of a unit
 
 /** Names of columns: of rows so far, in the order in which they came, and those that the service knows besides. */
@@ -93,12 +94,12 @@ export class Seen {
 }
 
 const FIXED: Column[] = [
-  { key: "scan", title: "scan", kind: "folder", least: 100, grow: 1.2, sort: "", word: "", cell: (run) => tail(scanOf(run)), text: scanOf },
+  { key: "scan", title: "scan", kind: "folder", least: 116, grow: 1.2, sort: "", word: "", cell: (run) => tail("bh-folder", scanOf(run)), text: scanOf },
   { key: "when", title: "when", kind: "queued", least: 92, grow: 0, sort: "queued", word: "after", term: (run) => minute(run.queued), cell: (run) => moment(run.queued, times(run)), text: (run) => run.queued },
   { key: "written", title: "written", kind: "the file's time", least: 92, grow: 0, sort: "", cell: (run) => moment(run.file.time), text: (run) => run.file.time },
-  { key: "file", title: "file", kind: "", least: 132, grow: 2.2, sort: "file", word: "", cell: (run) => tail(run.file.name, run.file.path), text: (run) => run.file.name },
+  { key: "file", title: "file", kind: "", least: 132, grow: 2.2, sort: "file", word: "", cell: (run) => tail("bh-tail", run.file.name, run.file.path), text: (run) => run.file.name },
   { key: "function", title: "function", kind: "", least: 72, grow: 1, sort: "function", word: "function", term: (run) => run.function, cell: (run) => run.title || run.function, text: (run) => run.title || run.function },
-  { key: "state", title: "state", kind: "", least: 140, grow: 0, sort: "state", word: "state", cell: state, text: (run) => run.state },
+  { key: "state", title: "state", kind: "", least: 104, grow: 0, sort: "state", word: "state", cell: state, text: (run) => run.state },
 ];
 const CURVE: Column = { key: "curve", title: "curve", kind: "", least: 72, grow: 0, sort: "", cell: (run) => (run.sparkline ? sparkline(run.sparkline) : "") };
 
@@ -109,7 +110,7 @@ function ofFile(name: string): Column {
 
 function scalar(name: string, unit: string): Column {
   return {
-    key: `scalar:${name}`, title: unit ? `${name} / ${unit}` : name, unit, kind: "result", least: unit ? NAME + CHARACTER * (unit.length + 2) : 62, grow: 0.8, sort: `scalar:${name}`, numeric: true, word: name,
+    key: `scalar:${name}`, title: unit ? `${name} / ${unit}` : name, unit, kind: "result", least: unit ? NAME + CHARACTER * (unit.length + 2) : 66, grow: 0.8, sort: `scalar:${name}`, numeric: true, word: name,
     term: (run) => String(Number(run.scalars[name]?.value?.toPrecision(4) ?? NaN) || ""),
     text: (run) => run.scalars[name]?.value ?? "",
     cell: (run) => {
@@ -130,8 +131,8 @@ function parameter(name: string): Column {
 }
 
 /** Text that is cut in front where there is no room: names of files and scans differ at their ends. */
-function tail(text: string, title = text): Node {
-  return h("span", { class: "bh-tail", title }, h("bdi", {}, text));
+function tail(name: string, text: string, title = text): Node {
+  return h("span", { class: name, title }, h("bdi", {}, text));
 }
 
 function moment(time: string, title = inFull(time)): Node {

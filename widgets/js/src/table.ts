@@ -1,13 +1,13 @@
 // The table: a window of rows over all that match, moved with keyboard and mouse.
 import { Arranged } from "./arranged.js";
-import { state, type Column } from "./columns.js";
+import { condition, OF_LATE, state, type Column } from "./columns.js";
 import { h, keep } from "./dom.js";
 import { finder, termOf } from "./finder.js";
 import type { Pictures } from "./pictures.js";
 import type { Run } from "./records.js";
 import { edge, lowerEdge, widthBy } from "./resize.js";
 import type { Filter, Rows } from "./rows.js";
-import { groups, scanOf } from "./scan.js";
+import { groups, scanOf, together } from "./scan.js";
 import { firstWhole, heightOf, ROW, scrolledTo, sight, SPAN } from "./sight.js";
 import { stale } from "./when.js";
 
@@ -26,6 +26,7 @@ export class Table {
   private frame = 0;
   private anchor = 0; // the run that a selection of several begins at
   private pressed = 0;
+  private readonly walk: (row: HTMLElement, step: 1 | -1) => void;
   rows!: Rows;
 
   constructor(readonly selection: Selection, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, onTerm: (term: string) => void, private readonly onOpen: () => void, pictures: Pictures, label: string) {
@@ -46,7 +47,7 @@ export class Table {
       onkeydown: (event: KeyboardEvent) => this.key(event),
     }, this.scroll);
     this.lower = lowerEdge(this.scroll, (pixels) => this.columns.heighten(pixels));
-    finder(this.scroll, (cell) => this.termAt(cell), onTerm);
+    this.walk = finder(this.scroll, (cell) => this.termAt(cell), onTerm);
   }
 
   get atTop(): boolean { return this.scroll.scrollTop < ROW; }
@@ -95,6 +96,7 @@ export class Table {
     this.tick();
     if (!focused) this.goal = null; // the keyboard is somewhere else by now
     if (this.reach()) return;
+    if (focused && document.activeElement?.matches(".bh-find")) return;
     if (focused) this.focusRow();
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
   }
@@ -103,6 +105,11 @@ export class Table {
   private tick(): void {
     clearTimeout(this.timer);
     for (const [run, row] of this.running) row.querySelector('[data-column="state"]')?.firstChild?.replaceWith(state(run));
+    const late = this.running.some(([run]) => condition(run, Date.now())[1]);
+    if (late !== this.late) {
+      this.late = late;
+      this.fit(this.columns.shown);
+    }
     this.timer = window.setTimeout(() => requestAnimationFrame(() => {
       if (!this.element.isConnected) return;
       if (this.day === new Date().toDateString()) this.tick();
@@ -110,6 +117,7 @@ export class Table {
     }), stale(this.running.length > 0, Date.now()));
   }
   private running: [Run, HTMLElement][] = [];
+  private late = false; // one of them is, which takes more room to say
   private timer = 0;
   private day = "";
 
@@ -133,7 +141,8 @@ export class Table {
   private fit(columns: Column[]): void {
     const style = this.element.style;
     let least = 0, left = 0;
-    const widths = columns.map(({ key, least: own, grow }, index) => {
+    const widths = columns.map(({ key, least: usual, grow }, index) => {
+      const own = this.late && key === "state" ? OF_LATE : usual;
       const pinned = this.columns.isPinned(key), fixed = this.columns.width(key) ?? (grow && !pinned ? 0 : own);
       least += fixed || own;
       if (pinned) { style.setProperty(`--bh-left-${index}`, `${left}px`); left += fixed; }
@@ -175,8 +184,10 @@ export class Table {
   /** A row; one of the same run that was painted with the same columns before serves again. */
   private line(index: number, origin: number, run: Run | undefined): HTMLElement {
     const row = run ? this.again(run) ?? this.cells(run) : this.waiting(), selected = run !== undefined && this.selection.ids.includes(run.id);
+    const begins = this.begins(index, run);
+    if (begins) row.querySelector<HTMLElement>('[data-column="scan"]')!.dataset.rows = `(${together(index, this.rows.length, (at) => this.rows.loadedRow(at))})`;
     const said = {
-      class: this.begins(index, run) ? "bh-row bh-begins" : "bh-row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
+      class: begins ? "bh-row bh-begins" : "bh-row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
       style: `top: ${(index - origin) * ROW}px`,
       tabindex: run && run.id === this.selection.focus ? "0" : "-1",
     };
@@ -266,6 +277,15 @@ export class Table {
     keep(event);
     if (this.resize(event)) return;
     if (!this.body.contains(event.target as Node)) return;
+    const own = event.target as HTMLElement, sideways = { ArrowRight: 1, ArrowLeft: -1 } as const;
+    if (event.key in sideways || (event.key === "Escape" && own.matches(".bh-find"))) {
+      const of = own.closest<HTMLElement>(".bh-row")!;
+      if (event.key in sideways) this.walk(of, sideways[event.key as keyof typeof sideways]);
+      else of.focus();
+      event.preventDefault();
+      return;
+    }
+    if ((event.key === " " || event.key === "Enter") && own.matches(".bh-find")) return; // it is a button
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
     const step = steps[event.key];
     const row = (event.target as Element).closest<HTMLElement>(".bh-row"); // which may have moved since it was painted
