@@ -59,6 +59,8 @@ class Run(Record):
     to do, as sentences) are filled in where a single run is asked for.
     ``seq`` is the position of its last change in the feed; ``has`` names what the results endpoints offer of it.
     ``mistake`` says why a newer version of its function is not in force, as it is when the run is asked for.
+    ``late_s``: so many seconds after its start a run that is listed takes far longer than those before it; None where
+    it does not run, or that is not known.
     """
 
     id: int
@@ -83,6 +85,7 @@ class Run(Record):
     executor: str = ""
     where: str = ""
     requested_by: str = ""
+    late_s: float | None = None
     error: RunError | None = None
     columns: dict[str, str | float | None] = {}
     scalars: dict[str, Scalar] = {}
@@ -183,6 +186,16 @@ class Proposals(Page[Proposal]):
     """The proposals that the asker may see; ``notice`` says why an edited processing.yaml is not in force."""
 
     notice: str = ""
+
+
+class Headings(Page[Heading]):
+    """What runs have; ``tables``: of each rule that says so, which columns the table of its runs shows at first.
+
+    A column is named ``scan``, ``when``, ``written``, ``file``, ``function``, ``state``, ``curve``, ``picture``, or
+    with its kind: ``column:NAME``, ``scalar:NAME``, ``parameter:NAME``.
+    """
+
+    tables: dict[str, list[str]] = {}
 
 
 class Count(Record):

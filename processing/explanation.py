@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from beamhub.catalog.records import Function, Run
+from beamhub.processing.late import late_after
 from beamhub.processing.rules import Verdict
 
-LATE = 3  # times the mean duration,
-LATE_S = 5.0  # and so many seconds above it at least
 MOST = 10_000  # runs that are counted in a queue
 LONGEST = 300  # characters of what a function said
 AGAIN = "run it again here (tab Again)"
@@ -112,19 +111,10 @@ def _runs(facts: Facts, now: datetime) -> Iterator[str]:
     yield f"It has been running for {_duration(took)}{f' on {run.where}' if run.where else ''}."
     if mean is not None:
         yield f"The last runs of this function took {_duration(mean)} on average."
-    if mean is not None and is_late(took, mean):
+    if mean is not None and took > late_after(mean):
         bound = f"; it is ended when it has taken {_duration(facts.function.timeout_s)}" if facts.function else ""
         yield f"That is far longer than usual{bound}."
         yield "To do: wait, or cancel it; if others of its kind hang as well, tell whoever wrote the function."
-
-
-def is_late(took_s: float, mean_s: float) -> bool:
-    """Whether a run takes far longer than those before it.
-
-    >>> is_late(7, 2), is_late(8, 2), is_late(250, 100)
-    (False, True, False)
-    """
-    return took_s > LATE * mean_s and took_s > mean_s + LATE_S
 
 
 def _failed(facts: Facts, now: datetime) -> Iterator[str]:

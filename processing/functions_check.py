@@ -9,18 +9,23 @@ from typing import Any, Protocol
 from beamhub.config.check import Further
 from beamhub.config.document import Finding
 from beamhub.config.mistakes import Mistake, Mistakes, did_you_mean
+from beamhub.processing import shown
 from beamhub.processing.library import Library
 
 PLACE = re.compile(r"(.+?\.py):(\d+): (.*)", re.DOTALL)  # how a mistake begins that has a line
 
 
 class Asked(Protocol):
-    """Of a rule: its function, and the parameters that it gives."""
+    """Of a rule: its function, the parameters that it gives, and which columns its table has."""
 
     @property
     def function(self) -> str: ...
     @property
     def parameters(self) -> Mapping[str, Any]: ...
+    @property
+    def columns(self) -> Mapping[str, str]: ...
+    @property
+    def table(self) -> Sequence[str]: ...
 
 
 def look(places: Sequence[Path], rules: Mapping[str, Asked]) -> Further:
@@ -61,3 +66,7 @@ def _of_rules(library: Library, rules: Mapping[str, Asked]) -> Iterator[Finding]
         for parameter in rule.parameters.keys() - properties.keys():
             told = f"{rule.function} has no parameter {parameter!r}"
             yield ("rules", name, "with", parameter), told, did_you_mean(parameter, properties)
+        before = set(shown.mistakes(rule.table, rule.columns, None))
+        for number, told, remedy in shown.mistakes(rule.table, rule.columns, properties):
+            if (number, told, remedy) not in before:
+                yield ("rules", name, "table", number), told, remedy

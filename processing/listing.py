@@ -51,12 +51,13 @@ class Listed(NamedTuple):
     file_columns: str
 
 
-def as_json(row: Any, more: Mapping[str, str] | None = None) -> str:
+def as_json(row: Any, more: Mapping[str, str] | None = None, late_s: float | None = None) -> str:
     """One row, without what is added where a single run is asked for.
 
     Args:
         row: what is ``Listed`` of one, or more.
         more: members that the store does not know, such as the function's title.
+        late_s: so many seconds after its start it takes far longer than usual.
     """
     known = {
         "id": row.id,
@@ -86,6 +87,7 @@ def as_json(row: Any, more: Mapping[str, str] | None = None) -> str:
         "executor": row.executor,
         "where": row.where,
         "requested_by": row.requested_by,
+        "late_s": late_s,
         "error": _error(row),
         "has": ["file" if name == "output" else name for name in HAS if getattr(row, name)],
         **EMPTY,

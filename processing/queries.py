@@ -1,7 +1,7 @@
 """Reading the store: pages of runs, counts, single records, changes. Every index begins with the proposal."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from beamhub.catalog.records import Change, CountByState, File, Heading, Page, P
 from beamhub.processing import counters, outlook, schema
 from beamhub.processing.clock import from_micros, now
 from beamhub.processing.conditions import is_gathered, narrowest
+from beamhub.processing.late import late_after
 from beamhub.processing.listing import Listed, as_json
 from beamhub.processing.order import Key, Order, matches
 from beamhub.processing.order_by_parameter import ByParameter
@@ -124,11 +125,19 @@ def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[
         keys.reverse()
     first, last = (more, True) if backward else (bool(cursor or query.at), more)
     rows = {row.id: row for row in _listed(connection, [key.id for key in keys])}
-    items = (as_json(row, (told or {}).get(row.function)) for row in (rows[key.id] for key in keys))
+    late = _late(connection, rows.values())
+    items = (as_json(row, (told or {}).get(row.function), late.get(row.id)) for row in (rows[key.id] for key in keys))
     before = query.cursor(keys[0].value, keys[0].id) if keys and first else None
     after = query.cursor(keys[-1].value, keys[-1].id) if keys and last else None
     beside = {"before": before, "after": after, "seq": head(connection)}
     return f'{{"items":[{",".join(items)}],{json.dumps(beside)[1:]}'
+
+
+def _late(connection: Connection, rows: Iterable[Listed]) -> dict[int, float]:
+    """After how many seconds each of those that run is late, where that is known."""
+    running = {row.id: row.function for row in rows if row.state == "running"}
+    means = {name: mean_seconds(connection, name) for name in set(running.values())}
+    return {number: late_after(mean) for number, name in running.items() if (mean := means[name]) is not None}
 
 
 def _listed(connection: Connection, numbers: Sequence[int]) -> Iterator[Listed]:

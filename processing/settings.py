@@ -17,7 +17,7 @@ from beamhub.config.document import Where
 from beamhub.config.kinds import each_of
 from beamhub.config.mistakes import did_you_mean
 from beamhub.config.quantities import Duration
-from beamhub.processing import functions_check
+from beamhub.processing import functions_check, shown
 
 STORES = "write sqlite:///beamhub.db or postgresql+psycopg://user@host/name"
 MAX_NAME = 100  # characters; names stand in table cells and in paths
@@ -131,13 +131,17 @@ class When(Part):
 
 
 class RuleSettings(Part):
-    """For which files which function runs, with what; ``columns`` are read from the file itself, before it runs."""
+    """For which files which function runs, with what; ``columns`` are read from the file itself, before it runs.
+
+    ``table`` are the columns that the table of its runs shows at first.
+    """
 
     title: str = ""
     when: When
     function: str
     parameters: dict[str, Any] = Field(default={}, alias="with")
     columns: dict[str, str] = {}
+    table: list[str] = []
     executor: str = ""
 
 
@@ -266,6 +270,8 @@ class Settings(Part):
                     f"{rule.when.path!r} matches no file",
                     "write it below the storage's root, as in */scan_*/*.nxs",
                 )
+            for number, told, remedy in shown.mistakes(rule.table, rule.columns, None):
+                yield ("rules", name, "table", number), told, remedy
             if rule.executor and rule.executor not in self.executors:
                 yield (
                     ("rules", name, "executor"),

@@ -2,11 +2,14 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from beamhub.catalog.records import Headings as HeadingsRecord
 from beamhub.catalog.records import Rule
 from beamhub.processing.access import WRITE, is_staff
 from beamhub.processing.api.handler import ApiHandler
 from beamhub.processing.errors import NotAllowed, NotFound
 from beamhub.processing.library import UnknownFunction
+from beamhub.processing.settings import RuleSettings
+from beamhub.processing.shown import keys
 
 
 class Pause(BaseModel):
@@ -97,7 +100,16 @@ class Headings(ApiHandler):
     known = ("proposal",)
 
     async def get(self) -> None:
-        """Columns of files, parameters and scalars that the runs have; they can be shown and searched for by name."""
+        """What the runs have, which can be shown and searched for by name; and what rules' tables show at first."""
         proposals = await self.asked_proposals()
         found = await self.service.store.call(self.service.store.headings, proposals)
-        self.answer({"items": [one.model_dump(mode="json") for one in found]})
+        rules = self.service.settings.rules.items()
+        tables = {name: self._table(rule) for name, rule in rules if rule.table}
+        self.answer(HeadingsRecord(items=found, tables=tables))
+
+    def _table(self, rule: RuleSettings) -> list[str]:
+        try:
+            parameters = self.service.library.find(rule.function).record.parameters.get("properties", {})
+        except UnknownFunction:
+            parameters = {}
+        return keys(rule.table, rule.columns, parameters)

@@ -91,7 +91,7 @@ ROUTES = (
         WRITE,
     ),
     Route("GET", "proposals", functions.Proposals, "The proposals that can be seen", records.Proposals),
-    Route("GET", "headings", functions.Headings, "What the runs have", records.Page[records.Heading]),
+    Route("GET", "headings", functions.Headings, "What the runs have", records.Headings),
     Route("GET", "changes", changes.Changes, "The change feed", "text/event-stream"),
     Route("POST", "events", events.Events, "CloudEvents of files", None, CloudEvent, INGEST),
     Route("GET", "health", health.Health, "Whether the service is well", None, scope=""),

@@ -7,8 +7,9 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser.test_main_job import FIRST, READY, kernel_idle, row, run_cell, search, widget, write_file
+from browser.test_main_job import FIRST, READY, kernel_idle, row, run_cell, search, service_of, widget, write_file
 from playwright.sync_api import Page, expect
+from services.workbench import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 expect.set_options(timeout=40_000)
@@ -18,6 +19,12 @@ STAYS = """() => { const scroll = document.querySelector(".bh-scroll"), at = (ea
   const pinned = [...document.querySelectorAll(".bh-head > .bh-pinned, .bh-row > .bh-pinned")];
   return scroll.scrollLeft > 0 && pinned.length > 1 && pinned.every((each) => Math.abs(at(each) - at(scroll)) < 2); }"""
 LAYOUT = "Object.keys(localStorage).find((key) => key.startsWith('beamhub.columns '))"
+
+
+AGAIN = """async (number) => { const api = location.pathname.replace(/lab.*/, "beamhub/api/v1/runs");
+  const [, token] = document.cookie.match(/_xsrf=([^;]+)/);
+  const headers = { "X-XSRFToken": token, "Content-Type": "application/json" };
+  return (await fetch(api, { method: "POST", headers, body: JSON.stringify({ ids: [number] }) })).status; }"""
 
 
 def titles(page: Page) -> list[str]:
@@ -44,6 +51,61 @@ def table(page):
     search(page, "state:done sans2d_33837_0")
     expect(widget(page).locator(".bh-row[data-state='done']").nth(2)).to_be_visible()
     return page
+
+
+CUT_IN_FRONT = """(column) => { const cell = document.querySelector(`.bh-row[data-id] [data-column=${column}]`);
+  const range = document.createRange(); range.selectNodeContents(cell);
+  const [text, room] = [range.getBoundingClientRect(), cell.getBoundingClientRect()];
+  return text.left < room.left && text.right <= room.right; }"""
+
+
+def test_names_of_scans_and_files_are_cut_in_front_and_units_never(table):
+    for column in ("scan", "file"):
+        header = widget(table).get_by_role("columnheader", name=column)
+        edge = header.locator(".bh-edge").bounding_box()
+        table.mouse.move(edge["x"] + 3, edge["y"] + 5)
+        table.mouse.down()
+        table.mouse.move(header.bounding_box()["x"] + 60, edge["y"] + 5)
+        table.mouse.up()
+        table.wait_for_function(CUT_IN_FRONT, arg=column)
+        header.locator(".bh-edge").dblclick()
+    unit = widget(table).get_by_role("columnheader", name="total counts / counts").locator(".bh-unit")
+    expect(unit).to_have_text(" / counts")
+    edge = unit.locator("xpath=ancestor::*[@role='columnheader']").bounding_box()
+    box = unit.bounding_box()
+    assert box["x"] + box["width"] <= edge["x"] + edge["width"]
+    expect(widget(table).locator(".bh-row [data-column='when'] > span").first).to_have_attribute(
+        "title", re.compile(r"^queued \w+day, .* at .*\nstarted \w+day, (.|\n)*\nfinished ")
+    )
+
+
+def test_a_cell_draws_the_curve(table):
+    drawn = widget(table).locator(".bh-row[data-state='done'] [data-column='curve'] > svg.bh-spark > path").first
+    expect(drawn).to_have_attribute("d", re.compile(r"^M0\.0 [\d.]+(L[\d.]+ [\d.]+)+"))
+    box = drawn.bounding_box()
+    assert box["width"] > 20
+    assert box["height"] > 4
+    assert drawn.evaluate("each => getComputedStyle(each).stroke") not in ("none", "")
+
+
+def test_a_run_that_hangs_says_each_second_for_how_long_and_in_words_that_it_is_late(table, demo):
+    search(table, "hangs")
+    expect(row(table, write_file(demo, "hangs"))).to_have_attribute("data-state", "done")
+    number = int(row(table, "hangs").get_attribute("data-id"))
+    workers = service_of(demo).children(recursive=True)
+    for worker in workers:
+        worker.suspend()
+    try:
+        table.evaluate(AGAIN, number)
+        state = widget(table).locator(".bh-row[data-state='running'] [data-column='state']")
+        for said in (r"running 1 s", r"running 2 s", r"running \d+ s, late"):
+            expect(state).to_have_text(re.compile(said))
+        assert state.locator(".bh-late").evaluate("each => each.scrollWidth <= each.parentElement.clientWidth")
+    finally:
+        for worker in workers:
+            worker.resume()
+    expect(widget(table).locator(".bh-row[data-state='done']")).to_have_count(2)
+    search(table, "state:done sans2d_33837_0")
 
 
 def test_the_menu_lists_every_column_that_is_known_and_shows_what_is_chosen(table):
@@ -100,9 +162,29 @@ def test_a_pinned_column_stays_in_sight_and_is_as_wide_as_somebody_made_it(table
     table.wait_for_function(STAYS)
 
 
+def test_the_table_is_made_higher_by_its_lower_edge_and_by_keyboard(table):
+    edge, rows = widget(table).get_by_role("separator", name="height of the table"), widget(table).locator(".bh-scroll")
+    expect(rows).to_have_js_property("offsetHeight", 312)
+    box, before = edge.bounding_box(), widget(table).locator(".bh-row").count()
+    table.mouse.move(box["x"] + 50, box["y"] + 3)
+    table.mouse.down()
+    table.mouse.move(box["x"] + 50, box["y"] + 133)
+    table.mouse.up()
+    expect(rows).to_have_js_property("offsetHeight", 442)
+    edge.focus()
+    table.keyboard.press("ArrowDown")
+    expect(rows).to_have_js_property("offsetHeight", 468)
+    expect(edge).to_have_attribute("aria-valuenow", "468")
+    expect(edge).to_be_focused()
+    search(table, "")
+    widget(table).locator(".bh-row").nth(before + 5).wait_for(state="attached")
+    search(table, "state:done sans2d_33837_0")
+
+
 def test_columns_are_kept_over_a_reload_and_what_is_broken_is_ignored(table):
     chosen = titles(table)
     kept = table.evaluate(f"localStorage.getItem({LAYOUT})")
+    assert json.loads(kept)["height"] == 468
     assert json.loads(kept)["shown"] == {"parameter:direction": True, "function": False}
     assert "/user/demo/" in table.evaluate(LAYOUT)
     assert "demo-2026" in table.evaluate(LAYOUT)
@@ -111,6 +193,7 @@ def test_columns_are_kept_over_a_reload_and_what_is_broken_is_ignored(table):
     run_cell(table, 0)
     expect(widget(table).get_by_role("columnheader", name="direction")).to_be_visible()
     assert titles(table) == chosen
+    expect(widget(table).locator(".bh-scroll")).to_have_js_property("offsetHeight", 468)
     table.evaluate(f"localStorage.setItem({LAYOUT}, '{{\"shown\": [')")
     run_cell(table, 0)
     expect(widget(table).get_by_role("columnheader", name="function")).to_be_visible()
@@ -124,8 +207,48 @@ def test_reset_puts_the_usual_columns_back(table):
     menu = open_menu(table, "Columns")
     menu.get_by_role("button", name="reset").click()
     expect(widget(table).get_by_role("columnheader", name="direction")).to_have_count(0)
+    expect(widget(table).locator(".bh-scroll")).to_have_js_property("offsetHeight", 312)
     assert titles(table)[:5] == USUAL[:5]
     table.keyboard.press("Escape")
+
+
+HEADINGS = """async () => (await (await fetch(location.pathname.replace(/lab.*/, "beamhub/api/v1/headings"), {headers:
+  {"X-XSRFToken": document.cookie.match(/_xsrf=([^;]+)/)[1]}})).json()).tables"""
+
+
+def test_a_rule_says_what_its_table_shows_at_first_and_the_menu_what_no_row_in_sight_has(table, demo):
+    rules, table_of = demo.folder / "processing.yaml", "table: [sample, chi², total counts, picture]"
+    good = rules.read_text()
+    said = ["when", "file", "state", "sample", "chi²", "total counts\n / counts", "picture"]
+
+    def more(route):
+        answer = route.fetch()
+        further = {"kind": "scalar", "name": "resistance", "unit": "ohm"}
+        route.fulfill(json=answer.json() | {"items": [*answer.json()["items"], further]})
+
+    try:
+        rules.write_text(good.replace("with: {direction: 160}\n", f"with: {{direction: 160}}\n    {table_of}\n"))
+        wait_for(lambda: table.evaluate(HEADINGS))
+        table.route("**/v1/headings*", more)
+        menu = open_menu(table, "Columns")
+        expect(menu.get_by_role("checkbox", name="resistance / ohm result")).not_to_be_checked()
+        assert titles(table) == said
+        menu.get_by_role("checkbox", name="sample from the file").uncheck()
+        table.keyboard.press("Escape")
+        run_cell(table, 0)
+        expect(widget(table).get_by_role("columnheader", name="chi²")).to_be_visible()
+        expect(widget(table).get_by_role("columnheader", name="sample")).to_have_count(0)
+        open_menu(table, "Columns").get_by_role("button", name="reset").click()
+        assert titles(table) == said
+        table.keyboard.press("Escape")
+    finally:
+        rules.write_text(good)
+        table.unroute_all(behavior="wait")
+    wait_for(lambda: not table.evaluate(HEADINGS))
+    open_menu(table, "Columns")
+    expect(widget(table).get_by_role("columnheader", name="function")).to_be_visible()
+    table.keyboard.press("Escape")
+    assert titles(table)[:5] == USUAL[:5]
 
 
 def clipboard(page: Page) -> str:
@@ -225,6 +348,11 @@ def test_the_first_row_of_a_scan_names_it_below_a_rule(table, demo):
     ]
     marked = "rows => rows.map((row) => getComputedStyle(row).boxShadow !== 'none')"
     assert rows.evaluate_all(marked) == [True, True, False]
+    counts = widget(table).locator(".bh-begins > [data-column='scan']")
+    assert counts.evaluate_all("all => all.map((each) => getComputedStyle(each, '::after').content)") == [
+        '"(1)"',
+        '"(2)"',
+    ]
     widget(table).get_by_role("columnheader", name="state").get_by_role("button").click()
     expect(widget(table).locator(".bh-begins")).to_have_count(0)
 

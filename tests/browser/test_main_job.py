@@ -402,6 +402,37 @@ def test_what_stands_in_a_cell_is_searched_for_by_a_click_and_in_a_header_by_its
     search(page, "")
 
 
+def test_what_stands_in_a_cell_is_searched_for_by_keyboard_and_by_touch_too(page):
+    table, box = widget(page), page.locator(".bh-search").first
+    search(page, "no_centre")
+    expect(table.locator(".bh-row")).to_have_count(1)
+    expect(row(page, "no_centre")).to_have_attribute("data-state", "failed", timeout=120_000)
+    row(page, "no_centre").click()
+    sign = table.locator(".bh-row .bh-find")
+    cells = ("scan", "when", "file", "function", "state")
+    for column in cells:
+        page.keyboard.press("ArrowRight")
+        expect(table.locator(f".bh-row [data-column='{column}'] > .bh-find")).to_be_focused()
+    expect(sign).to_have_accessible_name("search for state:failed")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    expect(row(page, "no_centre")).to_be_focused()
+    expect(sign).to_have_count(0)
+    for _ in cells:
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(box).to_have_value("no_centre state:failed")
+    expect(row(page, "no_centre")).to_be_focused()
+    tap = {"pointerType": "touch", "bubbles": True, "isPrimary": True}
+    cell = table.locator(".bh-row [data-column='function']")
+    for event in ("pointerover", "pointerdown", "pointerup", "pointerout"):
+        cell.dispatch_event(event, tap)
+    table.locator(".bh-row [data-column='function'] > .bh-find").dispatch_event("pointerdown", tap)
+    expect(box).to_have_value("no_centre state:failed function:radial_average")
+    search(page, "")
+
+
 def choose_theme(page: Page, theme: str) -> None:
     page.locator(".lm-MenuBar-itemLabel", has_text="Settings").click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).click()

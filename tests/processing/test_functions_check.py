@@ -52,6 +52,12 @@ def test_right_functions_are_right(check):
             "function: totl",
             "7: there is no function 'totl' @ rules.totals.function; did you mean total?",
         ),
+        (
+            "      threshold: 5",
+            "      threshold: 5\n    table: [total counts, treshold]",
+            "10: there is no column 'treshold' @ rules.totals.table[1]; did you mean threshold? A result of this name "
+            "is written scalar:treshold",
+        ),
         ("threshold: 5", "treshold: 5", "9: total has no parameter 'treshold' @ rules.totals.with.treshold"),
     ],
 )

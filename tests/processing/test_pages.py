@@ -465,6 +465,20 @@ def test_the_mean_duration_is_of_the_newest_done_runs_of_that_function(store):
     assert store.mean_seconds("radial_function") == 2.0
 
 
+def test_a_running_run_in_a_listing_says_after_how_many_seconds_it_is_late_where_that_is_known(store):
+    arrive(store, "red/a.nxs")
+    (mine,) = claim(store)
+    assert [run.late_s for run in store.runs(RunQuery(RED)).items] == [None]
+    publish(store, mine)
+    with store.writing() as transaction:
+        transaction.execute(schema.run.update().values(finished=schema.run.c.started + 20_000_000))
+    arrive(store, "red/b.nxs")
+    claim(store)
+    arrive(store, "red/c.nxs")
+    found = {run.state: run.late_s for run in store.runs(RunQuery(RED)).items}
+    assert found == {"done": None, "running": 60, "queued": None}
+
+
 def test_times_before_and_after_the_epoch_survive():
     for moment in (datetime(1969, 12, 31, 23, 59, 59, 999999, UTC), datetime(2200, 1, 1, tzinfo=UTC)):
         assert from_micros(to_micros(moment)) == moment

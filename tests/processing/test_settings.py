@@ -126,6 +126,20 @@ STORAGES = "storages: {beamline: {root: raw}}\n"
         ("rules: {r: {when: {storage: beamline, path: ../*}, function: f}}\n" + STORAGES, "'../*' matches no file"),
         ("rules: {r: {when: {storage: beamline}, function: f, executor: hre}}\n" + STORAGES, "did you mean here?"),
         ("rules: {r: {when: {storage: beamline}}}\n" + STORAGES, "rules.r.function"),
+        (
+            "rules: {r: {when: {storage: beamline}, function: f, columns: {sample: a/b}, table: [file, sampel]}}\n"
+            + STORAGES,
+            "there is no column 'sampel' @ rules.r.table[1]; did you mean sample? A result of this name is written "
+            "scalar:sampel",
+        ),
+        (
+            'rules: {r: {when: {storage: beamline}, function: f, table: [chi2, "column:temperature"]}}\n' + STORAGES,
+            "there is no column 'temperature' @ rules.r.table[1]; the rule has no columns",
+        ),
+        (
+            "rules: {r: {when: {storage: beamline}, function: f, table: [chi2, chi2]}}\n" + STORAGES,
+            "'chi2' stands there twice @ rules.r.table[1]; take one of them out",
+        ),
         ("rules: {r: {when: {storage: beamline}, function: f, wth: {}}}\n" + STORAGES, "did you mean with?"),
         ('rules: {"a/b": {when: {storage: beamline}, function: f}}\n' + STORAGES, "'a/b' is no name @ rules.a/b"),
     ],

@@ -14,7 +14,11 @@ BROKEN = [
 def test_a_broken_stored_layout_counts_as_none():
     none = {"shown": {}, "order": [], "pinned": [], "widths": {}}
     assert evaluate("layout.ts", [f"m.parse({json.dumps(text)})" for text in BROKEN]) == [none] * len(BROKEN)
-    good = {"shown": {"file": False}, "order": ["b", "a"], "pinned": ["a"], "widths": {"a": 80}}
+    assert (
+        evaluate("layout.ts", [f"m.parse('{{\"height\": {height}}}')" for height in ("9", '"high"', "9e9")])
+        == [none] * 3
+    )
+    good = {"shown": {"file": False}, "order": ["b", "a"], "pinned": ["a"], "widths": {"a": 80}, "height": 520}
     assert evaluate("layout.ts", [f"m.parse({json.dumps(json.dumps(good))})"]) == [good]
 
 

@@ -1,8 +1,9 @@
 // The columns of one table: those that there are, as somebody arranged them, kept in this browser.
 import { Seen, type Column } from "./columns.js";
 import { apiAddress } from "./direct.js";
-import { NARROWEST, WIDEST, arrange, moved, parse, type Layout } from "./layout.js";
+import { HIGHEST, LOWEST, NARROWEST, WIDEST, arrange, moved, parse, type Layout } from "./layout.js";
 import type { Run } from "./records.js";
+import type { Headings } from "./usual.js";
 
 export class Arranged {
   all: Column[] = [];
@@ -22,9 +23,25 @@ export class Arranged {
       this.seen = new Seen();
       this.layout = parse(stored(this.place));
       for (const [key, shown] of Object.entries(this.layout.shown)) if (shown) this.seen.expect(key);
+      void this.hear();
     }
+    this.seen.look(runs);
+    this.learn();
+  }
+
+  /** Asks the service which columns there are and what the rules' tables show. */
+  async hear(): Promise<void> {
+    const { proposal, seen } = this, told = proposal ? await this.ask?.(proposal).catch(() => null) : null;
+    if (!told || seen !== this.seen) return;
+    seen.tell(told);
+    this.learn();
+    this.changed();
+  }
+  ask: ((proposal: string) => Promise<Headings>) | null = null;
+
+  private learn(): void {
     const before = this.all.length;
-    this.usual = this.seen.look(runs);
+    this.usual = new Set(this.seen.usual);
     this.arrange();
     if (this.all.length !== before) this.grown?.();
   }
@@ -55,6 +72,12 @@ export class Arranged {
   resize(key: string, pixels: number): void {
     if (pixels) this.layout.widths[key] = Math.round(Math.min(WIDEST, Math.max(NARROWEST, pixels)));
     else delete this.layout.widths[key];
+    this.keep();
+  }
+
+  /** As high as that many pixels; as usual again with 0. */
+  heighten(pixels: number): void {
+    this.layout.height = pixels ? Math.round(Math.min(HIGHEST, Math.max(LOWEST, pixels))) : undefined;
     this.keep();
   }
 

@@ -36,6 +36,7 @@ export function chooser(body: HTMLElement, columns: Arranged, signal: AbortSigna
   const reset = h("button", { type: "button", onclick: () => { columns.reset(); fill(); } }, "reset");
   fill();
   columns.grown = again;
+  void columns.hear();
   signal.addEventListener("abort", () => { columns.grown = null; });
   body.replaceChildren(list, h("div", { class: "bh-foot" }, said, reset));
   list.querySelector("input")!.autofocus = true;

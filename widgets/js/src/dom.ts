@@ -33,12 +33,6 @@ export function number(value: number): string {
   return String(Number(value.toPrecision(Math.abs(value) < 1 ? 3 : 4)));
 }
 
-export function clock(time: string | null): string {
-  return time ? TIME.format(new Date(time)) : "";
-}
-// made once: toLocaleTimeString makes one for each cell, which took a third of the time that painting the table takes
-const TIME = new Intl.DateTimeFormat([], { hour: "numeric", minute: "numeric", second: "numeric", hour12: false });
-
 export function duration(seconds: number): string {
   if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   if (seconds < 90) return `${seconds < 10 ? Number(seconds.toFixed(1)) : Math.round(seconds)} s`;

@@ -18,30 +18,50 @@ function quoted(text: string): string {
 
 const REST_MS = 400; // that the pointer rests in a cell; who only clicks a row does not meet the sign
 
-/** Puts the sign into the cell that the pointer rests in; the keyboard has the search field, which / leads to. */
-export function finder(element: HTMLElement, termAt: (cell: HTMLElement) => string, search: (term: string) => void): void {
-  const sign = h("button", { type: "button", class: "bh-find", tabindex: "-1", "aria-hidden": "true" }, "⌕");
+/** Puts the sign into the cell that the pointer rests in or a finger tapped; what is returned leads the keyboard to the next one of a row. */
+export function finder(element: HTMLElement, termAt: (cell: HTMLElement) => string, search: (term: string) => void): (row: HTMLElement, step: 1 | -1) => void {
+  const sign = h("button", { type: "button", class: "bh-find", tabindex: "-1" }, "⌕");
   sign.addEventListener("pointerdown", (event) => {
     event.stopPropagation();
     event.preventDefault();
     search(sign.dataset.term!);
   });
+  sign.addEventListener("click", (event) => {
+    event.stopPropagation();
+    if (event.detail) return; // it was pressed
+    sign.closest<HTMLElement>(".bh-row")?.focus();
+    search(sign.dataset.term!);
+  });
+  sign.addEventListener("blur", () => setTimeout(() => { if (!sign.matches(":focus")) leave(); }));
   let resting = 0, inside: Element | null = null;
   const leave = () => { clearTimeout(resting); inside = null; sign.parentElement?.classList.remove("bh-has-find"); sign.remove(); };
+  const put = (cell: HTMLElement): boolean => {
+    const term = termAt(cell);
+    if (!term) return false;
+    sign.parentElement?.classList.remove("bh-has-find");
+    sign.dataset.term = term;
+    sign.ariaLabel = sign.title = `search for ${term}`;
+    cell.classList.add("bh-has-find");
+    cell.append(sign);
+    return true;
+  };
+  const cellOf = (event: PointerEvent) => (event.target as Element).closest<HTMLElement>("[data-column]");
   element.addEventListener("pointerover", (event) => {
-    const cell = (event.target as Element).closest<HTMLElement>("[data-column]");
-    if (cell && cell === inside) return;
+    const cell = cellOf(event);
+    if ((cell && cell === inside) || sign.matches(":focus")) return;
     leave();
     inside = cell;
-    if (cell) resting = window.setTimeout(() => {
-      const term = termAt(cell);
-      if (!term) return;
-      sign.dataset.term = term;
-      sign.title = `search for ${term}`;
-      cell.classList.add("bh-has-find");
-      cell.append(sign);
-    }, REST_MS);
+    if (cell) resting = window.setTimeout(() => { if (!sign.matches(":focus")) put(cell); }, REST_MS);
   });
-  element.addEventListener("pointerleave", leave);
+  element.addEventListener("pointerup", (event) => {
+    const cell = cellOf(event);
+    if (event.pointerType === "touch" && cell) put(cell);
+  });
+  element.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") leave(); });
   element.addEventListener("pointerdown", leave);
+  return (row, step) => {
+    const cells = [...row.children] as HTMLElement[], at = sign.matches(":focus") ? cells.indexOf(sign.parentElement!) : step > 0 ? -1 : cells.length;
+    for (let next = at + step; cells[next]; next += step) if (put(cells[next]!)) return sign.focus();
+    row.focus();
+  };
 }

@@ -1,8 +1,8 @@
-// How somebody wants the columns of a proposal: which, in which order, how wide. Only what was chosen stands in it.
+// How somebody wants the table of a proposal: which columns, in which order, how wide; how high. Only what was chosen stands in it.
 
-export interface Layout { shown: Record<string, boolean>; order: string[]; pinned: string[]; widths: Record<string, number> }
+export interface Layout { shown: Record<string, boolean>; order: string[]; pinned: string[]; widths: Record<string, number>; height?: number }
 
-export const NARROWEST = 36, WIDEST = 1000; // pixels
+export const NARROWEST = 36, WIDEST = 1000, LOWEST = 130, HIGHEST = 3000; // pixels
 const MOST = 500; // columns that are remembered
 const LONGEST = 300; // characters of a column's key
 
@@ -13,6 +13,7 @@ export function parse(stored: string | null): Layout {
   return {
     shown: pairs(read?.shown, (value) => typeof value === "boolean"), order: keys(read?.order), pinned: keys(read?.pinned),
     widths: pairs(read?.widths, (value) => Number.isFinite(value) && value >= NARROWEST && value <= WIDEST),
+    height: read?.height >= LOWEST && read.height <= HIGHEST ? Number(read.height) : undefined,
   };
 }
 

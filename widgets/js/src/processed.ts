@@ -3,7 +3,7 @@ import { chooser } from "./chooser.js";
 import { Comm, type Model } from "./comm.js";
 import { copying } from "./copy.js";
 import { direct } from "./direct.js";
-import { clock, duration, h, keep } from "./dom.js";
+import { duration, h, keep } from "./dom.js";
 import { Links } from "./links.js";
 import { menu, type Open } from "./menu.js";
 import { Newest } from "./newest.js";
@@ -15,7 +15,9 @@ import { Rows, type Filter, type Queue } from "./rows.js";
 import { Saved } from "./saved.js";
 import { Table, type Selection } from "./table.js";
 import { json, text, type Transport } from "./transport.js";
+import { headings } from "./usual.js";
 import type { Panel } from "./view.js";
+import { clock } from "./when.js";
 
 declare const VIEW_CHUNK: string;
 
@@ -68,6 +70,7 @@ class View {
     const pictures = new Pictures(transport, () => this.table.paint());
     signal.addEventListener("abort", () => pictures.end());
     this.table = new Table(this.state.selection, () => { this.turn(false); void this.selected(); }, (sort) => this.change({ sort }), (term) => this.seek(term), () => void this.enterPanel(), pictures, "processed data");
+    this.table.columns.ask = (proposal) => headings(transport, proposal);
     this.rows = new Rows(transport, this.state.filter, () => this.table.atTop, () => this.paint());
     this.table.rows = this.rows;
     this.newest = new Newest(this.state, transport, () => this.state.filter, (run) => this.pick([run]), (on) => this.turn(on));
@@ -95,14 +98,14 @@ class View {
     for (const [target, event] of [[document, "visibilitychange"], [window, "online"], [window, "focus"]] as const) {
       target.addEventListener(event, look, { signal: this.signal });
     }
-    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); this.newest.end(); this.saved.end(); });
+    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); this.table.end(); this.newest.end(); this.saved.end(); });
     window.addEventListener("hashchange", () => void this.open(), { signal: this.signal });
     this.tools.append(
       ...menu("Columns", this.state, (body, signal) => chooser(body, this.table.columns, signal)), ...menu("Copy", this.state, (body, signal) => this.copy(body, signal)),
       this.newest.button, this.links.button,
     );
     this.root.replaceChildren(
-      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.busy, this.halt, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.table.said, this.fresh, this.below,
+      h("div", { class: "bh-bar" }, this.chooser, this.search, this.count, this.busy, this.halt, this.queue, this.live, this.tools), this.note, this.outdated, this.table.element, this.table.lower, this.table.said, this.fresh, this.below,
     );
     this.paint();
     await this.findProposals();

@@ -10,7 +10,7 @@ export interface Run {
   rule: string | null; function: string; title: string; mistake: string; version: string; digest: string;
   parameters: Record<string, unknown>; attempts: number; quarantined: boolean;
   queued: string; started: string | null; finished: string | null; next_try: string | null;
-  executor: string; where: string; requested_by: string; error: RunError | null;
+  executor: string; where: string; requested_by: string; late_s: number | null; error: RunError | null;
   columns: Record<string, string | number | null>; scalars: Record<string, Scalar>;
   sparkline: (number | null)[] | null; has: string[]; output: string; log_tail: string; explanation?: string[];
 }

@@ -1,8 +1,9 @@
 // Session: where this server runs, what it uses, and how long it stays.
 import type { Model } from "./comm.js";
 import { direct } from "./direct.js";
-import { clock, h } from "./dom.js";
+import { h } from "./dom.js";
 import { json, type Transport } from "./transport.js";
+import { clock } from "./when.js";
 
 interface Usage { cores?: number; memory?: number | null; used?: number }
 

@@ -1,15 +1,16 @@
 // The table: a window of rows over all that match, moved with keyboard and mouse.
 import { Arranged } from "./arranged.js";
-import type { Column } from "./columns.js";
+import { condition, OF_LATE, state, type Column } from "./columns.js";
 import { h, keep } from "./dom.js";
 import { finder, termOf } from "./finder.js";
 import type { Pictures } from "./pictures.js";
 import { Begun, between, range, told } from "./range.js";
 import type { Run } from "./records.js";
-import { edge, widthBy } from "./resize.js";
+import { edge, lowerEdge, widthBy } from "./resize.js";
 import type { Filter, Rows } from "./rows.js";
-import { groups, scanOf } from "./scan.js";
+import { groups, scanOf, together } from "./scan.js";
 import { firstWhole, heightOf, pixels, ROW, scrolledTo, sight, SPAN } from "./sight.js";
+import { stale } from "./when.js";
 
 const AHEAD = 60; // rows beyond those in sight that are asked for too
 
@@ -17,6 +18,7 @@ export interface Selection { ids: number[]; focus: number }
 
 export class Table {
   readonly element: HTMLElement;
+  readonly lower: HTMLElement; // its edge, which stands below it
   private readonly head: HTMLElement;
   private readonly scroll: HTMLElement;
   private readonly space: HTMLElement;
@@ -27,6 +29,7 @@ export class Table {
   /** What is to be said of the selection. */
   readonly said = h("div", { class: "bh-note", role: "status", hidden: true });
   private pressed = 0;
+  private readonly walk: (row: HTMLElement, step: 1 | -1) => void;
   rows!: Rows;
 
   constructor(readonly selection: Selection, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, onTerm: (term: string) => void, private readonly onOpen: () => void, pictures: Pictures, label: string) {
@@ -46,7 +49,8 @@ export class Table {
       class: "bh-grid", role: "grid", "aria-label": label, "aria-multiselectable": "true",
       onkeydown: (event: KeyboardEvent) => this.key(event),
     }, this.scroll);
-    finder(this.scroll, (cell) => this.termAt(cell), onTerm);
+    this.lower = lowerEdge(this.scroll, (pixels) => this.columns.heighten(pixels));
+    this.walk = finder(this.scroll, (cell) => this.termAt(cell), onTerm);
   }
 
   get atTop(): boolean { return this.scroll.scrollTop < ROW; }
@@ -74,6 +78,9 @@ export class Table {
 
   private paintNow(): void {
     this.paintHead();
+    this.scroll.style.height = this.columns.layout.height ? `${this.columns.layout.height}px` : "";
+    const high = String(this.scroll.offsetHeight);
+    if (this.lower.getAttribute("aria-valuenow") !== high) this.lower.setAttribute("aria-valuenow", high);
     const total = this.rows.length;
     this.space.style.height = `${heightOf(total)}px`; // before it is looked how far the table is scrolled: it may be less now
     this.follow();
@@ -89,10 +96,13 @@ export class Table {
     const ahead = this.rows.loadedRow(first) && this.rows.loadedRow(last - 1) ? AHEAD : 0; // who scrolls on meets no empty rows
     if (total) this.rows.look(Math.max(0, first - ahead), Math.min(total, last + ahead));
     const rows: HTMLElement[] = [];
+    this.running = [];
     for (let index = first; index < last; index++) rows.push(this.line(index, origin, this.rows.loadedRow(index)));
     this.put(rows);
+    this.tick();
     if (!focused) this.goal = null; // the keyboard is somewhere else by now
     if (this.reach()) return;
+    if (focused && document.activeElement?.matches(".bh-find")) return;
     if (focused) this.focusRow();
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
   }
@@ -106,10 +116,33 @@ export class Table {
     this.scroll.scrollTop += pixels(slid, length, this.visible);
   }
 
+  /** What runs says for how long; times get their date when the day is over. Nothing is painted out of sight. */
+  private tick(): void {
+    clearTimeout(this.timer);
+    for (const [run, row] of this.running) row.querySelector('[data-column="state"]')?.firstChild?.replaceWith(state(run));
+    const late = this.running.some(([run]) => condition(run, Date.now())[1]);
+    if (late !== this.late) {
+      this.late = late;
+      this.fit(this.columns.shown);
+    }
+    this.timer = window.setTimeout(() => requestAnimationFrame(() => {
+      if (!this.element.isConnected) return;
+      if (this.day === new Date().toDateString()) this.tick();
+      else this.paintNow();
+    }), stale(this.running.length > 0, Date.now()));
+  }
+  private running: [Run, HTMLElement][] = [];
+  private late = false; // one of them is, which takes more room to say
+  private timer = 0;
+  private day = "";
+
+  /** Nobody looks any more. */
+  end(): void { clearTimeout(this.timer); }
+
   private paintHead(): void {
-    const columns = this.columns.shown, sort = this.rows.filter.sort;
+    const columns = this.columns.shown, sort = this.rows.filter.sort, day = (this.day = new Date().toDateString());
     this.fit(columns);
-    const painted = JSON.stringify([sort, ...columns.map(({ key, title }) => [key, title, this.columns.isPinned(key)])]);
+    const painted = JSON.stringify([sort, day, ...columns.map(({ key, title }) => [key, title, this.columns.isPinned(key)])]);
     if (painted === this.painted) return;
     this.painted = painted;
     const focused = this.head.contains(document.activeElement) ? document.activeElement!.closest<HTMLElement>("[data-key]")?.dataset.key : undefined;
@@ -123,7 +156,8 @@ export class Table {
   private fit(columns: Column[]): void {
     const style = this.element.style;
     let least = 0, left = 0;
-    const widths = columns.map(({ key, least: own, grow }, index) => {
+    const widths = columns.map(({ key, least: usual, grow }, index) => {
+      const own = this.late && key === "state" ? OF_LATE : usual;
       const pinned = this.columns.isPinned(key), fixed = this.columns.width(key) ?? (grow && !pinned ? 0 : own);
       least += fixed || own;
       if (pinned) { style.setProperty(`--bh-left-${index}`, `${left}px`); left += fixed; }
@@ -138,9 +172,11 @@ export class Table {
     const mine = column.sort !== "" && by === column.sort;
     const direction = mine ? (falling ? "descending" : "ascending") : column.sort ? "none" : undefined;
     const click = () => this.onSort(mine && falling ? column.sort : `-${column.sort}`);
+    const end = column.unit ? ` / ${column.unit}` : ""; // only what stands before it is cut
+    const named = [h("span", { class: "bh-name" }, column.title.slice(0, column.title.length - end.length)), end && h("span", { class: "bh-unit" }, end)];
     const label = column.sort
-      ? h("button", { type: "button", class: "bh-sort", title: `sort by ${column.title}`, onclick: click }, column.title, mine && h("span", { "aria-hidden": "true" }, falling ? " ▾" : " ▴"))
-      : h("span", { class: "bh-title", title: column.title }, column.title);
+      ? h("button", { type: "button", class: "bh-sort", title: `sort by ${column.title}`, onclick: click }, ...named, mine && h("span", { "aria-hidden": "true" }, falling ? " ▾" : " ▴"))
+      : h("span", { class: "bh-title", title: column.title }, ...named);
     return h("div", {
       ...this.place(column, index), role: "columnheader", "aria-sort": direction, "data-key": column.key, "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight",
       tabindex: column.sort ? undefined : "0",
@@ -163,19 +199,22 @@ export class Table {
   /** A row; one of the same run that was painted with the same columns before serves again. */
   private line(index: number, origin: number, run: Run | undefined): HTMLElement {
     const row = run ? this.again(run) ?? this.cells(run) : this.waiting(), selected = run !== undefined && this.selection.ids.includes(run.id);
+    const begins = this.begins(index, run);
+    if (begins) row.querySelector<HTMLElement>('[data-column="scan"]')!.dataset.rows = `(${together(index, this.rows.length, (at) => this.rows.loadedRow(at))})`;
     const said = {
-      class: this.begins(index, run) ? "bh-row bh-begins" : "bh-row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
+      class: begins ? "bh-row bh-begins" : "bh-row", "aria-rowindex": String(index + 2), "aria-selected": String(selected),
       style: `top: ${(index - origin) * ROW}px`,
       tabindex: run && run.id === this.selection.focus ? "0" : "-1",
     };
+    if (run?.state === "running") this.running.push([run, row]);
     for (const [name, value] of Object.entries(said)) if (row.getAttribute(name) !== value) row.setAttribute(name, value);
     return row;
   }
 
-  /** Not where the cells say something else now: how long it runs, or a picture that has come. */
+  /** Not where the cells may say something else now: a picture that has come. */
   private again(run: Run): HTMLElement | undefined {
     const found = this.lines.get(run), pictured = this.columns.shown.some(({ key }) => key === "picture");
-    return found && found.painted === this.painted && found.row.isConnected && run.state !== "running" && !pictured ? found.row : undefined;
+    return found && found.painted === this.painted && found.row.isConnected && !pictured ? found.row : undefined;
   }
   private readonly lines = new WeakMap<Run, { row: HTMLElement; painted: string }>();
 
@@ -275,6 +314,15 @@ export class Table {
     keep(event);
     if (this.resize(event)) return;
     if (!this.body.contains(event.target as Node)) return;
+    const own = event.target as HTMLElement, sideways = { ArrowRight: 1, ArrowLeft: -1 } as const;
+    if (event.key in sideways || (event.key === "Escape" && own.matches(".bh-find"))) {
+      const of = own.closest<HTMLElement>(".bh-row")!;
+      if (event.key in sideways) this.walk(of, sideways[event.key as keyof typeof sideways]);
+      else of.focus();
+      event.preventDefault();
+      return;
+    }
+    if ((event.key === " " || event.key === "Enter") && own.matches(".bh-find")) return; // it is a button
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
     const step = steps[event.key];
     const row = (event.target as Element).closest<HTMLElement>(".bh-row"); // which may have moved since it was painted
