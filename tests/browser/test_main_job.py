@@ -667,4 +667,5 @@ def test_the_service_answers_nobody_without_a_token(demo):
     assert httpx.get(f"{demo.url}/services/beamhub/api/v1/runs").status_code == 401
 
 
+from browser.panel_cases import *  # noqa: E402, F403
 from browser.table_cases import *  # noqa: E402, F403 - more of the same page, after what needs it first

@@ -3,7 +3,9 @@ import uPlot from "uplot";
 import css from "uplot/dist/uPlot.min.css";
 import { compare, shifted, type Mode } from "./compare.js";
 import { button, h, keep, number } from "./dom.js";
+import { beside, told, type Drawn } from "./readout.js";
 import type { Axis, Curve, Plot, Run } from "./records.js";
+import { first, left } from "./shown.js";
 import { json } from "./transport.js";
 import type { Context } from "./view.js";
 
@@ -14,13 +16,12 @@ const MOST = 12; // curves
 const MODES: Record<Mode, string> = { overlay: "over each other", difference: "difference to the first", ratio: "ratio to the first" };
 
 type Range = [number, number];
-interface Drawn { curve: Curve; label: string }
 
 /** How curves are looked at; stays when another row is chosen, as far as its axes are the same. */
 const look = { mode: "overlay" as Mode, errors: true, offset: 0, logs: new Map<string, boolean>(), ranges: new Map<string, Range>(), chosen: new Map<string, boolean>() };
 
 export async function curveTab(context: Context, body: HTMLElement, runs: Run[], focus: Run, signal: AbortSignal): Promise<void> {
-  const plotted = runs.filter((run) => run.has.includes("plot")).slice(0, MOST);
+  const having = runs.filter((run) => run.has.includes("plot")), plotted = first(having, MOST, focus);
   if (!plotted.length) {
     const why = focus.state === "failed" ? `failed: ${focus.error?.message ?? ""}` : focus.state === "done" ? "done, and has no curve" : `${focus.state}: the curve comes when it is done`;
     body.append(h("div", { class: "bh-empty" }, `${focus.file.name} is ${why}`));
@@ -28,24 +29,30 @@ export async function curveTab(context: Context, body: HTMLElement, runs: Run[],
   }
   const plots = await Promise.all(plotted.map((run) => json<Plot>(context.transport, "GET", `v1/results/${run.id}/plot`)));
   if (signal.aborted) return;
+  const said = left("curves", plotted.length, having.length, runs.length, context.selected().length);
+  if (said) body.append(h("p", { class: "bh-note" }, said));
   new Screen(plotted, plots, signal).show(body);
 }
 
 class Screen {
-  private readonly holder = h("div", { class: "bh-plot", tabindex: "0", role: "group", "aria-label": "curves: arrow keys move, + and − zoom, 0 shows all" });
+  private readonly holder = h("div", { class: "bh-plot", tabindex: "0", role: "group", "aria-label": "curves: arrow keys move, with Shift from point to point, + and − zoom, 0 shows all" });
   private readonly tools = h("div", { class: "bh-tools", role: "group", "aria-label": "how curves are shown" });
   private readonly said = h("div", { class: "bh-caption" });
+  private readonly read = h("div", { class: "bh-read", "aria-live": "off" }); // spoken only where keys lead, not the pointer
   private plot: uPlot | null = null;
+  private shown: Drawn[] = [];
 
   constructor(private readonly runs: Run[], private readonly plots: Plot[], private readonly signal: AbortSignal) {
     this.holder.addEventListener("keydown", (event) => this.key(event));
+    this.holder.addEventListener("focus", () => { if (this.holder.matches(":focus-visible")) this.middle(); });
+    this.holder.addEventListener("pointermove", () => this.read.setAttribute("aria-live", "off"));
     const resized = new ResizeObserver(() => { if (this.holder.clientWidth > 100) this.plot?.setSize({ width: this.holder.clientWidth, height: 300 }); });
     resized.observe(this.holder);
     signal.addEventListener("abort", () => { resized.disconnect(); this.plot?.destroy(); });
   }
 
   show(body: HTMLElement): void {
-    body.append(this.tools, this.said, this.holder);
+    body.append(this.tools, this.said, this.holder, this.read);
     requestAnimationFrame(() => { if (!this.signal.aborted) this.draw(); });
   }
 
@@ -63,7 +70,7 @@ class Screen {
     this.paintTools();
     this.plot?.destroy();
     this.holder.replaceChildren();
-    const drawn = this.drawn(), x = this.log("x"), y = this.log("y");
+    const drawn = (this.shown = this.drawn()), x = this.log("x"), y = this.log("y");
     const xs = [...new Set(drawn.flatMap(({ curve }) => curve.x.filter((one): one is number => one !== null && (!x || one > 0))))].sort((a, b) => a - b);
     const at = new Map(xs.map((one, index) => [one, index]));
     const data = [xs, ...drawn.map(({ curve }) => spread(curve, curve.y, at, xs.length, y))] as uPlot.AlignedData;
@@ -100,6 +107,8 @@ class Screen {
       hooks: {
         draw: [(u) => drawErrors(u, data, errors, logY)],
         setSelect: [(u) => this.select(u)],
+        setCursor: [(u) => this.tell(u)],
+        ready: [() => { if (this.read.getAttribute("aria-live") === "polite") this.middle(); }],
         setScale: [(u, name) => { this.holder.dataset[name] = `${u.scales[name]!.min} ${u.scales[name]!.max}`; }],
       },
     };
@@ -131,7 +140,7 @@ class Screen {
   private waterfall(found: Drawn[]): Drawn[] {
     if (!look.offset || this.plots.length === 1) return found;
     let steps = 0;
-    return found.map((one) => (one.curve.role === "reference" ? one : { ...one, curve: shifted(one.curve, look.offset * steps++, this.log("y")) }));
+    return found.map((one) => (one.curve.role === "reference" ? one : { ...one, own: one.curve, curve: shifted(one.curve, look.offset * steps++, this.log("y")) }));
   }
 
   /** Each curve beside the one of its name in the first run, which is not compared with itself. */
@@ -155,7 +164,8 @@ class Screen {
     const log = (scale: "x" | "y") => box(`log ${scale}`, `log ${this.axes[scale].label}`, this.log(scale), (on) => look.logs.set(this.name(scale), on));
     const names = [...new Map(this.plots.flatMap((plot) => plot.curves.filter((curve) => curve.role === "data").map((curve, place): [string, number] => [curve.name, place])))];
     const chooser = this.plots.some((plot) => plot.curves.filter((curve) => curve.role === "data").length > 1)
-      && h("span", { role: "group", "aria-label": "which curves", class: "bh-buttons" }, ...names.slice(0, MOST).map(([name, place]) => box(`curve ${name}`, name, this.isChosen(name, place), (on) => look.chosen.set(this.choice(name), on))));
+      && h("span", { role: "group", "aria-label": "which curves", class: "bh-buttons" }, ...names.slice(0, MOST).map(([name, place]) => box(`curve ${name}`, name, this.isChosen(name, place), (on) => look.chosen.set(this.choice(name), on))),
+        names.length > MOST && h("span", {}, `${MOST} of ${names.length} names are listed`));
     const focused = (this.tools.getRootNode() as Document).activeElement?.getAttribute("name");
     this.tools.replaceChildren(...[
       log("x"), log("y"), box("errors", "error bars", look.errors, (on) => { look.errors = on; }), ...this.comparing(again), chooser,
@@ -197,9 +207,34 @@ class Screen {
     this.draw();
   }
 
+  /** What lies under the pointer, or where the keys led. */
+  private tell(u: uPlot): void {
+    const { left = -1, top = -1 } = u.cursor, y = { ...this.axes.y, unit: this.mode === "ratio" ? "" : this.axes.y.unit };
+    const seen = this.shown.filter((_, index) => u.series[index + 1]!.show !== false);
+    this.read.textContent = left < 0 ? "" : told(seen, u.posToVal(left, "x"), u.posToVal(top, "y"), { x: this.axes.x, y }, { x: this.log("x"), y: this.log("y") });
+  }
+
+  /** Reads the middle of what is seen, aloud. */
+  private middle(): void {
+    this.read.setAttribute("aria-live", "polite");
+    this.plot?.setCursor({ left: this.plot.over.clientWidth / 2, top: this.plot.over.clientHeight / 2 });
+  }
+
+  /** Reads the next point of the first curve that is seen. */
+  private step(by: 1 | -1): void {
+    const { plot, shown: [one] } = this, { left = -1 } = plot?.cursor ?? {}, { min, max } = plot?.scales.x ?? {};
+    if (!plot || !one || min === undefined || max === undefined) return;
+    if (left < 0) { this.middle(); return; }
+    const at = beside(one.curve, plot.posToVal(left, "x") + by * (max - min) * 1e-9, by, min, max), y = one.curve.y[one.curve.x.indexOf(at)];
+    plot.setCursor({ left: plot.valToPos(at, "x"), top: plot.valToPos(y ?? 0, "y") });
+  }
+
   private key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "ArrowLeft" || event.key === "ArrowRight") this.zoom(1, event.key === "ArrowLeft" ? -0.1 : 0.1);
+    const along = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
+    this.read.setAttribute("aria-live", "polite");
+    if (along && event.shiftKey) this.step(along);
+    else if (along) this.zoom(1, along * 0.1);
     else if (event.key === "+" || event.key === "=") this.zoom(0.8);
     else if (event.key === "-") this.zoom(1.25);
     else if (event.key === "0") this.reset();

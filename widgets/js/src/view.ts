@@ -7,6 +7,7 @@ import { againTab } from "./again.js";
 import { provenanceTab } from "./provenance.js";
 import type { Run } from "./records.js";
 import type { Filter } from "./rows.js";
+import { first } from "./shown.js";
 import { json, type Transport } from "./transport.js";
 export { whyNot } from "./why.js";
 
@@ -29,6 +30,7 @@ export interface Context extends Outside {
 /** A tab: paints itself for the selected runs; `focus` is the one that was clicked last. */
 export type Tab = (context: Context, body: HTMLElement, runs: Run[], focus: Run, signal: AbortSignal) => void | Promise<void>;
 
+const MOST = 50; // rows that are looked at
 const TABS: Record<string, Tab> = { Curve: curveTab, Image: imageTab, Provenance: provenanceTab, Again: againTab };
 
 export class Panel {
@@ -79,7 +81,7 @@ export class Panel {
     this.ids.forEach((id) => this.states.set(id, this.context.run(id)?.state ?? ""));
     const { signal } = (this.shown = new AbortController());
     try {
-      const runs = (await Promise.all(this.ids.slice(0, 50).map((id) => this.find(id)))).filter((run): run is Run => run !== undefined);
+      const runs = (await Promise.all(first(this.ids, MOST, this.focus).map((id) => this.find(id)))).filter((run): run is Run => run !== undefined);
       const focus = runs.find((run) => run.id === this.focus) ?? runs[0];
       if (signal.aborted || !focus) return;
       void this.offer(focus, signal);

@@ -1,0 +1,180 @@
+"""What is shown below the table of the selected runs, in a real browser."""
+
+import json
+import re
+
+import h5py
+import numpy as np
+import pytest
+from browser.test_main_job import kernel_idle, row, run_cell, search, widget, write_file
+from playwright.sync_api import Page, expect
+from services.javascript import evaluate
+from services.workbench import wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+expect.set_options(timeout=40_000)
+MANY = 13
+ASK = """async (path) => (await fetch(location.pathname.replace(/lab.*/, "beamhub/api/v1/" + path), {headers:
+         {"X-XSRFToken": document.cookie.match(/_xsrf=([^;]+)/)[1]}})).json()"""
+COLOURED = """() => { const canvas = document.querySelector(".bh-plot canvas");
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  let seen = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    const colour = data.slice(i, i + 3);
+    if (Math.max(...colour) - Math.min(...colour) > 40) seen++;
+  }
+  return seen; }"""
+
+OPEN = "(tab) => { document.querySelector('.bh-tab > *')?.classList.add('before'); tab.click(); }"
+
+
+@pytest.fixture(scope="module")
+def panel(page, demo) -> Page:
+    """The table anew, and below it the curves of a run that is done."""
+    page.reload()
+    kernel_idle(page)
+    run_cell(page, 0)
+    expect(widget(page)).to_be_visible()
+    search(page, "state:done sans2d_33837_0000")
+    expect(row(page, "_00002")).to_have_attribute("data-state", "done", timeout=120_000)
+    return page
+
+
+def choose(page: Page, tab: str, *names: str) -> None:
+    """Rows of these files are selected, and a tab of theirs is open."""
+    for number, name in enumerate(names):
+        row(page, name).first.click(modifiers=["Control"] if number else [])
+    page.get_by_role("tab", name=tab, exact=True).evaluate(OPEN)
+    page.wait_for_function("!document.querySelector('.bh-tab > .before') && document.querySelector('.bh-tab > *')")
+
+
+def plot_of(page: Page, name: str) -> dict:
+    """The curves of a file's row, as the service gives them."""
+    return page.evaluate(ASK, f"results/{row(page, name).first.get_attribute('data-id')}/plot")
+
+
+def seen(page: Page) -> list[float]:
+    """The ends of the x axis."""
+    return [float(end) for end in page.locator(".bh-plot").get_attribute("data-x").split()]
+
+
+def x_read(page: Page) -> float:
+    read = page.locator(".bh-read").first
+    expect(read).to_have_text(re.compile("^Q = "))
+    return float(re.match(r"Q = (\S+) 1/A; ", read.inner_text())[1])
+
+
+def to_plot(page: Page) -> None:
+    """From the tab to the plot with the keyboard, which then reads aloud."""
+    page.get_by_role("tab", name="Curve", exact=True).focus()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.locator(".bh-plot:focus").count():
+            return
+    pytest.fail("Tab does not lead to the plot")
+
+
+def nearest(points: list[float], x: float) -> float:
+    return min(points, key=lambda one: abs(one - x))
+
+
+def test_under_the_pointer_the_nearest_point_of_each_curve_is_read_with_its_error(panel):
+    choose(panel, "Curve", "_00001")
+    read, (circle, *_) = panel.locator(".bh-read"), plot_of(panel, "_00001")["curves"]
+    expect(read).to_have_text("")
+    panel.locator(".bh-plot .u-over").hover()
+    expect(read).to_have_text(re.compile(r"^Q = \S+ 1/A; circle: \S+ ± \S+ 1/cm; .*the facility's own curve: "))
+    expect(read).to_have_attribute("aria-live", "off")
+    at = circle["x"].index(pytest.approx(x_read(panel), rel=1e-5))
+    (said,) = evaluate("readout.ts", [f"m.measured({circle['y'][at]}, {circle['error'][at]})"])
+    expect(read).to_contain_text(f"circle: {said} 1/cm; ")
+    panel.locator(".bh-search").first.hover()
+    expect(read).to_have_text("")
+
+
+def test_the_keyboard_reads_from_point_to_point_and_aloud(panel):
+    choose(panel, "Curve", "_00001")
+    points = sorted(plot_of(panel, "_00001")["curves"][0]["x"])
+    to_plot(panel)
+    expect(panel.locator(".bh-read")).to_have_attribute("aria-live", "polite")
+    before = points.index(pytest.approx(x_read(panel), rel=1e-5))
+    for key, moved in (("Shift+ArrowRight", 1), ("Shift+ArrowRight", 2), ("Shift+ArrowLeft", 1)):
+        panel.keyboard.press(key)
+        assert x_read(panel) == pytest.approx(points[before + moved], rel=1e-5)
+    panel.keyboard.press("ArrowRight")  # another middle
+    assert x_read(panel) > points[before + 1]
+    panel.keyboard.press("0")
+
+
+def test_an_axis_is_logarithmic_where_it_is_said_to_be(panel):
+    choose(panel, "Curve", "_00001")
+    circle, box = plot_of(panel, "_00001")["curves"][0], panel.locator(".bh-panel input[name='log x']")
+    points = [x for x, y in zip(circle["x"], circle["y"], strict=True) if (y or 0) > 0]
+    middles = {}
+    for log in (True, False):
+        box.set_checked(log)
+        to_plot(panel)
+        low, high = seen(panel)
+        middles[log] = x_read(panel)
+        middle = np.sqrt(low * high) if log else (low + high) / 2
+        assert middles[log] == pytest.approx(nearest(points, middle), rel=0.05)
+    assert middles[True] < 0.7 * middles[False]
+
+
+def test_error_bars_are_drawn_and_can_be_left_out(panel):
+    choose(panel, "Curve", "_00001")
+    box = panel.locator(".bh-panel input[name='errors']")
+    box.check()
+    drawn = panel.evaluate(COLOURED)
+    box.uncheck()
+    assert panel.evaluate(COLOURED) < 0.9 * drawn
+    box.check()
+    assert panel.evaluate(COLOURED) == drawn
+
+
+@pytest.mark.parametrize("mode", ["difference", "ratio"])
+def test_a_difference_and_a_ratio_are_those_of_the_two_curves(panel, mode):
+    choose(panel, "Curve", "_00001", "_00002")
+    panel.locator(".bh-panel").get_by_label("rows").select_option(mode)
+    to_plot(panel)
+    first, other = (plot_of(panel, name)["curves"][0] for name in ("_00001", "_00002"))
+    (found,) = evaluate("compare.ts", [f"m.compare({json.dumps(other)}, {json.dumps(first)}, '{mode}')"])
+    at = found["x"].index(pytest.approx(x_read(panel), rel=1e-5))
+    (said,) = evaluate("readout.ts", [f"m.measured({found['y'][at]}, {found['error'][at]})"])
+    unit = " 1/cm" if mode == "difference" else ""
+    expect(panel.locator(".bh-read")).to_have_text(re.compile(rf"; \S+_00002\.nxs: {re.escape(said)}{unit}$"))
+    panel.locator(".bh-panel").get_by_label("rows").select_option("overlay")
+
+
+def test_the_limits_of_a_picture_leave_out_what_is_masked(panel, demo):
+    name = write_file(demo, "masked")
+    search(panel, "masked")
+    expect(row(panel, name)).to_have_attribute("data-state", "done")
+    (output,) = (demo.folder / "results").rglob("*masked-radial_average.nxs")
+    values = np.arange(4000.0).reshape(50, 80)
+    mask = np.zeros(values.shape, np.uint8)
+    values[::7], mask[::7] = 1e9, 1
+    with h5py.File(output, "w") as file:
+        file["entry/detector/counts"], file["entry/detector/pixel_mask"] = values, mask
+        file["entry/detector"].attrs.update(NX_class="NXdata", signal="counts")
+    choose(panel, "Image", name)
+    limits = panel.locator(".bh-colours > span:not(.bh-gradient)")
+    expect(limits).to_have_count(2)
+    shown = [float(text.split()[0]) for text in limits.all_inner_texts()]
+    assert shown == pytest.approx(np.percentile(values[mask == 0], [1, 99]), rel=0.01)
+
+
+def test_it_is_said_how_many_of_the_curves_and_images_are_shown(panel, demo):
+    for number in range(MANY):
+        write_file(demo, f"part-{number:02}")
+    wait_for(lambda: panel.evaluate(ASK, "runs/count?search=state:done part-")["count"] == MANY, 120)
+    search(panel, "state:done part-")
+    expect(widget(panel).locator(".bh-count")).to_have_text(f"{MANY} runs")
+    widget(panel).locator(".bh-row[data-state='done']").first.click()
+    panel.keyboard.press("Shift+End")
+    for tab, said in (("Curve", "12 of 13 curves are shown."), ("Image", "6 of 13 images are shown.")):
+        panel.get_by_role("tab", name=tab, exact=True).click()
+        expect(panel.locator(".bh-tab .bh-note").first).to_have_text(said)
+    expect(panel.locator(".bh-images figure")).to_have_count(6)
+    panel.get_by_role("tab", name="Curve", exact=True).click()
+    expect(panel.locator(".bh-plot")).to_have_attribute("data-curves", "13")  # and the facility's own
