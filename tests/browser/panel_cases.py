@@ -178,3 +178,78 @@ def test_it_is_said_how_many_of_the_curves_and_images_are_shown(panel, demo):
     expect(panel.locator(".bh-images figure")).to_have_count(6)
     panel.get_by_role("tab", name="Curve", exact=True).click()
     expect(panel.locator(".bh-plot")).to_have_attribute("data-curves", "13")  # and the facility's own
+
+
+# Run again
+
+
+def open_again(page: Page, *names: str):
+    choose(page, "Again", *names)
+    form = page.locator(".bh-form")
+    expect(form.locator("button[type=submit]")).to_be_enabled()
+    return form
+
+
+def test_the_form_begins_with_what_the_run_was_done_with_last(panel, demo):
+    name = write_file(demo, "begins")
+    search(panel, "begins")
+    expect(row(panel, name)).to_have_attribute("data-state", "done")
+    form = open_again(panel, name)
+    expect(form.get_by_label("direction")).to_have_value("160")
+    expect(form.get_by_role("status")).to_have_text(re.compile(r"^1 run of .*, done in about \d"))
+    form.get_by_label("direction").fill("25")
+    form.get_by_role("button").click()
+    expect(panel.locator(".bh-batch")).to_contain_text("1 of 1 ended")
+    search(panel, "begins direction:25")
+    expect(row(panel, name)).to_have_count(1)
+    expect(open_again(panel, name).get_by_label("direction")).to_have_value("25")
+
+
+def test_the_selected_or_all_failed_runs_are_counted_before_they_are_done_again(panel):
+    search(panel, "no_centre")
+    expect(row(panel, "no_centre").first).to_have_attribute("data-state", "failed", timeout=120_000)
+    search(panel, "")
+    row(panel, "begins").nth(1).click()
+    row(panel, "begins").first.click(modifiers=["Control"])
+    form = panel.locator(".bh-form")
+    selected = form.get_by_label("the selected runs (2)")
+    expect(selected).to_be_checked()
+    expect(form.get_by_role("status")).to_have_text(re.compile("^1 run of "))
+    failed = panel.evaluate(ASK, "runs/count?state=failed&function=radial_average&proposal=demo-2026")["count"]
+    assert failed > 0
+    form.get_by_label(f"all failed runs of the proposal ({failed})").check()
+    expect(form.get_by_role("status")).to_have_text(re.compile(rf"^{failed} runs? of .*, done in about \d"))
+    expect(form.get_by_role("button")).to_have_text(f"Run {failed} again")
+    form.get_by_role("button").click()
+    expect(panel.locator(".bh-batch")).to_contain_text(f"{failed} of {failed} ended, {failed} failed", timeout=120_000)
+
+
+def test_more_than_a_thousand_runs_are_asked_about_once_more(panel):
+    sent = []
+
+    def answer(route) -> None:
+        asked = route.request.post_data_json if route.request.method == "POST" else None
+        if asked is None:
+            route.continue_()
+        elif asked.get("dry_run"):
+            route.fulfill(json={"count": 8412, "seconds": 10_800})
+        else:
+            sent.append(asked)
+            route.fulfill(status=400, json={"message": "seen"})
+
+    panel.route("**/v1/runs", answer)
+    search(panel, "begins")
+    form = open_again(panel, "begins")
+    expect(form).to_contain_text("8,412 runs of Radial and sector average, done in about 3 h")
+    form.get_by_role("button", name="Run 8,412 again").dblclick()
+    asked = form.get_by_role("group", name="Run 8,412 again, about 3 h?")
+    asked.get_by_role("button", name="Not now").press("Enter")
+    expect(asked).to_be_hidden()
+    expect(form.get_by_role("button", name="Run 8,412 again")).to_be_focused()
+    panel.keyboard.press("Enter")
+    expect(asked.get_by_role("button", name="Not now")).to_be_focused()
+    assert sent == []
+    asked.get_by_role("button", name="Run them again").click()
+    expect(form).to_contain_text("seen")
+    assert len(sent) == 1
+    panel.unroute("**/v1/runs", answer)

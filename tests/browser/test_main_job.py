@@ -313,9 +313,14 @@ def test_runs_are_done_again_with_other_parameters(page, demo):
     expect(batch).to_contain_text("160 → 30")
     expect(batch.locator("progress")).to_have_js_property("value", 1)
     expect(row(page, "sans2d_33837_appears")).to_have_count(2)
-    batch.get_by_role("button", name="Show old and new over each other").click()
+    batch.get_by_role("button", name="Show what is different", exact=True).click()
     expect(widget(page).locator(".bh-row[aria-selected='true']")).to_have_count(2)
-    expect(page.locator(".bh-plot[data-curves='3']")).to_be_visible()
+    expect(page.locator(".bh-plot[data-curves='1'][data-mode='versions']")).to_be_visible()
+    expect(page.locator(".bh-caption")).to_contain_text("difference to the version before, direction: 160 → 30: interp")
+    page.locator(".bh-panel").get_by_label("rows").select_option("overlay")
+    expect(page.locator(".bh-plot[data-curves='3']")).to_contain_text(
+        re.compile(r"\(run \d+, the newest, direction 30\)")
+    )
 
 
 def test_all_that_a_search_finds_is_done_again_and_what_waits_of_it_is_cancelled(page, demo):

@@ -7,18 +7,22 @@ import { beside, told, type Drawn } from "./readout.js";
 import type { Axis, Curve, Plot, Run } from "./records.js";
 import { first, left } from "./shown.js";
 import { json } from "./transport.js";
+import { before, changes, titles } from "./versions.js";
 import type { Context } from "./view.js";
 
 // Okabe and Ito's colours, which the colour-blind can tell apart; and besides colour, another dash.
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F"];
 const DASHES = [[], [8, 3], [3, 3], [8, 3, 2, 3], [12, 4]];
 const MOST = 12; // curves
-const MODES: Record<Mode, string> = { overlay: "over each other", difference: "difference to the first", ratio: "ratio to the first" };
+const MODES: Record<Mode, string> = { overlay: "over each other", difference: "difference to the first", ratio: "ratio to the first", versions: "difference to the version before" };
 
 type Range = [number, number];
 
 /** How curves are looked at; stays when another row is chosen, as far as its axes are the same. */
 const look = { mode: "overlay" as Mode, errors: true, offset: 0, logs: new Map<string, boolean>(), ranges: new Map<string, Range>(), chosen: new Map<string, boolean>() };
+
+/** From now on what is selected is shown as the difference to its version before. */
+export function showVersions(): void { look.mode = "versions"; }
 
 export async function curveTab(context: Context, body: HTMLElement, runs: Run[], focus: Run, signal: AbortSignal): Promise<void> {
   const having = runs.filter((run) => run.has.includes("plot")), plotted = first(having, MOST, focus);
@@ -41,8 +45,12 @@ class Screen {
   private readonly read = h("div", { class: "bh-read", "aria-live": "off" }); // spoken only where keys lead, not the pointer
   private plot: uPlot | null = null;
   private shown: Drawn[] = [];
+  private readonly names: string[];
+  private readonly earlier: number[]; // of each run the place of its version before, or -1
 
   constructor(private readonly runs: Run[], private readonly plots: Plot[], private readonly signal: AbortSignal) {
+    this.names = titles(runs);
+    this.earlier = runs.map((run) => runs.indexOf(before(run, runs)!));
     this.holder.addEventListener("keydown", (event) => this.key(event));
     this.holder.addEventListener("focus", () => { if (this.holder.matches(":focus-visible")) this.middle(); });
     this.holder.addEventListener("pointermove", () => this.read.setAttribute("aria-live", "off"));
@@ -57,7 +65,8 @@ class Screen {
   }
 
   /** Several rows can be compared; one is as its function made it. */
-  private get mode(): Mode { return this.plots.length > 1 ? look.mode : "overlay"; }
+  private get mode(): Mode { return this.modes.find(([mode]) => mode === look.mode && this.plots.length > 1)?.[0] ?? "overlay"; }
+  private get modes(): [Mode, string][] { return (Object.entries(MODES) as [Mode, string][]).filter(([mode]) => mode !== "versions" || this.earlier.some((one) => one >= 0)); }
   private get axes(): Plot { return this.plots[0]!; }
   private name(scale: "x" | "y"): string { return `${scale} ${this.axes[scale].label} ${this.axes[scale].unit} ${scale === "y" ? this.mode : ""}`; }
   private log(scale: "x" | "y"): boolean { return look.logs.get(this.name(scale)) ?? (this.axes[scale].log && (scale === "x" || this.mode === "overlay")); }
@@ -80,7 +89,8 @@ class Screen {
     Object.assign(this.holder.dataset, { curves: String(drawn.length), mode: this.mode });
     this.plot.root.setAttribute("role", "img");
     this.plot.root.setAttribute("aria-label", `${this.label()} over ${this.axes.x.label}: ${drawn.map(({ label }) => label).join("; ")}`);
-    this.said.textContent = this.plots.length === 1 ? this.runs[0]!.file.name : this.mode === "overlay" ? "" : `${MODES[this.mode]}, ${this.runs[0]!.file.name}: interpolated on its axis, errors propagated`;
+    const other = this.mode === "versions" ? this.changed() : this.names[0];
+    this.said.textContent = this.plots.length === 1 ? this.names[0]! : this.mode === "overlay" ? "" : `${MODES[this.mode]}, ${other}: interpolated on its axis, errors propagated`;
   }
 
   private options(drawn: Drawn[], data: uPlot.AlignedData, errors: ((number | null)[] | null)[]): uPlot.Options {
@@ -114,17 +124,22 @@ class Screen {
     };
   }
 
+  private changed(): string {
+    const found = this.runs.flatMap((run, index) => (this.earlier[index]! < 0 ? [] : changes(this.runs[this.earlier[index]!]!, run)));
+    return [...new Set(found)].join(", ") || "with the same parameters";
+  }
+
   private label(): string {
-    const { label } = this.axes.y, first = "the first (interpolated)";
+    const { label } = this.axes.y, first = `the ${this.mode === "versions" ? "version before" : "first"} (interpolated)`;
     if (this.mode === "ratio") return `${label} ÷ ${first}`;
-    return unit(this.axes.y, this.mode === "difference" ? `${label} − ${first}` : look.offset && this.plots.length > 1 ? `${label}, shifted` : label);
+    return unit(this.axes.y, this.mode !== "overlay" ? `${label} − ${first}` : look.offset && this.plots.length > 1 ? `${label}, shifted` : label);
   }
 
   /** The curves that are chosen of each run, and in an overlay each reference once. */
   private drawn(): Drawn[] {
     const several = this.plots.length > 1, found: Drawn[] = [], references = new Set<string>();
     this.plots.forEach((plot, index) => {
-      const data = plot.curves.filter((curve) => curve.role === "data"), name = this.runs[index]!.file.name;
+      const data = plot.curves.filter((curve) => curve.role === "data"), name = this.names[index]!;
       data.forEach((curve, place) => {
         if (data.length > 1 && !this.isChosen(curve.name, place)) return;
         found.push({ curve, label: !several ? curve.name : data.length > 1 && place ? `${name}: ${curve.name}` : name });
@@ -143,11 +158,12 @@ class Screen {
     return found.map((one) => (one.curve.role === "reference" ? one : { ...one, own: one.curve, curve: shifted(one.curve, look.offset * steps++, this.log("y")) }));
   }
 
-  /** Each curve beside the one of its name in the first run, which is not compared with itself. */
+  /** Each curve beside the one of its name in the first run, or its run's version before; which are not compared with themselves. */
   private compared(found: Drawn[]): Drawn[] {
-    const own = this.axes.curves, first = own.find((curve) => curve.role === "data");
-    return found.filter(({ curve }) => !own.includes(curve)).flatMap(({ curve, label }) => {
-      const base = own.find((one) => one.role === "data" && one.name === curve.name) ?? first;
+    return found.flatMap(({ curve, label }) => {
+      const mine = this.plots.findIndex((plot) => plot.curves.includes(curve)), place = this.mode === "versions" ? this.earlier[mine]! : 0;
+      const others = place === mine ? [] : (this.plots[place]?.curves ?? []).filter((one) => one.role === "data");
+      const base = others.find((one) => one.name === curve.name) ?? others[0];
       return base ? [{ curve: compare(curve, base, this.mode), label }] : [];
     });
   }
@@ -177,7 +193,7 @@ class Screen {
   private comparing(again: (change: () => void) => () => void): HTMLElement[] {
     if (this.plots.length === 1) return [];
     const select = h("select", { name: "mode", onchange: again(() => { look.mode = select.value as Mode; }) },
-      ...Object.entries(MODES).map(([value, word]) => h("option", { value, selected: value === look.mode }, word)));
+      ...this.modes.map(([value, word]) => h("option", { value, selected: value === this.mode }, word)));
     const input = h("input", { type: "number", name: "offset", step: "any", class: "bh-limit", value: String(look.offset), onchange: again(() => { look.offset = Number(input.value) || 0; }) });
     return [h("label", {}, "rows ", select), ...(this.mode === "overlay" ? [h("label", {}, this.log("y") ? "each higher by 10^ " : "each higher by ", input)] : [])];
   }
