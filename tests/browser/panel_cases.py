@@ -2,11 +2,13 @@
 
 import json
 import re
+from contextlib import suppress
 
 import h5py
 import numpy as np
+import psutil
 import pytest
-from browser.test_main_job import kernel_idle, row, run_cell, search, widget, write_file
+from browser.test_main_job import kernel_idle, row, run_cell, search, service_of, widget, write_file
 from playwright.sync_api import Page, expect
 from services.javascript import evaluate
 from services.workbench import wait_for
@@ -253,3 +255,107 @@ def test_more_than_a_thousand_runs_are_asked_about_once_more(panel):
     expect(form).to_contain_text("seen")
     assert len(sent) == 1
     panel.unroute("**/v1/runs", answer)
+
+
+# About this run
+
+SPOKEN = '''
+import time
+from pathlib import Path
+
+import h5py
+
+from beamhub.processing.functions import Summary, function
+
+
+@function(title="Spoken", version="1", timeout="60s", memory="1G")
+def spoken(raw: Path, out: Path) -> Summary:
+    """Say something, and end as the file's name wants it."""
+    print("the shutter stood at 3 mm")
+    if "fails" in raw.name:
+        raise ValueError("no beam")
+    if "slow" in raw.name:
+        time.sleep(20)
+    with h5py.File(out, "w") as file:
+        file["entry/said"] = 3
+    return Summary()
+'''
+RULE = """
+  spoken:
+    when: {storage: beamline, path: "*/spoken/*.nxs"}
+    function: spoken
+"""
+
+
+@pytest.fixture(scope="module")
+def spoken(panel, demo):
+    """Measures into a folder whose files a function that speaks takes; gives the row."""
+    folder = demo.folder / "raw/demo-2026/spoken"
+    folder.mkdir()
+    (demo.folder / "functions/spoken.py").write_text(SPOKEN)
+    rules = demo.folder / "processing.yaml"
+    rules.write_text(rules.read_text() + RULE)
+    wait_for(lambda: "spoken" in [one["name"] for one in panel.evaluate(ASK, "rules")["items"]], 60)
+
+    def measure(name: str):
+        search(panel, f"function:spoken {name}")
+        (folder / f"{name}.tmp").write_bytes(name.encode())
+        (folder / f"{name}.tmp").rename(folder / f"{name}.nxs")
+        return row(panel, f"{name}.nxs")
+
+    return measure
+
+
+def test_what_a_failed_run_printed_is_told(panel, spoken):
+    expect(spoken("fails")).to_have_attribute("data-state", "failed", timeout=120_000)
+    choose(panel, "About this run", "fails")
+    expect(panel.locator(".bh-sentences")).to_contain_text("The last that it printed: the shutter stood at 3 mm")
+    printed = panel.locator("details", has_text="what it printed")
+    expect(printed.locator("pre")).to_be_hidden()
+    printed.locator("summary").click()
+    expect(printed.locator("pre")).to_have_text(re.compile("the shutter stood at 3 mm"))
+
+
+def test_that_a_run_takes_far_longer_than_usual_is_told_without_a_click(panel, spoken):
+    expect(spoken("quick")).to_have_attribute("data-state", "done")
+    expect(spoken("slow")).to_have_attribute("data-state", "running")
+    choose(panel, "About this run", "slow")
+    told = panel.locator(".bh-sentences")
+    expect(told).to_contain_text("It has been running for")
+    expect(told).not_to_contain_text("far longer than usual")
+    expect(told).to_contain_text("That is far longer than usual")
+    expect(told).to_contain_text("It is done after 2")
+
+
+def test_how_many_wait_before_a_run_is_told_and_told_anew_as_there_are_fewer(panel, demo):
+    search(panel, "waits-")
+    workers = service_of(demo).children(recursive=True)
+    for worker in workers:
+        worker.suspend()
+    try:
+        names = [write_file(demo, f"waits-{number}") for number in range(8)]
+        expect(row(panel, "waits-7")).to_have_attribute("data-state", "queued")
+        choose(panel, "About this run", names[-1])
+        told = panel.locator(".bh-sentences")
+        expect(told).to_contain_text(re.compile(r"\d+ runs of demo-2026 wait before it\."))
+        before = int(re.search(r"(\d+) runs of demo-2026", told.inner_text())[1])
+        assert before >= 2
+        expect(told).to_contain_text("To do: nothing; it starts by itself when its turn comes.")
+        number = row(panel, "waits-6").get_attribute("data-id")
+        panel.evaluate(ASK.replace("{headers", "{method: 'POST', headers"), f"runs/{number}/cancel")
+        expect(told).to_contain_text(re.compile(rf"\b{before - 1} runs? of demo-2026 waits? before it"))
+    finally:
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.resume()
+    expect(told).to_contain_text("It is done", timeout=120_000)
+
+
+def test_a_run_that_was_done_again_says_that_it_is_superseded(panel):
+    search(panel, "begins")
+    expect(row(panel, "begins")).to_have_count(2)
+    told = panel.locator(".bh-sentences")
+    for place, said in ((1, r"It is superseded: run \d+ of the same"), (0, "It is the newest of 2 runs of this file")):
+        row(panel, "begins").nth(place).click()
+        panel.get_by_role("tab", name="About this run").click()
+        expect(told).to_contain_text(re.compile(said))

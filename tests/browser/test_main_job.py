@@ -190,7 +190,7 @@ def test_image_and_provenance_are_there(page, demo):
     page.get_by_role("tab", name="Image").click()
     expect(page.locator(".bh-images img")).to_be_visible()
     assert page.evaluate("document.querySelector('.bh-images img').naturalWidth") > 100
-    page.get_by_role("tab", name="Provenance").click()
+    page.get_by_role("tab", name="About this run").click()
     facts = page.locator(".bh-facts")
     for said in ("radial_average", "direction = 160", "rule magnet", "scan_0001_sans2d_33837", "version 1"):
         expect(facts).to_contain_text(said)
@@ -352,7 +352,7 @@ def test_the_broken_files_say_why(page):
     expect(widget(page).locator(".bh-row[data-state='failed']").first).to_be_visible(timeout=120_000)
     expect(row(page, "no_centre")).to_be_visible(timeout=120_000)
     row(page, "no_centre").click()
-    page.get_by_role("tab", name="Provenance").click()
+    page.get_by_role("tab", name="About this run").click()
     expect(page.locator(".bh-panel")).to_contain_text("no beam centre")
     expect(page.locator(".bh-sentences")).to_contain_text("The rule magnet took the file")
     expect(page.locator(".bh-sentences strong")).to_contain_text("To do: look at the file")
@@ -575,7 +575,7 @@ def test_a_mistake_in_the_rule_is_said_by_check_and_in_the_table_and_mended_by_r
     third = row(page, author.measure("third"))
     expect(third).to_have_attribute("data-state", "failed")
     third.click()
-    page.get_by_role("tab", name="Provenance").click()
+    page.get_by_role("tab", name="About this run").click()
     assert "\nthere is no function totl\n" in author.told
     expect(page.locator(".bh-sentences")).to_contain_text("there is no function totl")
     author.rules.write_text(good)
