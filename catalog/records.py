@@ -225,7 +225,7 @@ class Batch(Record):
 
 
 class Extent(Record):
-    """How many runs a request would start, and the seconds that they would take; None where nothing is known yet."""
+    """How many runs a request would start, and in how many seconds they are done, after what waits; None: not known."""
 
     count: int
     seconds: float | None = None

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from beamhub.catalog.records import Function, Run
+from beamhub.catalog.records import Function, Run, RunState
 from beamhub.processing.late import late_after
 from beamhub.processing.rules import Verdict
 
@@ -19,6 +19,8 @@ class Standing:
 
     ``ahead`` of it wait so many runs of its proposal, up to 10,000; ``altogether`` is the most that can be handed out
     before it, since proposals take turns. ``mean_s``: how long its function's newest runs took; None: not known.
+    ``versions``: how many runs there are of its function and its file, which may have been written anew; ``newest`` is
+    the number and the state of the last of them, where that is another one.
     """
 
     ahead: int = 0
@@ -27,6 +29,8 @@ class Standing:
     cancelling: bool = False
     removed: bool = False
     mean_s: float | None = None
+    versions: int = 1
+    newest: tuple[int, RunState] | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,22 @@ def _done(facts: Facts, now: datetime) -> Iterator[str]:
     yield f"It is done{took}."
 
 
+_NEWER: dict[RunState, str] = {
+    "queued": "it waits to start",
+    "running": "it is running",
+    "failed": "it failed",
+    "cancelled": "it was cancelled",
+}
+
+
 def _around(facts: Facts) -> Iterator[str]:
+    standing = facts.standing
+    if standing.newest is not None:
+        number, state = standing.newest
+        told = f"run {number} of the same file and function is newer"
+        yield f"It is superseded: {told}." if state == "done" else f"{told.capitalize()}; {_NEWER[state]}."
+    elif standing.versions > 1:
+        yield f"It is the newest of {standing.versions:,} runs of this file and function."
     if facts.standing.removed:
         yield "The file was removed since it arrived."
     if facts.function is not None and facts.function.mistake:

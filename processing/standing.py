@@ -1,10 +1,11 @@
 """Where a run stands, as the store knows it: what waits before it, and what holds it back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
+from beamhub.catalog.records import RunState
 from beamhub.processing.clock import now
 from beamhub.processing.explanation import MOST, Standing
 from beamhub.processing.queries import mean_seconds, paused
@@ -20,6 +21,7 @@ def standing(connection: Connection, number: int) -> Standing:
         return Standing()
     held = paused(connection)
     ahead = _ahead(connection, row, held) if row.state == "queued" else 0
+    versions, newest = _versions(connection, row)
     return Standing(
         ahead=ahead,
         altogether=ahead + _others(connection, row.proposal, ahead + 1) if row.state == "queued" else 0,
@@ -27,7 +29,36 @@ def standing(connection: Connection, number: int) -> Standing:
         cancelling=row.cancelling,
         removed=row.kind == "removed",
         mean_s=mean_seconds(connection, row.function) if row.state == "running" else None,
+        versions=versions,
+        newest=newest,
     )
+
+
+def work_until(connection: Connection, function: str, new: int, names: Collection[str]) -> float | None:
+    """The seconds that a worker alone would need until so many new runs of some proposals have ended.
+
+    What waits already of these proposals comes before them, of others at most as many as there are turns; each takes
+    as long as its function's newest runs. None where it is not known how long the new ones take.
+    """
+    mean = mean_seconds(connection, function)
+    if mean is None:
+        return None
+    each = (counter.c.proposal, counter.c.function)
+    waiting = select(*each, func.sum(counter.c.n).label("n")).where(counter.c.state == "queued", counter.c.n > 0)
+    if held := paused(connection):
+        waiting = waiting.where(counter.c.rule.not_in(held))
+    before: dict[str, list[tuple[str, int]]] = {}
+    for row in connection.execute(waiting.group_by(*each)):
+        before.setdefault(row.proposal, []).append((row.function, int(row.n)))
+    functions = {name for theirs in before.values() for name, _ in theirs}
+    known = {name: mean_seconds(connection, name) for name in functions}
+    turns = new + sum(n for name in names for _, n in before.get(name, []))
+    work = new * mean
+    for name, theirs in before.items():
+        all_of_it = sum(n for _, n in theirs)
+        part = 1.0 if name in names else min(1.0, turns / all_of_it)
+        work += part * sum(n * (mean if (own := known[function]) is None else own) for function, n in theirs)
+    return work
 
 
 def named(connection: Connection, name: str, proposals: Sequence[str]) -> int | None:
@@ -37,6 +68,19 @@ def named(connection: Connection, name: str, proposals: Sequence[str]) -> int | 
         return int(found)
     every = select(file.c.id).where(file.c.proposal.in_(proposals), file.c.path.endswith(f"/{name}", autoescape=True))
     return connection.execute(every.order_by(file.c.id.desc()).limit(1)).scalar_one_or_none()
+
+
+def _versions(connection: Connection, row: Any) -> tuple[int, tuple[int, RunState] | None]:
+    """How many runs of the same function there are of what lay at its file's path, and the last one if it is newer."""
+    its = select(file.c.path, file.c.storage).where(file.c.id == row.file).subquery()
+    versions = select(file.c.id).where(
+        file.c.path == its.c.path, file.c.storage == its.c.storage, file.c.proposal == row.proposal
+    )
+    same = select(func.count(), func.max(run.c.id)).where(run.c.file.in_(versions), run.c.function == row.function)
+    number, last = connection.execute(same).one()
+    if last == row.id:
+        return int(number), None
+    return int(number), (last, connection.execute(select(run.c.state).where(run.c.id == last)).scalar_one())
 
 
 def _ahead(connection: Connection, row: Any, held: set[str]) -> int:

@@ -28,7 +28,7 @@ from beamhub.processing.explanation import Standing
 from beamhub.processing.parts import parts
 from beamhub.processing.query import Kind, RunQuery
 from beamhub.processing.schema import counter, file, heading, identity, proposal, run, sequence
-from beamhub.processing.standing import named, standing
+from beamhub.processing.standing import named, standing, work_until
 from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun, Retry
 
 log = logging.getLogger(__name__)
@@ -395,6 +395,11 @@ class Store:
         with self.reading() as connection:
             return standing(connection, number)
 
+    def work_until(self, function: str, new: int, names: Collection[str]) -> float | None:
+        """The seconds that a worker alone needs for what waits and so many new runs; None where it is not known."""
+        with self.reading() as connection:
+            return work_until(connection, function, new, names)
+
     def files(self, proposals: Sequence[str], limit: int, before: int | None = None) -> Page[File]:
         """The newest files; ``before`` is the id to go on below."""
         with self.reading() as connection:
@@ -436,11 +441,6 @@ class Store:
         """For each proposal and storage with files of ids above ``after``: the path of one, and the newest id."""
         with self.reading() as connection:
             return queries.places(connection, after)
-
-    def mean_seconds(self, function: str) -> float | None:
-        """How long the newest runs of a function took; None where there is none."""
-        with self.reading() as connection:
-            return queries.mean_seconds(connection, function)
 
 
 def _migrate(connection: Connection) -> None:

@@ -116,9 +116,9 @@ class Runs(RunHandler):
             raise BadRequest("give either ids or filter: the runs to do again")
         ids = await self._chosen(asked)
         change = Change(self.service.library, asked)
-        count = await self.service.store.call(self._check, ids, change)
+        count, names, function = await self.service.store.call(self._check, ids, change)
         if asked.dry_run:
-            self.answer({"count": count, "seconds": await self._seconds(ids, count, asked)})
+            self.answer({"count": count, "seconds": await self._seconds(count, names, function)})
             return
         user = self.identity.name
         given = self.request.headers.get("Idempotency-Key") or secrets.token_hex(16)
@@ -159,23 +159,26 @@ class Runs(RunHandler):
             raise BadRequest(f"filter: {error}") from None
         ids = await self.service.store.call(self.service.store.run_ids, query, MOST_AGAIN + 1)
         if len(ids) > MOST_AGAIN:
-            raise BadRequest(f"the filter matches more than {MOST_AGAIN} runs; narrow it")
+            most = f"more than {MOST_AGAIN:,} runs match, and so many at most are done again at once"
+            raise BadRequest(f"{most}. To do: search for fewer, as by after:, before: or a scan's name, part by part")
         return ids
 
-    def _check(self, ids: list[int], change: Change) -> int:
-        """Refuse what cannot be done with one of the runs, before any is made; how many there would be."""
-        found = self.service.store.before(ids)
-        return len({(run.file.id, planned.rule, planned.function) for run in found if (planned := change(run))})
+    def _check(self, ids: list[int], change: Change) -> tuple[int, set[str], str]:
+        """Refuse what cannot be done with one of the runs, before any is made.
 
-    async def _seconds(self, ids: list[int], count: int, asked: Again) -> float | None:
-        """How long it would take, from the newest durations; None where nothing is known."""
-        if not ids:
+        How many there would be, in which proposals, and the function of the first.
+        """
+        found = [(run, planned) for run in self.service.store.before(ids) if (planned := change(run))]
+        count = len({(run.file.id, planned.rule, planned.function) for run, planned in found})
+        return count, {run.proposal for run, _ in found}, found[0][1].function if found else ""
+
+    async def _seconds(self, count: int, names: set[str], function: str) -> float | None:
+        """How long until they have ended, what waits before them included; None where nothing is known."""
+        if not count:
             return 0.0
-        store = self.service.store
-        first = await store.call(store.run, ids[0])
-        mean = await store.call(store.mean_seconds, asked.function or (first.function if first else ""))
+        work = await self.service.store.call(self.service.store.work_until, function, count, names)
         workers = max(1, sum(executor.workers for executor in self.service.settings.executors.values()))
-        return None if mean is None else mean * count / workers
+        return None if work is None else work / workers
 
 
 class RunCount(RunHandler):

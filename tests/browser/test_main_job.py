@@ -190,7 +190,7 @@ def test_image_and_provenance_are_there(page, demo):
     page.get_by_role("tab", name="Image").click()
     expect(page.locator(".bh-images img")).to_be_visible()
     assert page.evaluate("document.querySelector('.bh-images img').naturalWidth") > 100
-    page.get_by_role("tab", name="Provenance").click()
+    page.get_by_role("tab", name="About this run").click()
     facts = page.locator(".bh-facts")
     for said in ("radial_average", "direction = 160", "rule magnet", "scan_0001_sans2d_33837", "version 1"):
         expect(facts).to_contain_text(said)
@@ -313,9 +313,14 @@ def test_runs_are_done_again_with_other_parameters(page, demo):
     expect(batch).to_contain_text("160 → 30")
     expect(batch.locator("progress")).to_have_js_property("value", 1)
     expect(row(page, "sans2d_33837_appears")).to_have_count(2)
-    batch.get_by_role("button", name="Show old and new over each other").click()
+    batch.get_by_role("button", name="Show what is different", exact=True).click()
     expect(widget(page).locator(".bh-row[aria-selected='true']")).to_have_count(2)
-    expect(page.locator(".bh-plot[data-curves='3']")).to_be_visible()
+    expect(page.locator(".bh-plot[data-curves='1'][data-mode='versions']")).to_be_visible()
+    expect(page.locator(".bh-caption")).to_contain_text("difference to the version before, direction: 160 → 30: interp")
+    page.locator(".bh-panel").get_by_label("rows").select_option("overlay")
+    expect(page.locator(".bh-plot[data-curves='3']")).to_contain_text(
+        re.compile(r"\(run \d+, the newest, direction 30\)")
+    )
 
 
 def test_all_that_a_search_finds_is_done_again_and_what_waits_of_it_is_cancelled(page, demo):
@@ -347,7 +352,7 @@ def test_the_broken_files_say_why(page):
     expect(widget(page).locator(".bh-row[data-state='failed']").first).to_be_visible(timeout=120_000)
     expect(row(page, "no_centre")).to_be_visible(timeout=120_000)
     row(page, "no_centre").click()
-    page.get_by_role("tab", name="Provenance").click()
+    page.get_by_role("tab", name="About this run").click()
     expect(page.locator(".bh-panel")).to_contain_text("no beam centre")
     expect(page.locator(".bh-sentences")).to_contain_text("The rule magnet took the file")
     expect(page.locator(".bh-sentences strong")).to_contain_text("To do: look at the file")
@@ -601,7 +606,7 @@ def test_a_mistake_in_the_rule_is_said_by_check_and_in_the_table_and_mended_by_r
     third = row(page, author.measure("third"))
     expect(third).to_have_attribute("data-state", "failed")
     third.click()
-    page.get_by_role("tab", name="Provenance").click()
+    page.get_by_role("tab", name="About this run").click()
     assert "\nthere is no function totl\n" in author.told
     expect(page.locator(".bh-sentences")).to_contain_text("there is no function totl")
     author.rules.write_text(good)
@@ -699,4 +704,5 @@ def test_the_service_answers_nobody_without_a_token(demo):
 
 
 from browser.many_cases import *  # noqa: E402, F403 - more of the same page, after what needs it first
+from browser.panel_cases import *  # noqa: E402, F403
 from browser.table_cases import *  # noqa: E402, F403

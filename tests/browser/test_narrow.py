@@ -42,7 +42,7 @@ def page(request, demo, browser):
 def test_nothing_is_cut_or_lies_over_another(page):
     search(page, "state:done")
     page.locator(f"{READY} .bh-row[data-state='done']").first.click()
-    for tab, inside in (("Curve", "canvas"), ("Image", "img"), ("Again", ".bh-field"), ("Provenance", ".bh-facts")):
+    for tab, inside in (("Curve", "canvas"), ("Image", "img"), ("Again", ".bh-field"), ("About this run", ".bh-facts")):
         page.get_by_role("tab", name=tab, exact=True).click()
         expect(page.locator(f".bh-tab {inside}").first).to_be_visible()
         assert page.evaluate(BESIDE) == []

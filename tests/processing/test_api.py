@@ -469,6 +469,20 @@ def test_a_filter_is_counted_before_it_is_run(bench):
     assert told(bench.ask("alice", "GET", "runs/count"))["count"] == before + 1
 
 
+def test_how_long_it_takes_counts_what_waits_already(bench):
+    asked = {"ids": [bench.done], "dry_run": True}
+    before = told(again(bench, asked))["seconds"]
+    told(again(bench, {"ids": [bench.done, bench.failed]}), 201)
+    assert told(again(bench, asked))["seconds"] > before
+
+
+def test_more_than_are_done_again_at_once_are_refused_with_what_to_do(bench, monkeypatch):
+    monkeypatch.setattr("beamhub.processing.api.runs.MOST_AGAIN", 1)
+    said = problem(again(bench, {"filter": {"proposal": "red"}, "dry_run": True}), 400)
+    assert "more than 1 runs match" in said
+    assert "To do: search for fewer" in said
+
+
 def test_a_filter_may_say_all_that_a_listing_can(bench):
     asked = {
         "proposal": ["red"],

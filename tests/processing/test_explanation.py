@@ -62,6 +62,19 @@ def test_a_waiting_run_says_what_waits_before_it_or_what_holds_it_back(standing,
 
 
 @pytest.mark.parametrize(
+    ("standing", "says"),
+    [
+        (Standing(versions=2, newest=(8, "done")), "superseded: run 8 of the same file and function is newer."),
+        (Standing(versions=2, newest=(8, "failed")), "Run 8 of the same file and function is newer; it failed."),
+        (Standing(versions=3), "It is the newest of 3 runs of this file and function."),
+    ],
+)
+def test_of_several_runs_of_a_file_each_says_whether_it_is_the_newest(standing, says):
+    assert says in told("done", standing)
+    assert "newe" not in told("done")
+
+
+@pytest.mark.parametrize(
     ("more", "says"),
     [
         (

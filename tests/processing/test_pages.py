@@ -456,13 +456,13 @@ def test_each_proposal_and_storage_has_a_place(store):
 
 
 def test_the_mean_duration_is_of_the_newest_done_runs_of_that_function(store):
-    assert store.mean_seconds("radial_function") is None
+    assert store.work_until("radial_function", 1, ()) is None
     (number,) = arrive(store, "red/a.nxs")
     finish(store, number)
     with store.writing() as transaction:
         second = schema.run.c.started + 2_000_000
         transaction.execute(schema.run.update().values(finished=second))
-    assert store.mean_seconds("radial_function") == 2.0
+    assert store.work_until("radial_function", 1, ()) == 2.0
 
 
 def test_a_running_run_in_a_listing_says_after_how_many_seconds_it_is_late_where_that_is_known(store):

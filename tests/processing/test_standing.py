@@ -2,6 +2,7 @@
 
 from services.measurements import arrival, arrive, claim, finish
 
+from beamhub.processing import standing
 from beamhub.processing.explanation import Standing
 
 
@@ -38,6 +39,33 @@ def test_that_a_file_was_removed_is_known(store):
     store.intake([arrival("red/1.nxs", kind="removed")])
     assert store.standing(mine).removed
     assert store.standing(mine + 100) == Standing()
+
+
+def test_which_run_of_a_file_and_function_is_the_newest_is_known_also_where_the_file_was_written_anew(store):
+    (alone,) = arrive(store, "red/2.nxs", rules=("powder",))
+    old, other = arrive(store, "red/1.nxs", rules=("radial", "powder"))
+    assert (store.standing(old).versions, store.standing(old).newest) == (1, None)
+    (new,) = arrive(store, "red/1.nxs", version="2")
+    assert store.standing(old).newest == (new, "queued")
+    claim(store)
+    assert store.standing(old).newest == (new, "running")
+    assert (store.standing(new).versions, store.standing(new).newest) == (2, None)
+    assert store.standing(other).versions == store.standing(alone).versions == 1
+
+
+def test_new_runs_come_after_what_waits_and_take_turns_with_other_proposals(store, monkeypatch):
+    monkeypatch.setattr(
+        standing, "mean_seconds", lambda _, name: {"radial_function": 2.0, "powder_function": 10.0}.get(name)
+    )
+    assert store.work_until("radial_function", 3, {"red"}) == 6
+    assert store.work_until("slow_function", 3, {"red"}) is None
+    arrive(store, "red/1.nxs", "red/2.nxs", rules=("powder",))
+    assert store.work_until("radial_function", 3, {"red"}) == 2 * 10 + 6
+    arrive(store, *(f"blue/{number}.nxs" for number in range(9)), rules=("slow",))  # of which nothing is known
+    assert store.work_until("radial_function", 3, {"red"}) == 2 * 10 + 5 * 2 + 6
+    assert store.work_until("radial_function", 3, {"red", "blue"}) == 2 * 10 + 9 * 2 + 6
+    store.pause("powder", True)
+    assert store.work_until("radial_function", 3, {"red"}) == 3 * 2 + 6
 
 
 def test_the_newest_file_of_a_name_is_found_with_and_without_runs(store):

@@ -1,6 +1,7 @@
 // Run again: for which runs, with what; a count before it starts, and how far it is.
 import { Batch, type Changed } from "./batch.js";
-import { duration, h } from "./dom.js";
+import { h } from "./dom.js";
+import { inWords, isMany, question, type Extent } from "./extent.js";
 import type { FunctionRecord, Page, Run, Schema } from "./records.js";
 import { query } from "./rows.js";
 import { json } from "./transport.js";
@@ -8,7 +9,6 @@ import type { Context } from "./view.js";
 
 type Filter = Record<string, unknown>;
 interface Choice { label: string; filter: Filter | null }
-interface Extent { count: number; seconds: number | null }
 
 let last: Batch | null = null; // what was asked for last in this table; it goes on while other rows are looked at
 
@@ -32,24 +32,26 @@ class Again {
   readonly form: HTMLFormElement;
   private readonly fields: Field[];
   private readonly count = h("p", { class: "bh-note", role: "status" });
-  private readonly start = h("button", { type: "submit", class: "bh-primary" }, "Run again");
+  private readonly start = h("button", { type: "submit", class: "bh-primary", disabled: true }, "Run again");
+  private readonly sure = h("div", { class: "bh-tools", role: "group", hidden: true });
   private readonly keys = new Map<string, string>(); // the same request has the same key, however often it is sent
   private filter: Filter;
   private asking = 0;
+  private known: Extent | null = null;
 
   constructor(private readonly context: Context, private readonly runs: Run[], private readonly focus: Run, private readonly chosen: FunctionRecord, private readonly signal: AbortSignal) {
     this.fields = Object.entries(chosen.parameters.properties ?? {}).filter(([, schema]) => !isPath(schema)).map(([name, schema]) => field(name, schema, focus.parameters[name]));
     const offered = choices(context, focus), first = offered[context.selected().length > 1 ? 1 : 0]!;
     this.filter = first.filter!;
     this.form = h("form", {
-      class: "bh-form", onsubmit: (event: Event) => { event.preventDefault(); void this.submit(); }, oninput: () => { this.start.disabled = false; },
+      class: "bh-form", onsubmit: (event: Event) => { event.preventDefault(); void this.submit(); }, oninput: () => { this.changed(); if (this.count.classList.contains("bh-error")) void this.extent(); },
     },
       chosen.mistake && h("div", { class: "bh-note bh-error" }, `A newer version of this function is not in force: ${chosen.mistake}`),
       h("p", {}, chosen.description.split("\n")[0] || chosen.title),
       this.other && h("p", { class: "bh-note" }, `The function ${focus.function} is not there any more; the rule ${focus.rule} names ${chosen.name} now.`),
       h("fieldset", {}, h("legend", {}, "which runs"), ...offered.map((one) => this.radio(one, one === first))),
       ...this.fields.map((one) => one.element),
-      !this.other && h("small", {}, "A parameter that you do not change stays as each run had it."), this.count, this.start);
+      !this.other && h("small", {}, "A parameter that you do not change stays as each run had it."), this.count, this.start, this.sure);
     void this.extent();
   }
 
@@ -78,13 +80,15 @@ class Again {
   /** How many and how long, before it starts. */
   private async extent(): Promise<void> {
     const mine = ++this.asking;
+    this.known = null;
+    this.changed();
     this.say("counting …");
     try {
-      const { count, seconds } = await json<Extent>(this.context.transport, "POST", "v1/runs", undefined, { ...this.body(), parameters: {}, dry_run: true });
+      const known = await json<Extent>(this.context.transport, "POST", "v1/runs", undefined, { ...this.body(), parameters: {}, dry_run: true });
       if (mine !== this.asking) return;
-      const others = this.context.selected().length - count;
+      const { count } = this.known = known, others = this.context.selected().length - count;
       const left = "ids" in this.filter && "function" in this.filter && others > 0 ? `; ${others} selected of other functions are left out` : "";
-      this.say(`${count.toLocaleString("en")} ${count === 1 ? "run" : "runs"} of ${this.chosen.title}${seconds === null ? "" : `, about ${duration(seconds)}`}${left}`);
+      this.say(`${inWords(known, this.chosen.title)}${left}`);
       this.start.textContent = `Run ${count.toLocaleString("en")} again`;
       this.start.disabled = count === 0;
     } catch (error) { if (mine === this.asking) this.say((error as Error).message, true); }
@@ -95,8 +99,31 @@ class Again {
     this.count.classList.toggle("bh-error", wrong);
   }
 
+  /** What was asked for is another now: it can be started, as far as it is known how much it is. */
+  private changed(): void {
+    this.start.disabled = !this.known?.count;
+    this.start.hidden = false;
+    this.sure.hidden = true;
+  }
+
+  /** Once more, where it is much; who goes on with Enter or a double click starts nothing. */
+  private ask(extent: Extent): void {
+    const text = question(extent), no = h("button", { type: "button", onclick: () => { this.changed(); this.start.focus(); } }, "Not now");
+    const yes = h("button", { type: "button", class: "bh-primary", onclick: () => { this.changed(); this.start.focus(); void this.send(); } }, "Run them again");
+    this.sure.setAttribute("aria-label", text);
+    this.sure.replaceChildren(h("strong", {}, text), no, yes);
+    this.sure.hidden = false;
+    this.start.hidden = true;
+    no.focus();
+  }
+
   private async submit(): Promise<void> {
-    if (this.start.disabled || this.fields.some((one) => one.touched() && !one.check())) return;
+    if (this.start.disabled || !this.known || this.fields.some((one) => one.touched() && !one.check())) return;
+    if (isMany(this.known)) this.ask(this.known);
+    else await this.send();
+  }
+
+  private async send(): Promise<void> {
     const held = this.start.matches(":focus"); // which a button that is disabled loses
     this.start.disabled = true; // until something is changed
     const body = this.body(), text = JSON.stringify(body), key = this.keys.get(text) ?? crypto.randomUUID();

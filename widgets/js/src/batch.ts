@@ -1,10 +1,11 @@
 // What was asked for again at once: how far it is, what is other than before, and a way to end it.
+import { showVersions } from "./curve.js";
 import { h } from "./dom.js";
 import type { Run } from "./records.js";
 import { json } from "./transport.js";
 import type { Context } from "./view.js";
 
-const EVERY_MS = 1000, AWAY_MS = 5000, LAID_OVER = 6; // pairs of curves
+const EVERY_MS = 1000, AWAY_MS = 5000, COMPARED = 6; // pairs of curves
 
 export interface Progress { count: number; states: Record<string, number> }
 export interface Changed { name: string; before: string; after: string }
@@ -15,13 +16,15 @@ export class Batch {
   private readonly bar = h("progress", { "aria-label": "how many of the new runs have ended" });
   private readonly stop = h("button", { type: "button", hidden: true, onclick: () => void this.cancel() }, "Cancel what still waits");
 
+  private readonly compare: HTMLElement;
+
   /** `pairs` are old runs with their new versions, as far as the page knows them. */
-  constructor(private readonly context: Context, private readonly key: string, changed: Changed[], pairs: [Run, Run][]) {
-    const ids = pairs.slice(0, LAID_OVER).flatMap(([before, after]) => [before.id, after.id]);
-    const compare = ids.length > 0 && h("button", { type: "button", onclick: () => { context.open("Curve"); context.select(ids); } }, "Show old and new over each other");
+  constructor(private readonly context: Context, private readonly key: string, changed: Changed[], private readonly pairs: [Run, Run][]) {
+    const ids = pairs.slice(0, COMPARED).flatMap(([before, after]) => [before.id, after.id]);
+    this.compare = h("button", { type: "button", hidden: !ids.length, onclick: () => { showVersions(); context.open("Curve"); context.select(ids); } }, "Show what is different");
     this.element = h("section", { class: "bh-batch", tabindex: "-1", "aria-label": "run again" }, this.line, this.bar,
       h("dl", { class: "bh-facts" }, ...changed.flatMap(({ name, before, after }) => [h("dt", {}, name), h("dd", {}, `${before} → ${after}`)])),
-      h("div", { class: "bh-tools" }, this.stop, compare));
+      h("div", { class: "bh-tools" }, this.stop, this.compare));
   }
 
   /** Ask how far it is until all have ended, or the signal ends it. */
@@ -46,6 +49,8 @@ export class Batch {
     this.bar.max = Math.max(count, 1);
     this.bar.value = ended;
     this.stop.hidden = !of("queued");
+    const pairs = Math.min(this.pairs.length, COMPARED);
+    this.compare.textContent = `Show what is different${pairs < count ? ` (${pairs} of ${count.toLocaleString("en")} runs)` : ""}`;
     return ended >= count;
   }
 

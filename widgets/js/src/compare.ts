@@ -1,7 +1,7 @@
 // Curves beside a first one: their difference to it or ratio of it, on its axis, and shifted copies.
 import type { Curve } from "./records.js";
 
-export type Mode = "overlay" | "difference" | "ratio";
+export type Mode = "overlay" | "difference" | "ratio" | "versions"; // the last: the difference of each to its version before
 interface Point { y: number; error: number }
 
 /** A curve minus the first, or divided by it, at the first one's x; errors are those of independent measurements, none where one has none. */
@@ -11,7 +11,7 @@ export function compare(curve: Curve, first: Curve, mode: Mode): Curve {
     const base = first.y[index], point = x === null ? null : at(x);
     if (!point || base === null || base === undefined || (mode === "ratio" && base === 0)) return null;
     const error = first.error?.[index] ?? NaN;
-    if (mode === "difference") return { y: point.y - base, error: Math.hypot(point.error, error) };
+    if (mode !== "ratio") return { y: point.y - base, error: Math.hypot(point.error, error) };
     const y = point.y / base;
     return { y, error: Math.hypot(point.error, y * error) / Math.abs(base) };
   });

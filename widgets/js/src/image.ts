@@ -1,6 +1,8 @@
 // The images of the selected runs: one scale, one frame and one zoom for all of them, which stay from row to row.
 import { button, h, keep } from "./dom.js";
+import { exact } from "./readout.js";
 import type { Run } from "./records.js";
+import { first, left } from "./shown.js";
 import { json, sentence, type Answer } from "./transport.js";
 import type { Context } from "./view.js";
 
@@ -14,7 +16,9 @@ const look = { scale: "", low: "", high: "", colours: "viridis", frame: 0 };
 const place = { zoom: 1, x: 0.5, y: 0.5 }; // the middle of what is seen, as parts of the picture's width and height
 
 export async function imageTab(context: Context, body: HTMLElement, runs: Run[], focus: Run, signal: AbortSignal): Promise<void> {
-  const pictured = runs.filter((run) => run.has.includes("file")).slice(0, MOST);
+  const having = runs.filter((run) => run.has.includes("file")), pictured = first(having, MOST, focus);
+  const said = left("images", pictured.length, having.length, runs.length, context.selected().length);
+  if (said && pictured.length) body.append(h("p", { class: "bh-note" }, said));
   if (!pictured.length) body.append(h("div", { class: "bh-empty" }, `${focus.file.name} has no picture`));
   else await new Screen(context, pictured, signal).show(body);
 }
@@ -45,7 +49,7 @@ class Screen {
 
   private figure(run: Run): Shown {
     const img = h("img", { draggable: false }), lens = h("div", { class: "bh-lens", tabindex: "0", role: "group" }, img);
-    const bar = h("div", { class: "bh-colours" }), said = h("div", { class: "bh-note", hidden: true, role: "status" }), read = h("div", { class: "bh-read" });
+    const bar = h("div", { class: "bh-colours" }), said = h("div", { class: "bh-note", hidden: true, role: "status" }), read = h("div", { class: "bh-read", "aria-live": "off" }); // spoken only where keys lead
     lens.setAttribute("aria-label", `image of ${run.file.name}: arrow keys move, + and − zoom, 0 shows all of it`);
     const one: Shown = { run, figure: h("figure", {}, h("figcaption", {}, run.file.name), lens, bar, read, said), lens, img, bar, said, read, about: null, address: "" };
     this.listen(one);
@@ -174,6 +178,7 @@ class Screen {
       const row = Math.min(about.shape[0] - 1, Math.floor((about.upwards ? 1 - v : v) * img.naturalHeight * about.pixel));
       const tile = await this.tile(run.id, about.frame, column - (column % TILE), row - (row % TILE));
       const value = tile?.[row % TILE]?.[column % TILE];
+      read.setAttribute("aria-live", where ? "polite" : "off");
       if (number === this.reads && tile) read.textContent = `${where}x ${column}, y ${row}: ${value === null || value === undefined ? "no value" : exact(value)}`;
     }));
   }
@@ -211,8 +216,4 @@ class Screen {
     const input = (type: string, name: string, label: string) => h("input", { type, name, min: "0", max: String(most), step: "1", value: String(Math.min(look.frame, most)), "aria-label": label, oninput: type === "range" ? change : undefined, onchange: type === "number" ? change : undefined });
     this.frames.replaceChildren("frame ", input("range", "frame", "frame"), input("number", "frame-number", "number of the frame"), ` of 0 to ${most}`);
   }
-}
-
-function exact(value: number): string {
-  return Number.isInteger(value) && Math.abs(value) < 1e15 ? String(value) : String(Number(value.toPrecision(6)));
 }

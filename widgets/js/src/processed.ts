@@ -376,13 +376,7 @@ class View {
   }
 
   /** A selected run that changed (it is done now) is shown anew. */
-  private refreshPanel(): void {
-    const now = this.state.selection.ids.map((id) => `${id}:${this.rows.byId(id)?.state ?? ""}`).join();
-    if (now === this.shown) return;
-    this.shown = now;
-    void this.panel?.then((panel) => panel.refresh()).catch(() => undefined);
-  }
-  private shown = "";
+  private refreshPanel(): void { void this.panel?.then((panel) => panel.refresh()).catch(() => undefined); }
 
   private emptiness(): string {
     if (!this.proposals.length) return "You are in no proposal that has files yet. As soon as a file arrives, it appears here.";
@@ -442,7 +436,7 @@ class View {
 
   private async loadPanel(): Promise<Panel> {
     const chunk = await this.loadChunk();
-    return new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), proposal: () => this.state.filter.proposal, filter: () => this.state.filter, select: (ids) => this.pick(ids), leave: () => this.table.enter(), tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
+    return new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), seq: () => this.rows.seq, proposal: () => this.state.filter.proposal, filter: () => this.state.filter, select: (ids) => this.pick(ids), leave: () => this.table.enter(), tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
   }
 }
 

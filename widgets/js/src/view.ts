@@ -1,12 +1,13 @@
 // The second chunk: what is shown of the selected rows.
 import { curveTab } from "./curve.js";
+import { aboutTab } from "./about.js";
 import { h, keep } from "./dom.js";
 import { imageTab } from "./image.js";
 import { h5webLink } from "./open.js";
 import { againTab } from "./again.js";
-import { provenanceTab } from "./provenance.js";
 import type { Run } from "./records.js";
 import type { Filter } from "./rows.js";
+import { first } from "./shown.js";
 import { json, type Transport } from "./transport.js";
 export { whyNot } from "./why.js";
 
@@ -14,6 +15,7 @@ export { whyNot } from "./why.js";
 export interface Outside {
   transport: Transport;
   run(id: number): Run | undefined;
+  seq(): number | null;
   proposal(): string;
   filter(): Filter;
   select(ids: number[]): void;
@@ -29,7 +31,9 @@ export interface Context extends Outside {
 /** A tab: paints itself for the selected runs; `focus` is the one that was clicked last. */
 export type Tab = (context: Context, body: HTMLElement, runs: Run[], focus: Run, signal: AbortSignal) => void | Promise<void>;
 
-const TABS: Record<string, Tab> = { Curve: curveTab, Image: imageTab, Provenance: provenanceTab, Again: againTab };
+const MOST = 50; // rows that are looked at
+const ABOUT = "About this run", SOON_MS = 2000, FIRST_MS = 5000; // after a change, and of a run that goes on without one
+const TABS: Record<string, Tab> = { Curve: curveTab, Image: imageTab, [ABOUT]: aboutTab, Again: againTab };
 
 export class Panel {
   readonly element: HTMLElement;
@@ -39,6 +43,11 @@ export class Panel {
   private shown = new AbortController();
   private ids: number[] = [];
   private focus = 0;
+  private seen: number | null = null; // the last change when it was painted last
+  private goesOn = ""; // the state of the run that is told about, while it can change by itself
+  private timer = 0;
+  private due = 0;
+  private pause = FIRST_MS;
   private readonly states = new Map<number, string>(); // as they were when they were last painted
 
   private readonly context: Context;
@@ -65,6 +74,7 @@ export class Panel {
   show(ids: number[], focus: number): void {
     this.ids = ids;
     this.focus = focus;
+    this.pause = FIRST_MS;
     void this.paint();
   }
 
@@ -72,14 +82,37 @@ export class Panel {
   refresh(): void {
     const changed = this.ids.map((id) => this.context.run(id)).some((run) => run && run.state !== this.states.get(run.id));
     if (this.context.tab !== "Again" && changed) void this.paint();
+    else if (this.goesOn && this.seen !== this.last) this.later(SOON_MS);
   }
+
+  /** What is told of a run that waits depends on others, of one that runs on itself, and on the time. */
+  private later(wait: number): void {
+    const due = performance.now() + wait;
+    if (this.timer && this.due <= due) return;
+    clearTimeout(this.timer);
+    this.due = due;
+    this.timer = window.setTimeout(() => {
+      this.timer = 0;
+      if (!this.goesOn || !this.element.isConnected) return;
+      if (document.hidden) { this.later(wait); return; }
+      if (this.goesOn === "running") this.pause *= 2;
+      void this.paint();
+    }, wait);
+  }
+
+  /** The last change that what is told may depend on. */
+  private get last(): number | null { return this.goesOn === "running" ? this.context.run(this.focus)?.seq ?? null : this.context.seq(); }
 
   private async paint(): Promise<void> {
     this.shown.abort();
+    clearTimeout(this.timer);
+    this.timer = 0;
+    this.goesOn = "";
+    const before = this.context.seq();
     this.ids.forEach((id) => this.states.set(id, this.context.run(id)?.state ?? ""));
     const { signal } = (this.shown = new AbortController());
     try {
-      const runs = (await Promise.all(this.ids.slice(0, 50).map((id) => this.find(id)))).filter((run): run is Run => run !== undefined);
+      const runs = (await Promise.all(first(this.ids, MOST, this.focus).map((id) => this.find(id)))).filter((run): run is Run => run !== undefined);
       const focus = runs.find((run) => run.id === this.focus) ?? runs[0];
       if (signal.aborted || !focus) return;
       void this.offer(focus, signal);
@@ -89,6 +122,10 @@ export class Panel {
       const focused = this.focused();
       this.body.replaceChildren(fresh);
       if (focused) fresh.querySelector<HTMLElement>(`[name="${CSS.escape(focused)}"]`)?.focus();
+      if (this.context.tab === ABOUT && (focus.state === "queued" || focus.state === "running")) this.goesOn = focus.state;
+      this.seen = this.last;
+      if (this.goesOn === "running") this.later(this.pause); // each time twice as long
+      else if (this.goesOn && before !== this.seen) this.later(SOON_MS); // while it was asked for
     } catch (error) {
       if (!signal.aborted) this.body.replaceChildren(h("div", { class: "bh-note bh-error" }, (error as Error).message));
     }

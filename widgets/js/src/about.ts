@@ -1,4 +1,4 @@
-// Where a result comes from: the file, the function in its version, the parameters, the times; and why it failed.
+// About a run: why it is in its state, and where its result comes from: the file, the function in its version, the parameters, the times.
 import { duration, h } from "./dom.js";
 import type { Run } from "./records.js";
 import { json } from "./transport.js";
@@ -6,7 +6,7 @@ import type { Context } from "./view.js";
 import { STATES } from "./columns.js";
 import { sentences } from "./why.js";
 
-export async function provenanceTab(context: Context, body: HTMLElement, _runs: Run[], focus: Run, signal: AbortSignal): Promise<void> {
+export async function aboutTab(context: Context, body: HTMLElement, _runs: Run[], focus: Run, signal: AbortSignal): Promise<void> {
   const run = await json<Run>(context.transport, "GET", `v1/runs/${focus.id}`);
   if (signal.aborted) return;
   const list = h("dl", { class: "bh-facts" });
@@ -32,7 +32,7 @@ export async function provenanceTab(context: Context, body: HTMLElement, _runs: 
   body.append(list);
   if (run.log_tail) body.append(h("details", {}, h("summary", {}, "what it printed"), h("pre", {}, run.log_tail)));
   const act = (label: string, path: string) => h("button", {
-    type: "button", onclick: async (event: Event) => {
+    type: "button", name: path, onclick: async (event: Event) => {
       const button = event.target as HTMLButtonElement;
       button.disabled = true;
       try { await json(context.transport, "POST", `v1/runs/${run.id}/${path}`); button.textContent = "asked for"; }
