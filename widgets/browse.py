@@ -1,13 +1,14 @@
 """Catalog: finds processed data by run or by file name, without any widget."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from beamhub.catalog import requests
 from beamhub.catalog.client import Client
-from beamhub.catalog.records import Run
+from beamhub.catalog.records import Proposal, Run
 from beamhub.widgets.entry import Entries, Entry, table_of
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100_000
 PAGE = 500
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Catalog:
@@ -37,6 +39,14 @@ class Catalog:
         if self._client is None:
             self._client = Client()
         return self._client
+
+    def chosen(self) -> "Catalog":
+        """Of its proposal, or where it has none of the one that a table shows then, which got data last.
+
+        Raises:
+            CatalogError: the service refuses, or does not answer.
+        """
+        return self if self.proposal else Catalog(newest(self.client.send(requests.proposals())), self._client)
 
     def __getitem__(self, key: int | str) -> Entry:
         if isinstance(key, int | np.integer):
@@ -79,3 +89,8 @@ class Catalog:
     def table(self, limit: int = 10_000, **filters: Any) -> "pd.DataFrame":
         """Runs as a table, one row each: file, function, state, times, columns of the file, parameters, scalars."""
         return table_of(self.runs(limit, **filters))
+
+
+def newest(proposals: list[Proposal]) -> str | None:
+    """The one that got data last, of several the first; the page chooses the same: newest in proposal.ts."""
+    return max(proposals, key=lambda one: one.last or NEVER).name if proposals else None

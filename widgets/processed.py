@@ -1,6 +1,7 @@
 """``ProcessedData()``: the live table in the cell."""
 
 import contextlib
+import os
 import time
 import uuid
 from typing import Any
@@ -15,6 +16,7 @@ from beamhub.widgets.cell import Cell
 from beamhub.widgets.comm import Relay
 from beamhub.widgets.entry import Entries
 from beamhub.widgets.extension import Extension
+from beamhub.widgets.shown import Shown, name
 from beamhub.widgets.snapshot import Refresher, Snapshot, count_of, take, take_soon
 
 
@@ -41,8 +43,10 @@ class ProcessedData(Widget):
         self._extension = Extension.find()
         self._cell, self._picked = Cell(), 0.0
         self._refresher: Refresher | None = None
+        self._shown = Shown()
         super().__init__(
             proposal=proposal or "",
+            options={"proposal": proposal or ""},  # as the cell says it, whichever the page shows by now
             view_id=uuid.uuid4().hex,
             server_id=self._extension.hello() if self._extension else None,
         )
@@ -56,7 +60,16 @@ class ProcessedData(Widget):
 
     @property
     def catalog(self) -> Catalog:
-        """The proposal's data without the table."""
+        """The data of the table's proposal without the table.
+
+        Raises:
+            CatalogError: the page has not said yet which proposal it shows, and the service does not answer.
+        """
+        return self._all.chosen()
+
+    @property
+    def _all(self) -> Catalog:
+        """Of the proposal that the page shows; before it has said so, of none in particular."""
         return Catalog(self.proposal or None, self._client)
 
     @property
@@ -71,7 +84,7 @@ class ProcessedData(Widget):
             kept = self._extension.selection(self.view_id, self._cell.started)
             if kept.time > self._picked:
                 ids = list(kept.ids)
-        return self.catalog.entries(ids)
+        return self._all.entries(ids)
 
     @traitlets.observe("selected_ids")
     def _when_picked(self, _: Any) -> None:
@@ -79,7 +92,7 @@ class ProcessedData(Widget):
 
     def snapshot(self) -> str:
         """The static table: HTML without script, at most 200 rows and 50 kB."""
-        return take(self.catalog).html
+        return take(self._all, self._shown).html
 
     def close(self) -> None:
         """End the widget, its threads and its connections."""
@@ -93,45 +106,71 @@ class ProcessedData(Widget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """What the cell shows: the widget, and the static table where there is none."""
-        return self._bundle(take_soon(self.catalog), **kwargs)
+        return self._bundle(take_soon(self._all, shown=self._shown), **kwargs)
 
     def _bundle(self, now: Snapshot, **kwargs: Any) -> tuple[dict[str, Any], Any]:
+        data, metadata = self._view(**kwargs)
+        return data | now.bundle, metadata
+
+    def _view(self, **kwargs: Any) -> tuple[dict[str, Any], Any]:
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        return dict(data or {}) | {"text/html": now.html, "text/plain": now.text}, metadata
+        return dict(data or {}), metadata
 
     def _ipython_display_(self) -> None:
-        """Show it under a display id, so that the static table can be refreshed in the saved notebook."""
+        """Show it under a display id, so that the static table can be refreshed in the saved notebook.
+
+        Where no notebook server started this kernel for a notebook, as in ``nbconvert --execute``, the static table is
+        an output of its own: a renderer that prefers the widget may not be able to show it.
+        """
         from IPython.display import display
 
-        data, metadata = self._bundle(take_soon(self.catalog, self._show))
+        now = take_soon(self._all, self._show, self._shown)
+        if self._apart:
+            data, metadata = self._view()
+            display(data | {"text/plain": "Processed data"}, metadata=metadata, raw=True)
+        data, metadata = self._output(now)
         display(data, metadata=metadata, raw=True, display_id=self.view_id)
         if self._refresher is None and self.connected:
             self._refresher = Refresher(self._state, self._refresh)
             self._refresher.start()
 
+    @property
+    def _apart(self) -> bool:
+        return "JPY_SESSION_NAME" not in os.environ
+
+    def _output(self, now: Snapshot) -> tuple[dict[str, Any], Any]:
+        """What stands under the display id."""
+        if not self._apart:
+            return self._bundle(now)
+        # a page that has it live hides it by its class
+        return now.bundle | {"text/html": f'<div class="bh-{self.view_id}">{now.html}</div>'}, {}
+
     def _state(self) -> object:
         with contextlib.suppress(CatalogError):
-            count = count_of(self.catalog)
-            return self.proposal, count.count, tuple(count.states.items())
+            shown, catalog = self._shown, self.catalog
+            count = count_of(catalog, shown)
+            return catalog.proposal, shown, count.count, tuple(count.states.items())
         return None
 
     def _receive(self, content: Any) -> None:
         if isinstance(content, dict) and content.get("refresh") is True:
+            self._shown = Shown.read(content)
+            self.proposal = name(content.get("proposal")) or self.proposal
             if self._refresher is not None:
                 self._refresher.look()
         else:
             self._relay.receive(content)
 
     def _refresh(self) -> None:
-        self._show(take(self.catalog))
+        self._show(take(self._all, self._shown))
 
     def _show(self, now: Snapshot) -> None:
         """Paint the widget anew, with the new table beside it; its view state lies outside of the view."""
         from IPython.display import update_display
 
         with contextlib.suppress(Exception):  # the front end may be gone; the next one shows a fresh table anyway
-            data, metadata = self._bundle(now)
+            data, metadata = self._output(now)
             update_display(data, metadata=metadata, raw=True, display_id=self.view_id)
 
 

@@ -10,10 +10,12 @@ from beamhub.catalog import requests
 from beamhub.catalog.errors import CatalogError
 from beamhub.catalog.records import CountByState, Run
 from beamhub.widgets.browse import Catalog
+from beamhub.widgets.columns import cell, title, usual
+from beamhub.widgets.shown import Shown, offset
 
 ROWS = 200
 LARGEST = 50_000  # bytes of the table
-SCALARS = 4  # columns of numbers
+USUAL = Shown()
 PATIENCE_S = 1.0  # what shows the widget waits for the service at most so long
 
 
@@ -24,34 +26,41 @@ class Snapshot:
     html: str
     text: str
 
+    @property
+    def bundle(self) -> dict[str, str]:
+        """By the kinds of what a notebook stores."""
+        return {"text/html": self.html, "text/plain": self.text}
 
-def take(catalog: Catalog) -> Snapshot:
-    """What there is now, or why that is not known; at most 200 rows and 50 kB."""
-    when = f"Processed data, as of {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    where = f" of {catalog.proposal}" if catalog.proposal else ""
+
+def take(catalog: Catalog, shown: Shown = USUAL) -> Snapshot:
+    """What there is now of one proposal, or why that is not known; at most 200 rows and 50 kB."""
+    now = datetime.now(UTC)
+    when = f"Processed data, as of {now.astimezone(shown.time):%Y-%m-%d %H:%M:%S} {offset(shown.time, now)}"
     try:
-        count = count_of(catalog)
-        runs = catalog.runs(ROWS)
+        catalog = catalog.chosen()
+        count = count_of(catalog, shown)
+        runs = catalog.runs(ROWS, sort=shown.sort, **shown.asked)
     except CatalogError as error:
         return Snapshot(f"<div><p>{html.escape(f'{when}: {error}')}</p></div>", f"{when}: {error}")
-    total = f"{'' if count.exact else 'more than '}{count.count} runs{where}"
+    where = f" of {catalog.proposal}" if catalog.proposal else ""
+    total = f"{'' if count.exact else 'more than '}{count.count} runs{where}{shown.told}"
     for most in (len(runs), 100, 50, 20, 0):
-        shown = runs[:most]
-        text = table(shown, f"{when}, {len(shown)} of {total}")
+        rows = runs[:most]
+        text = table(rows, f"{when}, {len(rows)} of {total}", shown)
         if len(text.encode()) <= LARGEST:
             break
     states = ", ".join(f"{number} {state}" for state, number in count.states.items() if number)
-    return Snapshot(text, f"{when}: {total}" + (f" ({states})" if states else ""))
+    return Snapshot(text, f"{when}: {total}" + (f" ({states})" if states and not shown.asked else ""))
 
 
-def take_soon(catalog: Catalog, later: Callable[[Snapshot], None] | None = None) -> Snapshot:
+def take_soon(catalog: Catalog, later: Callable[[Snapshot], None] | None = None, shown: Shown = USUAL) -> Snapshot:
     """What there is now, at most a second later; where the service takes longer, ``later`` gets it when it came."""
     waiting = "Processed data: waiting for the processing service"
     found: list[Snapshot] = []
     lock, left = threading.Lock(), threading.Event()
 
     def look() -> None:
-        now = take(catalog)
+        now = take(catalog, shown)
         with lock:
             found.append(now)
             late = left.is_set()
@@ -66,31 +75,21 @@ def take_soon(catalog: Catalog, later: Callable[[Snapshot], None] | None = None)
         return found[0] if found else Snapshot(f"<div><p>{waiting}</p></div>", waiting)
 
 
-def count_of(catalog: Catalog) -> CountByState:
-    """How many runs there are in each state; raises CatalogError."""
-    return catalog.client.send(requests.count(proposal=catalog.proposal))
+def count_of(catalog: Catalog, shown: Shown = USUAL) -> CountByState:
+    """How many runs are found, and how many of the proposal are in each state; raises CatalogError."""
+    return catalog.client.send(requests.count(proposal=catalog.proposal, **shown.asked))
 
 
-def table(runs: Sequence[Run], told: str) -> str:
+def table(runs: Sequence[Run], told: str, shown: Shown = USUAL) -> str:
     """Runs as an HTML table below a sentence; everything that comes from outside is escaped."""
-    scalars = list(dict.fromkeys(name for run in runs for name in run.scalars))[:SCALARS]
-    head = _row("th", ["when", "file", "function", "state", *scalars])
-    rows = [
-        [f"{run.queued:%Y-%m-%d %H:%M:%S}", run.file.name, run.title or run.function, run.state]
-        + [_number(run, name) for name in scalars]
-        for run in runs
-    ]
-    body = "".join(_row("td", row) for row in rows)
+    keys, zone = shown.columns or usual(runs), shown.time
+    head = _row("th", [title(key, runs) for key in keys])
+    body = "".join(_row("td", [cell(key, run, zone) for key in keys]) for run in runs)
     return f"<div><p>{html.escape(told)}</p><table><thead>{head}</thead><tbody>{body}</tbody></table></div>"
 
 
 def _row(kind: str, cells: Sequence[str]) -> str:
     return "<tr>" + "".join(f"<{kind}>{html.escape(cell)}</{kind}>" for cell in cells) + "</tr>"
-
-
-def _number(run: Run, name: str) -> str:
-    scalar = run.scalars.get(name)
-    return "" if scalar is None or scalar.value is None else f"{scalar.value:.4g}"
 
 
 class Refresher(threading.Thread):

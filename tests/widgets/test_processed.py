@@ -1,10 +1,11 @@
 import json
+import re
 import time
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from services.api import Bench, serving
+from services.api import WRITE, Bench, serving, user
 from services.scripted import Answer, scripted
 
 from beamhub.catalog import CatalogError, Service
@@ -85,6 +86,42 @@ def test_a_selection_is_a_sequence_a_table_and_a_dataset(widget, in_a_hub, bench
         widget.selected.to_xarray()
 
 
+@pytest.fixture
+def of_two(in_a_hub, monkeypatch, bench):
+    """The table of somebody who sees two proposals, and named none."""
+    bench.hub.tokens["both"] = user("alice", ["red", "blue"], WRITE)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "both")
+    widget = ProcessedData()
+    yield widget
+    widget.close()
+
+
+def test_before_the_page_says_which_proposal_it_shows_there_is_the_one_that_got_data_last(of_two):
+    assert {run.proposal for run in of_two.catalog.runs()} == {"blue"}
+    assert "1 of 1 runs of blue" in of_two.snapshot()
+    assert "1 runs of blue" in of_two._repr_mimebundle_()[0]["text/plain"]
+
+
+def test_what_is_found_and_saved_is_of_the_proposal_that_the_page_shows(of_two, bench):
+    of_two.set_state({"proposal": "red", "selected_ids": [bench.runs[0]]})
+    assert {run.proposal for run in of_two.catalog.runs()} == {"red"}
+    assert "2 of 2 runs of red" in of_two.snapshot()
+    assert "c.nxs" not in of_two.snapshot()
+    assert [entry.run.id for entry in of_two.selected] == [bench.runs[0]]
+    assert of_two.options["proposal"] == ""  # a link to another proposal may still be opened in it
+
+
+def test_what_the_page_says_of_its_table_is_how_the_saved_one_is(of_two):
+    view = {"proposal": "red", "search": "b.nxs", "sort": "file", "zone": "Europe/Berlin", "columns": ["file", "curve"]}
+    of_two._receive({"refresh": True} | view)
+    saved = of_two.snapshot()
+    assert re.search(r"UTC\+0[12]:00, 1 of 1 runs of red, which match b\.nxs, by file, ascending", saved)
+    assert "<table><thead><tr><th>file</th></tr></thead><tbody><tr><td>b.nxs</td></tr></tbody></table>" in saved
+    assert of_two.proposal == "red"
+    of_two._receive({"refresh": True, "proposal": ["blue"], "search": None})
+    assert "2 of 2 runs of red" in of_two.snapshot()
+
+
 def test_outside_of_a_hub_the_widget_says_that_there_is_nothing(monkeypatch):
     for name in ("BEAMHUB_SERVICE_URL", "JUPYTERHUB_SERVICE_URL", "JPY_PARENT_PID"):
         monkeypatch.delenv(name, raising=False)
@@ -121,13 +158,14 @@ def test_an_executed_notebook_has_a_static_table_and_no_token(tmp_path, bench, s
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token)
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     code = "from beamhub.widgets import ProcessedData\ndata = ProcessedData('red')\ndata"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     NotebookClient(
         notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     ).execute()
-    bundle = notebook.cells[0].outputs[0]["data"]
-    assert "application/vnd.jupyter.widget-view+json" in bundle
+    live, bundle = (output["data"] for output in notebook.cells[0].outputs)
+    assert "application/vnd.jupyter.widget-view+json" in live
     assert "a.nxs" in bundle["text/html"]
     assert "2 runs of red (1 done, 1 running)" in bundle["text/plain"]
     assert len(json.dumps(notebook.cells)) < 60_000

@@ -1,14 +1,16 @@
 import threading
 import time
+from datetime import timedelta
 
 import pytest
-from services.api import Bench, serving
+from services.api import WRITE, Bench, serving, user
 from services.javascript import evaluate
 from services.scripted import Answer, scripted
 
 from beamhub.catalog import Client, Service
 from beamhub.widgets import Catalog
 from beamhub.widgets import snapshot as module
+from beamhub.widgets.shown import Shown
 from beamhub.widgets.snapshot import Refresher, take, take_soon
 
 
@@ -43,12 +45,69 @@ def test_rows_that_are_left_out_are_counted(catalog, monkeypatch):
     monkeypatch.setattr(module, "ROWS", 2)
     now = take(catalog)
     assert "2 of 3 runs" in now.html
-    assert now.html.count("<td>") == 2 * 4
+    assert now.html.count("<td>") == 2 * 5
 
 
 def test_a_table_that_would_be_too_long_gets_fewer_rows(catalog, monkeypatch):
     monkeypatch.setattr(module, "LARGEST", 250)
     assert "0 of 3 runs" in take(catalog).html
+
+
+def test_a_table_that_was_told_no_proposal_is_of_the_one_that_got_data_last_alone(bench):
+    bench.hub.tokens["both"] = user("alice", ["red", "blue"], WRITE)
+    client = Client(Service(bench.url.removesuffix("api/v1/"), "both"))
+    now = take(Catalog(None, client))
+    assert "UTC, 1 of 1 runs of blue" in now.html
+    assert "<td>d.nxs</td>" in now.html
+    assert "a.nxs" not in now.html
+    assert "1 runs of blue" in now.text
+    client.close()
+
+
+def test_the_table_is_as_the_page_shows_it_and_says_what_was_searched_for(catalog):
+    told = {"search": "nxs state:running", "sort": "file", "zone": "Asia/Kolkata"}
+    columns = ["state", "picture", "file", "scalar:<Rg>", "parameter:bins", "file:none", "curve"]
+    now = take(catalog, Shown.read(told | {"columns": columns})).html
+    assert "UTC+05:30, 2 of 2 runs of red, which match nxs state:running, by file, ascending" in now
+    heads = "<th>state</th><th>file</th><th>&lt;Rg&gt;</th><th>bins</th><th>none</th>"
+    row = "<td>running</td><td>{}.nxs</td><td></td><td>7</td><td></td>"
+    assert f"<thead><tr>{heads}</tr></thead>" in now
+    assert f"<tr>{row.format('&lt;c&gt;')}</tr><tr>{row.format('e')}</tr>" in now
+
+
+def test_times_are_those_of_whoever_looked(catalog):
+    (row,) = catalog.runs(1)
+    now = take(catalog, Shown(zone="Asia/Kolkata", columns=("when",))).html
+    assert f"<td>{row.queued + timedelta(hours=5, minutes=30):%Y-%m-%d %H:%M:%S}</td>" in now
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"search": 1, "sort": ["file"], "zone": {}, "columns": "file"},
+        {
+            "search": "x" * 501,
+            "sort": "-queued; x",
+            "zone": "../../etc/passwd",
+            "columns": [None, "curve", "no", "no:x"],
+        },
+        {"search": "a\nb", "sort": "scalar:", "zone": "Nowhere/Land", "columns": [["file"], {}]},
+        {"zone": "/etc/localtime", "sort": "scalar:" + "x" * 201},
+    ],
+)
+def test_what_a_page_cannot_mean_counts_as_not_said(told):
+    assert Shown.read(told) == Shown()
+
+
+def test_the_heading_of_a_result_has_its_unit_and_numbers_are_short(catalog):
+    (run,) = [run for run in catalog.runs() if run.scalars]
+    scalar = run.scalars["<Rg>"]
+    of_file = {"T": 12.5, "n": 300.0, "sample": "LaB6", "none": None}
+    run = run.model_copy(update={"scalars": {"Rg": scalar.model_copy(update={"unit": "nm"})}, "columns": of_file})
+    told = module.table([run], "now")
+    assert "<th>state</th><th>T</th><th>n</th><th>sample</th><th>Rg / nm</th>" in told
+    assert "<td>12.5</td><td>300</td><td>LaB6</td><td>3.142</td>" in told
 
 
 def test_why_there_is_no_table_is_said_instead():

@@ -63,12 +63,15 @@
   /** The static table of the output that is shown in a node, where there is one of ours. */
   async function show(app, node) {
     const { area, output } = outputOf(app, node) ?? {};
-    if (!String(output?.data["text/html"] ?? "").includes("Processed data")) return;
-    const table = area.rendermime.createRenderer("text/html");
-    await table.renderModel(output);
+    const html = output?.data["text/html"];
+    if (!String(html ?? output?.data["text/plain"] ?? "").includes("Processed data")) return;
     const how = document.createElement("p");
     how.textContent = "Run this cell to see it live.";
-    node.replaceChildren(how, table.node);
+    node.replaceChildren(how);
+    if (!html) return; // it is an output of its own
+    const table = area.rendermime.createRenderer("text/html");
+    await table.renderModel(output);
+    node.append(table.node);
   }
 
   function outputOf(app, node) {

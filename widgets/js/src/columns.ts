@@ -152,7 +152,7 @@ function titled(text: string): Node {
 /** Icon and words, never colour alone. */
 export function state(run: Run): Node {
   const [icon] = STATES[run.state], [words, late] = condition(run, Date.now());
-  const why = run.error?.message ?? (late ? "far longer than the runs of its function before; Provenance says what to do" : undefined);
+  const why = run.error?.message ?? (late ? "far longer than the runs of its function before; About this run says what to do" : undefined);
   return h("span", { class: `bh-state bh-${late ? "late" : run.state}`, title: why }, h("span", { "aria-hidden": "true" }, icon), ` ${words}`);
 }
 

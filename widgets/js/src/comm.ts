@@ -10,6 +10,12 @@ export interface Model {
   off(event: string, callback: (...parts: any[]) => void): void;
 }
 
+/** Whether no kernel has this table any more, as in an exported notebook; its layout, which came with it, tells that. */
+export function orphaned(model: Model): boolean {
+  const layout = model.get("layout");
+  return layout?.comm_live === false && !layout.comm;
+}
+
 export class Comm implements Transport {
   readonly name = "comm";
   private readonly view = Math.random().toString(36).slice(2); // the model's other views hear all messages too
@@ -20,7 +26,12 @@ export class Comm implements Transport {
   constructor(private readonly model: Model, signal: AbortSignal) {
     const receive = (message: any, buffers: DataView[]) => this.receive(message, buffers || []);
     model.on("msg:custom", receive);
-    signal.addEventListener("abort", () => model.off("msg:custom", receive));
+    signal.addEventListener("abort", () => {
+      model.off("msg:custom", receive);
+      const body = new TextEncoder().encode(JSON.stringify({ message: "the table was painted anew" }));
+      for (const resolve of this.waiting.values()) resolve({ status: 503, body, type: "application/json" });
+      this.waiting.clear();
+    });
   }
 
   send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {

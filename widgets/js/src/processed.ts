@@ -1,40 +1,45 @@
 // ProcessedData: the bar above, the table, and below it the panel of what is selected.
 import { chooser } from "./chooser.js";
-import { Comm, type Model } from "./comm.js";
+import { Comm, orphaned, type Model } from "./comm.js";
 import { copying } from "./copy.js";
 import { direct } from "./direct.js";
-import { duration, h, keep } from "./dom.js";
+import { h, keep } from "./dom.js";
+import { Left } from "./left.js";
 import { Links } from "./links.js";
 import { menu, type Open } from "./menu.js";
 import { Newest } from "./newest.js";
 import { offerWhy } from "./offer.js";
 import { Pictures } from "./pictures.js";
+import { newest } from "./proposal.js";
+import { outlook } from "./queue.js";
 import type { Proposal, Run } from "./records.js";
 import { terms, whyNothing } from "./reason.js";
-import { Rows, type Filter, type Queue } from "./rows.js";
+import { Rows, zone, type Filter } from "./rows.js";
 import { Saved } from "./saved.js";
 import { Table, type Selection } from "./table.js";
 import { json, text, type Transport } from "./transport.js";
 import { headings } from "./usual.js";
-import type { Panel } from "./view.js";
+import type { Outside, Panel } from "./view.js";
 import { clock } from "./when.js";
 
 declare const VIEW_CHUNK: string;
 
 const AT_WORK_MS = 60_000; // after somebody last touched the table
 
-interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View>; known: string[]; focused: "" | "search" | "rows" }
+interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View>; known: string[]; focused: "" | "search" | "rows"; left: Left }
 
 /** What a table looked like, kept while the page lives: a cell that is painted anew goes on where it was, and all views of one table show the same. */
 const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
 
-export async function processed(model: Model, el: HTMLElement, signal: AbortSignal): Promise<void> {
+export async function processed(model: Model, el: HTMLElement, ended: AbortController): Promise<void> {
+  const { signal } = ended;
   const root = h("div", { class: "bh-root" }, h("div", { class: "bh-empty" }, "looking for processed data …"));
   el.append(root);
-  const transport = (await direct(model.get("server_id"))) ?? new Comm(model, signal);
+  const transport = (await direct(model.get("server_id"))) ?? (orphaned(model) ? null : new Comm(model, signal));
   if (signal.aborted) return;
+  if (!transport) return root.replaceChildren(h("div", { class: "bh-empty" }, "No kernel has this table any more: run this cell on a BeamHub server to see it live."));
   root.dataset.transport = transport.name;
-  await new View(model, root, transport, signal).start();
+  await new View(model, root, transport, ended).start();
 }
 
 class View {
@@ -43,7 +48,7 @@ class View {
   private readonly rows: Rows;
   private readonly newest: Newest;
   private readonly links: Links;
-  private readonly saved = new Saved(() => this.used, () => this.model.send({ refresh: true }));
+  private readonly saved = new Saved(() => this.used, () => this.model.send({ refresh: true, zone: zone(), ...this.rows.filter, columns: this.table.columns.shown.map(({ key }) => key) }));
   private readonly search: HTMLInputElement;
   private readonly chooser: HTMLSelectElement;
   private readonly count = h("span", { class: "bh-count", role: "status" });
@@ -60,12 +65,15 @@ class View {
   private proposals: Proposal[] = [];
   private stream = new AbortController();
 
-  constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly signal: AbortSignal) {
+  constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly ended: AbortController) {
+    const { signal } = ended;
     const id: string = model.get("view_id");
-    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [], focused: "" };
+    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [], focused: "", left: new Left() };
     this.state = views.get(id) ?? fallback;
     this.links = new Links(transport, () => ({ filter: this.state.filter, ids: this.state.selection.ids }));
-    if (!views.has(id)) Object.assign(this.state.filter, this.links.open(this.state.filter.proposal));
+    const linked = views.has(id) ? null : this.links.open(model.get("options").proposal);
+    Object.assign(this.state.filter, linked);
+    if (linked) this.saved.soon();
     views.set(id, this.state);
     const pictures = new Pictures(transport, () => this.table.paint());
     signal.addEventListener("abort", () => pictures.end());
@@ -85,6 +93,7 @@ class View {
     for (const event of ["keydown", "pointerdown", "pointermove", "wheel"]) {
       root.addEventListener(event, () => { this.touched = performance.now(); }, { capture: true, passive: true, signal });
     }
+    root.addEventListener("scroll", () => { this.state.scrollTop = this.table.scrollTop; }, { capture: true, passive: true, signal });
     root.addEventListener("focusin", (event) => { this.state.focused = event.target === this.search ? "search" : "rows"; }, { signal });
     root.addEventListener("focusout", () => setTimeout(() => {
       if (root.isConnected && !root.contains(document.activeElement)) this.state.focused = ""; // else it was taken away with the table
@@ -98,7 +107,7 @@ class View {
     for (const [target, event] of [[document, "visibilitychange"], [window, "online"], [window, "focus"]] as const) {
       target.addEventListener(event, look, { signal: this.signal });
     }
-    this.signal.addEventListener("abort", () => { this.state.scrollTop = this.table.scrollTop; this.stream.abort(); this.rows.end(); this.table.end(); this.newest.end(); this.saved.end(); });
+    this.signal.addEventListener("abort", () => { this.stream.abort(); this.rows.end(); this.table.end(); this.newest.end(); this.saved.end(); void this.panel?.then((panel) => this.state.left.put(panel), () => undefined); });
     window.addEventListener("hashchange", () => void this.open(), { signal: this.signal });
     this.tools.append(
       ...menu("Columns", this.state, (body, signal) => chooser(body, this.table.columns, signal)), ...menu("Copy", this.state, (body, signal) => this.copy(body, signal)),
@@ -109,14 +118,24 @@ class View {
     );
     this.paint();
     await this.findProposals();
+    for (const view of this.state.views) if (view.gone) view.ended.abort();
     await this.rows.reload();
     this.table.scrollTop = this.state.scrollTop;
     await this.admit();
     this.follow();
+    const left = this.signal.aborted ? undefined : this.state.left.take();
+    left?.goOn(this.outside);
+    if (left) this.panel = Promise.resolve(left);
     if (this.state.selection.ids.length) void this.selected(false);
     this.root.dataset.ready = "1";
+    this.root.append(h("style", {}, `.bh-${this.model.get("view_id")} { display: none; }`)); // the static table beside it
     this.refocus();
   }
+
+  private get signal(): AbortSignal { return this.ended.signal; }
+
+  /** Lab takes a view that was painted anew away and does not end it; what is only out of sight keeps its place. */
+  private get gone(): boolean { return this.root.dataset.ready === "1" && !this.root.isConnected && !this.root.parentNode?.parentNode; }
 
   private async findProposals(): Promise<void> {
     const filter = this.state.filter, saw = this.state.known.includes(filter.proposal);
@@ -129,14 +148,12 @@ class View {
     const { known } = this.state;
     if (saw && !known.includes(filter.proposal)) for (const view of this.state.views) view.lose(filter.proposal);
     else if (known.includes(this.lost)) this.lost = "";
-    if (!known.includes(filter.proposal)) {
-      const newest = [...this.proposals].sort((a, b) => (b.last || "").localeCompare(a.last || ""))[0];
-      filter.proposal = newest?.name ?? filter.proposal;
-    }
+    if (!known.includes(filter.proposal)) filter.proposal = newest(this.proposals) ?? filter.proposal;
     if (known.length && this.links.misses(known)) {
       Object.assign(filter, { search: "", sort: "-queued" });
       this.search.value = "";
     }
+    if (known.includes(filter.proposal)) this.tell();
     this.chooser.replaceChildren(...known.map((name) => h("option", { value: name, selected: name === filter.proposal }, name)));
     this.chooser.hidden = known.length === 0;
   }
@@ -311,12 +328,18 @@ class View {
   private share(part: Partial<Filter>): boolean {
     const moved = part.proposal !== undefined && part.proposal !== this.state.filter.proposal;
     Object.assign(this.state.filter, part);
-    if (moved) {
-      this.model.set("proposal", part.proposal);
-      this.model.save_changes();
-    }
+    this.tell();
+    this.saved.soon();
     for (const view of this.state.views) if (view !== this) void view.changed(moved, true);
     return moved;
+  }
+
+  /** The kernel knows which proposal is shown: what it finds, and what the notebook saves, is of that one. */
+  private tell(): void {
+    const { proposal } = this.state.filter;
+    if (this.model.get("proposal") === proposal) return;
+    this.model.set("proposal", proposal);
+    this.model.save_changes();
   }
 
   /** The filter is another, in another view of this table or (where somebody may still type) in this one. */
@@ -410,7 +433,7 @@ class View {
       const panel = await loading;
       if (loading !== this.panel) return; // what was selected was lost meanwhile
       if (panel.element.parentNode !== this.below) this.below.replaceChildren(panel.element);
-      panel.show(ids, this.state.selection.focus);
+      panel.show(ids, this.state.selection.focus, tell);
     } catch (error) {
       if (loading !== this.panel) return;
       this.panel = null;
@@ -434,19 +457,11 @@ class View {
     } finally { URL.revokeObjectURL(address); }
   }
 
-  private async loadPanel(): Promise<Panel> {
-    const chunk = await this.loadChunk();
-    return new chunk.Panel({ transport: this.transport, run: (id) => this.rows.byId(id), seq: () => this.rows.seq, proposal: () => this.state.filter.proposal, filter: () => this.state.filter, select: (ids) => this.pick(ids), leave: () => this.table.enter(), tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } });
-  }
-}
+  private async loadPanel(): Promise<Panel> { return new (await this.loadChunk()).Panel(this.outside); }
 
-/** "12 running, 340 waiting, about 4 min"; empty where nothing runs or waits. */
-export function outlook({ states, held, seconds }: Queue): string {
-  const running = states.running ?? 0, waiting = (states.queued ?? 0) - held;
-  const parts = [[running, "running"], [waiting, "waiting"], [held, "held back by a paused rule"]] as const;
-  const told = parts.filter(([number]) => number > 0).map(([number, word]) => `${number.toLocaleString("en")} ${word}`);
-  if (told.length && seconds !== null) told.push(seconds < 60 ? "less than a minute" : `about ${duration(seconds)}`);
-  return told.join(", ");
+  private get outside(): Outside {
+    return { transport: this.transport, run: (id) => this.rows.byId(id), seq: () => this.rows.seq, proposal: () => this.state.filter.proposal, filter: () => this.state.filter, select: (ids) => this.pick(ids), leave: () => this.table.enter(), tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } };
+  }
 }
 
 function debounce(call: () => void, ms: number): () => void {

@@ -24,10 +24,13 @@ export function query(filter: Filter): URLSearchParams {
   const found = new URLSearchParams({ proposal: filter.proposal, sort: filter.sort });
   if (filter.search.trim()) {
     found.set("search", filter.search);
-    found.set("zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
+    found.set("zone", zone());
   }
   return found;
 }
+
+/** The time zone of whoever looks. */
+export function zone(): string { return Intl.DateTimeFormat().resolvedOptions().timeZone; }
 
 export class Rows {
   filter: Filter; // of what is shown

@@ -63,7 +63,7 @@ export class Panel {
       if (event.key !== "Escape") return;
       event.preventDefault();
       event.stopPropagation();
-      outside.leave();
+      this.context.leave();
     }, { capture: true });
     this.paintTabs();
   }
@@ -71,12 +71,22 @@ export class Panel {
   /** Leads the keyboard here. */
   enter(): void { this.tabs.querySelector<HTMLElement>('[aria-selected="true"]')?.focus(); }
 
-  show(ids: number[], focus: number): void {
+  /** Shows some runs; what is shown of them already is painted again only if that is wanted. */
+  show(ids: number[], focus: number, anew = true): void {
+    const same = this.painted && focus === this.focus && ids.join() === this.ids.join();
     this.ids = ids;
     this.focus = focus;
+    if (same && !anew) return this.refresh();
     this.pause = FIRST_MS;
     void this.paint();
   }
+  private painted = false; // all of it
+
+  /** Goes on in its table, which was painted anew. */
+  goOn(outside: Outside): void { Object.assign(this.context, outside, { tab: this.context.tab }); }
+
+  /** Nobody looks at it any more. */
+  end(): void { this.shown.abort(); clearTimeout(this.timer); }
 
   /** The state of what is shown may have changed; a form that somebody fills in stays, and so does what is as it was. */
   refresh(): void {
@@ -105,6 +115,7 @@ export class Panel {
 
   private async paint(): Promise<void> {
     this.shown.abort();
+    this.painted = false;
     clearTimeout(this.timer);
     this.timer = 0;
     this.goesOn = "";
@@ -121,6 +132,7 @@ export class Panel {
       if (signal.aborted) return;
       const focused = this.focused();
       this.body.replaceChildren(fresh);
+      this.painted = true;
       if (focused) fresh.querySelector<HTMLElement>(`[name="${CSS.escape(focused)}"]`)?.focus();
       if (this.context.tab === ABOUT && (focus.state === "queued" || focus.state === "running")) this.goesOn = focus.state;
       this.seen = this.last;

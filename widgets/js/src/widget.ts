@@ -15,7 +15,7 @@ export default {
       document.head.append(style);
     }
     if (model.get("kind") === "session") session(model, el, ended.signal);
-    else void processed(model, el, ended.signal);
+    else void processed(model, el, ended);
     return () => ended.abort();
   },
 };

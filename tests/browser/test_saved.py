@@ -1,0 +1,201 @@
+"""The table that the notebook saves: of the proposal that the page shows, as it shows it, renewed without a trace."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from browser.test_access import EXTRA, MINUTE, files, live, log_in
+from browser.test_front_ends import OUT_OF_SIGHT
+from browser.test_main_job import READY, kernel_idle, run_cell
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from playwright.sync_api import Locator, Page, expect
+from services.facility import PROCESSING, Facility
+from services.hub import LOCAL, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+ROOT = Path(__file__).parents[2]
+RULES = """
+functions: [functions]
+rules:
+  curves: {when: {storage: beamline, path: "*/*/*.raw"}, function: curve}
+"""
+FUNCTION = """
+from pathlib import Path
+from typing import Annotated
+import h5py
+import numpy as np
+from pydantic import Field
+from beamhub.processing.functions import Scalar, Summary, function
+
+@function(title="Curve", version="1", timeout="20s", memory="1G")
+def curve(raw: Path, out: Path, height: Annotated[float, Field(gt=0)] = 1) -> Summary:
+    with h5py.File(out, "w") as file:
+        file.attrs["default"] = "data"
+        data = file.create_group("data")
+        data.attrs.update({"NX_class": "NXdata", "signal": "I", "axes": ["Q"]})
+        data["Q"] = np.linspace(1, 10, 50)
+        data["I"] = height * np.linspace(1, 10, 50) ** 2
+    return Summary(scalars={"height": Scalar(value=height, unit="mm")})
+"""
+IN_SIGHT = """() => { Object.defineProperty(document, "hidden", { get: () => false, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange")); }"""
+VIEWS = "[...globalThis[Symbol.for('beamhub.views')].values()].map((table) => table.views.size)"
+HIDE = OUT_OF_SIGHT.replace("get: () => true", "get: () => true, configurable: true")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory) -> Iterator[Facility]:
+    """A facility in which ada, in the groups red and green, has a server with a notebook."""
+    folder = tmp_path_factory.mktemp("facility")
+    made = Facility(folder, command=["jupyterhub-singleuser"], extra=EXTRA)
+    (folder / "compute.yaml").write_text(LOCAL)
+    (folder / "processing.yaml").write_text(PROCESSING + RULES)
+    (folder / "functions").mkdir(mode=0o700)
+    (folder / "functions/curves.py").write_text(FUNCTION)
+    (folder / "home/ada").mkdir(parents=True, mode=0o700)
+    shutil.copy(ROOT / "examples/demo/home/tutorial.ipynb", folder / "home/ada")
+    with made.hub:
+        made.hub.api("POST", "groups/green").raise_for_status()
+        made.hub.api("POST", "groups/green/users", json={"users": ["ada"]}).raise_for_status()
+        wait_for(made.up, 90, "the service does not answer")
+        made.start_server("ada")
+        for proposal, name in (("red", "a.raw"), ("red", "b.raw"), ("green", "c.raw")):
+            made.drop(name, proposal)
+            wait_for(lambda name=name: name in made.files("ada"))  # so that they stand in this order
+        yield made
+
+
+@pytest.fixture(scope="module")
+def page(here, browser) -> Iterator[Page]:
+    """Ada's page with her table."""
+    page = browser.new_context(viewport={"width": 1280, "height": 1000}, timezone_id="Asia/Kolkata").new_page()
+    page.set_default_timeout(60_000)
+    log_in(page, here, "ada")
+    page.goto(f"{here.hub.url}user/ada/lab/tree/tutorial.ipynb")
+    kernel_idle(page)
+    run_cell(page, 0)
+    expect(files(page)).to_have_text(["c.raw"], timeout=MINUTE)
+    expect(live(page)).to_have_text("● live")
+    yield page
+    page.context.close()
+
+
+def kernel_has(page: Page) -> Locator:
+    """What the kernel says of the table's proposal, and of whose runs it finds."""
+    run_cell(page, 1, "print(data.proposal, sorted({run.proposal for run in data.catalog.runs()}))")
+    return page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-OutputArea-output")
+
+
+def renew(page: Page) -> None:
+    """The page goes out of sight, its table is painted anew, and it is looked at again."""
+    page.evaluate(HIDE)
+    expect(page.locator("[data-seen]")).to_have_count(0)
+    page.evaluate(IN_SIGHT)
+    expect(live(page)).to_have_text("● live")
+
+
+def saved(page: Page, here: Facility) -> str:
+    """The static table in the notebook as it is saved now."""
+    page.locator(".jp-Notebook .jp-CodeCell").nth(0).locator(".jp-InputPrompt").click()
+    with page.expect_response(lambda answer: answer.request.method == "PUT" and "tutorial.ipynb" in answer.url):
+        page.keyboard.press("Control+S")
+    notebook = json.loads((here.folder / "home/ada/tutorial.ipynb").read_text())
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ()) if "data" in output]
+    (html,) = ["".join(output["data"]["text/html"]) for output in outputs if "text/html" in output["data"]]
+    return html
+
+
+def test_the_kernel_knows_the_proposal_that_the_page_decided_on_by_itself(page, here):
+    expect(kernel_has(page)).to_have_text("green ['green']")
+    html = saved(page, here)
+    assert "1 of 1 runs of green" in html
+    assert "a.raw" not in html
+
+
+def test_the_saved_table_is_of_the_proposal_and_as_the_page_shows_it(page, here):
+    page.locator(f"{READY} select").select_option("red")
+    expect(files(page)).to_have_text(["b.raw", "a.raw"])
+    expect(kernel_has(page)).to_have_text("red ['red']")
+    page.locator(".bh-search").fill("state:done")
+    header = page.get_by_role("columnheader", name="file")
+    for order in ("descending", "ascending"):
+        header.get_by_role("button").click()
+        expect(header).to_have_attribute("aria-sort", order)
+    expect(files(page)).to_have_text(["a.raw", "b.raw"])
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("checkbox", name="when").uncheck()
+    page.keyboard.press("Escape")
+    renew(page)
+    html = saved(page, here)
+    assert re.search(r"UTC\+05:30, 2 of 2 runs of red, which match state:done, by file, ascending</p>", html)
+    assert "<tr><th>scan</th><th>file</th><th>function</th><th>state</th><th>height / mm</th></tr>" in html
+    rows = [f"<tr><td>scan1</td><td>{name}.raw</td><td>Curve</td><td>done</td><td>1</td></tr>" for name in "ab"]
+    assert f"<tbody>{''.join(rows)}</tbody>" in html
+
+
+def test_how_a_curve_is_looked_at_outlives_the_renewal_of_the_saved_table(page, here):
+    page.locator(f"{READY} .bh-row", has_text="a.raw").click()
+    plot = page.locator(".bh-plot[data-curves='1']")
+    expect(plot).to_be_visible()
+    page.locator("input[name='log y']").check()
+    plot.focus()
+    for key in ("+", "+", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(plot).to_have_attribute("data-x", re.compile(r"^(?!1 10$)\d"))
+    zoomed = plot.get_attribute("data-x")
+    here.drop("d.raw", "red")
+    page.get_by_role("button", name="1 new or moved").click()
+    expect(files(page)).to_have_text(["a.raw", "b.raw", "d.raw"])
+    renew(page)
+    assert page.evaluate(VIEWS) == [1]  # of what was painted before nothing stays behind
+    expect(plot).to_be_visible()
+    expect(page.locator("input[name='log y']")).to_be_checked()
+    expect(plot).to_have_attribute("data-x", zoomed)
+    page.locator(f"{READY} .bh-row", has_text="b.raw").click()  # it goes on in the table as it is now
+    expect(page.locator(".bh-caption")).to_have_text("b.raw")
+    expect(plot).to_have_attribute("data-x", zoomed)
+
+
+def test_what_was_asked_for_again_is_told_of_after_the_renewal(page, here):
+    page.get_by_role("tab", name="Again").click()
+    page.get_by_label("height").fill("2")
+    page.get_by_role("button", name="Run 1 again").click()
+    expect(page.locator(".bh-batch")).to_contain_text("1 of 1 ended")
+    page.get_by_role("tab", name="Curve").click()
+    expect(page.locator(".bh-plot")).to_be_visible()
+    renew(page)
+    page.get_by_role("tab", name="Again").click()
+    expect(page.locator(".bh-batch")).to_contain_text("1 of 1 ended")
+
+
+RENDER = """async (code) => {
+  const { default: widget } = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+  const kept = { kind: "processed", view_id: "v", options: { proposal: "" }, layout: { comm_live: false } };
+  const nothing = () => undefined, model = { get: (name) => kept[name], set: nothing, send: nothing, on: nothing };
+  await widget.render({ model: { ...model, off: nothing, save_changes: nothing }, el: document.querySelector("main") });
+}"""
+
+
+def test_in_an_exported_notebook_the_static_table_stands_and_the_widget_waits_for_nobody(
+    browser, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    for name in ("BEAMHUB_SERVICE_URL", "JUPYTERHUB_SERVICE_URL", "JPY_SESSION_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    code = "from beamhub.widgets import ProcessedData\nProcessedData()"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    (tmp_path / "it.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])
+    page = browser.new_context(offline=True).new_page()
+    page.goto((tmp_path / "it.html").as_uri(), wait_until="commit")
+    expect(page.locator("main p", has_text="Processed data, as of")).to_be_visible()
+    expect(page.locator("script[type='application/vnd.jupyter.widget-state+json']")).to_have_count(1)
+    page.evaluate(RENDER, (ROOT / "widgets/static/widget.js").read_text())
+    expect(page.locator(".bh-root")).to_have_text(re.compile("^No kernel has this table any more: run this"))
+    expect(page.locator("main p", has_text="Processed data, as of")).to_be_visible()
+    page.context.close()
