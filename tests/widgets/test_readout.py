@@ -68,5 +68,8 @@ def test_a_value_has_the_places_that_its_error_gives_it(value, error, text):
 
 def test_a_key_leads_to_the_next_point_within_what_is_seen():
     one = json.dumps(curve([3, 1, None, 2, 4], [1, 1, 1, None, 1])["curve"])
+    below = json.dumps(curve([1, 2, 3], [1, -1, 1])["curve"])  # not drawn where the axis is logarithmic
     steps = [(1, 1), (3, 1), (3, -1), (1, -1), (2.5, 1)]
-    assert evaluate("readout.ts", [f"m.beside({one}, {x}, {step}, 1, 3.5)" for x, step in steps]) == [3, 3, 1, 1, 3]
+    asked = [f"m.beside({one}, {x}, {step}, [1, 3.5], {LINEAR})" for x, step in steps]
+    asked += [f"m.beside({below}, 1, 1, [1, 3], {log})" for log in (LINEAR, LOG)]
+    assert evaluate("readout.ts", asked) == [0, -1, 1, -1, 0, 1, 2]

@@ -225,10 +225,12 @@ class Screen {
 
   /** What lies under the pointer, or where the keys led. */
   private tell(u: uPlot): void {
-    const { left = -1, top = -1 } = u.cursor, y = { ...this.axes.y, unit: this.mode === "ratio" ? "" : this.axes.y.unit };
+    const { left = -1, top = -1 } = u.cursor, { logs } = this, y = { ...this.axes.y, unit: this.mode === "ratio" ? "" : this.axes.y.unit };
     const seen = this.shown.filter((_, index) => u.series[index + 1]!.show !== false);
-    this.read.textContent = left < 0 ? "" : told(seen, u.posToVal(left, "x"), u.posToVal(top, "y"), { x: this.axes.x, y }, { x: this.log("x"), y: this.log("y") });
+    this.read.textContent = left < 0 ? "" : told(seen, u.posToVal(left, "x"), u.posToVal(top, "y"), { x: this.axes.x, y }, logs);
   }
+
+  private get logs(): { x: boolean; y: boolean } { return { x: this.log("x"), y: this.log("y") }; }
 
   /** Reads the middle of what is seen, aloud. */
   private middle(): void {
@@ -241,8 +243,8 @@ class Screen {
     const { plot, shown: [one] } = this, { left = -1 } = plot?.cursor ?? {}, { min, max } = plot?.scales.x ?? {};
     if (!plot || !one || min === undefined || max === undefined) return;
     if (left < 0) { this.middle(); return; }
-    const at = beside(one.curve, plot.posToVal(left, "x") + by * (max - min) * 1e-9, by, min, max), y = one.curve.y[one.curve.x.indexOf(at)];
-    plot.setCursor({ left: plot.valToPos(at, "x"), top: plot.valToPos(y ?? 0, "y") });
+    const { x, y } = one.curve, at = beside(one.curve, plot.posToVal(left, "x") + by * (max - min) * 1e-9, by, [min, max], this.logs);
+    if (at >= 0) plot.setCursor({ left: plot.valToPos(x[at]!, "x"), top: plot.valToPos(y[at]!, "y") });
   }
 
   private key(event: KeyboardEvent): void {

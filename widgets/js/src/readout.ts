@@ -6,10 +6,11 @@ const FIGURES = 6;
 
 /** A curve as it is drawn, and, where it is drawn elsewhere than it was measured, as it was. */
 export interface Drawn { curve: Curve; label: string; own?: Curve }
+interface Logs { x: boolean; y: boolean }
 interface Point { label: string; x: number; y: number; error: number | null; away: number }
 
 /** One line: x, and what is measured there; of many curves those that are drawn nearest to `height`. */
-export function told(drawn: Drawn[], x: number, height: number, axes: { x: Axis; y: Axis }, log: { x: boolean; y: boolean }): string {
+export function told(drawn: Drawn[], x: number, height: number, axes: { x: Axis; y: Axis }, log: Logs): string {
   const points = drawn.flatMap((one) => point(one, x, height, log)), away = points.map((one) => one.away).sort((a, b) => a - b);
   const few = points.filter((one) => one.away <= (away[FEW - 1] ?? Infinity)).slice(0, FEW), [first] = few;
   if (!first) return "";
@@ -19,10 +20,10 @@ export function told(drawn: Drawn[], x: number, height: number, axes: { x: Axis;
   return [`${axes.x.label} = ${of(exact(first.x), axes.x.unit)}`, ...each].join("; ");
 }
 
-/** The x beside one, of the points of a curve within a range; itself at the end. */
-export function beside(curve: Curve, x: number, step: 1 | -1, low: number, high: number): number {
-  const further = curve.x.filter((one, index): one is number => one !== null && curve.y[index] !== null && one >= low && one <= high && (one - x) * step > 0);
-  return further.reduce((best, one) => ((one - best) * step < 0 ? one : best), further[0] ?? x);
+/** The index of the point of a curve beside an x, within a range; -1 at the end. */
+export function beside(curve: Curve, x: number, step: 1 | -1, [low, high]: [number, number], log: Logs): number {
+  const further = [...curve.x.keys()].filter((at) => isDrawn(curve, at, log) && curve.x[at]! >= low && curve.x[at]! <= high && (curve.x[at]! - x) * step > 0);
+  return further.reduce((best, at) => (best < 0 || (curve.x[at]! - curve.x[best]!) * step < 0 ? at : best), -1);
 }
 
 /** A value with as many places as its error has in two figures. */
@@ -40,15 +41,18 @@ export function exact(value: number): string {
 }
 
 /** The point of a curve that is nearest along x, on a logarithmic axis by ratio. */
-function point({ curve, label, own = curve }: Drawn, x: number, height: number, log: { x: boolean; y: boolean }): Point[] {
+function point({ curve, label, own = curve }: Drawn, x: number, height: number, log: Logs): Point[] {
   let at = -1, least = Infinity;
   curve.x.forEach((one, index) => {
-    const y = curve.y[index];
-    if (one === null || y === null || y === undefined || (log.x && one <= 0) || (log.y && y <= 0)) return;
-    const away = apart(one, x, log.x);
+    if (!isDrawn(curve, index, log)) return;
+    const away = apart(one!, x, log.x);
     if (away < least) [at, least] = [index, away];
   });
   return at < 0 ? [] : [{ label, x: own.x[at]!, y: own.y[at]!, error: own.error?.[at] ?? null, away: apart(curve.y[at]!, height, log.y) }];
+}
+
+function isDrawn({ x, y }: Curve, at: number, log: Logs): boolean {
+  return (x[at] ?? null) !== null && (y[at] ?? null) !== null && !(log.x && x[at]! <= 0) && !(log.y && y[at]! <= 0);
 }
 
 function apart(a: number, b: number, log: boolean): number { return Math.abs(log ? Math.log(a / b) : a - b); }
