@@ -216,7 +216,11 @@ HEADINGS = """async () => (await (await fetch(location.pathname.replace(/lab.*/,
   {"X-XSRFToken": document.cookie.match(/_xsrf=([^;]+)/)[1]}})).json()).tables"""
 
 
+SHOWN = "(number) => document.querySelectorAll('.bh-head > [role=columnheader]').length === number"
+
+
 def test_a_rule_says_what_its_table_shows_at_first_and_the_menu_what_no_row_in_sight_has(table, demo):
+    search(table, "state:done sans2d_33837_0")  # of one rule
     rules, table_of = demo.folder / "processing.yaml", "table: [sample, chi², total counts, picture]"
     good = rules.read_text()
     said = ["when", "file", "state", "sample", "chi²", "total counts\n / counts", "picture"]
@@ -232,6 +236,7 @@ def test_a_rule_says_what_its_table_shows_at_first_and_the_menu_what_no_row_in_s
         table.route("**/v1/headings*", more)
         menu = open_menu(table, "Columns")
         expect(menu.get_by_role("checkbox", name="resistance / ohm result")).not_to_be_checked()
+        table.wait_for_function(SHOWN, arg=len(said))
         assert titles(table) == said
         menu.get_by_role("checkbox", name="sample from the file").uncheck()
         table.keyboard.press("Escape")
@@ -239,6 +244,7 @@ def test_a_rule_says_what_its_table_shows_at_first_and_the_menu_what_no_row_in_s
         expect(widget(table).get_by_role("columnheader", name="chi²")).to_be_visible()
         expect(widget(table).get_by_role("columnheader", name="sample")).to_have_count(0)
         open_menu(table, "Columns").get_by_role("button", name="reset").click()
+        table.wait_for_function(SHOWN, arg=len(said))
         assert titles(table) == said
         table.keyboard.press("Escape")
     finally:
