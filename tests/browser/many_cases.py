@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,14 +13,24 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 expect.set_options(timeout=40_000)
 MANY, COUNTED = 12_345, 10_000
 LINKED = 7000
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 ASKED = re.compile(rf"/v1/runs(/count)?\?.*(search=many|ids={MANY - LINKED}\b)")
+
+
+def time_of(number: int) -> str:
+    """When a run was queued: each a second after the one before."""
+    return (BEGIN + timedelta(seconds=number)).isoformat()
+
+
+def number_of(time: str) -> int:
+    return round((datetime.fromisoformat(time) - BEGIN).total_seconds())
 
 
 def answered(url: str, like: dict) -> dict:
     """What the service would say of many runs, the newest first."""
     asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     if "since" in asked:
-        return {"count": MANY + 1 - int(asked["since"]), "exact": True, "states": {}, "held": 0, "seconds": None}
+        return {"count": MANY + 1 - number_of(asked["since"]), "exact": True, "states": {}, "held": 0, "seconds": None}
     if "/count" in url:
         return {"count": COUNTED, "exact": False, "states": {}, "held": 0, "seconds": None}
     limit = int(asked.get("limit", 100))
@@ -32,7 +43,7 @@ def answered(url: str, like: dict) -> dict:
         start = int(asked["after"]) + 1 if "after" in asked else int(asked.get("at", 0))
         numbers = range(start, min(MANY, start + limit))
     items = [
-        like | {"id": MANY - one, "queued": str(MANY - one), "file": like["file"] | {"name": f"many_{one:05}.nxs"}}
+        like | {"id": MANY - one, "queued": time_of(MANY - one), "file": like["file"] | {"name": f"many_{one:05}.nxs"}}
         for one in numbers
     ]
     before = str(numbers[0]) if numbers and numbers[0] else None
