@@ -42,16 +42,19 @@ def test_where_a_range_begins_is_known_also_of_a_row_that_was_let_go_of_unless_a
 
 
 @pytest.mark.parametrize(
-    ("begun", "to", "down", "found"),
+    ("begun", "to", "down", "part", "found"),
     [
-        (2, 4, True, [2, 3, 4]),
-        (4, 2, False, [2, 3, 4]),
-        (2, 9, True, [2, 3, 4, 5]),
-        (4, 9, False, [1, 2, 3, 4]),
-        (9, 4, True, None),
+        (2, 4, True, False, [2, 3, 4]),
+        (4, 2, False, False, [2, 3, 4]),
+        (2, 9, True, True, [2, 3, 4, 5]),
+        (4, 9, False, True, [1, 2, 3, 4]),
+        (9, 4, True, False, None),
+        (2, 9, True, False, None),
+        (4, 9, False, False, None),
     ],
-    ids=["down", "up", "down to one further on", "up to one further on", "moved"],
+    ids=["down", "up", "down to one too far away", "up to one too far away", "moved", "the last one moved", "moved up"],
 )
-def test_of_rows_that_were_asked_for_those_between_two_are_taken(begun, to, down, found):
-    asked = f"m.between([1, 2, 3, 4, 5].map((id) => ({{ id }})), {begun}, {to}, {str(down).lower()})"
+def test_of_rows_that_were_asked_for_those_between_two_are_taken(begun, to, down, part, found):
+    ways = f"{str(down).lower()}, {str(part).lower()}"
+    asked = f"m.between([1, 2, 3, 4, 5].map((id) => ({{ id }})), {begun}, {to}, {ways})"
     assert evaluate("range.ts", [asked]) == [found]

@@ -114,7 +114,7 @@ def test_a_page_of_rows_that_was_not_answered_is_not_asked_for_again_at_once():
         "for (let id = 1; id <= 150; id++) runs.push({ id, name: String(id), seq: id }); await rows.reload();"
         "service.send = async () => { asked.push(null);"
         "  return { status: 503, body: new TextEncoder().encode('{\"message\": \"away\"}'), type: '' }; };"
-        "asked.length = 0; rows.paint = () => void rows.row(120);"  # as a table does that shows this row
+        "asked.length = 0; rows.changedNow = () => void rows.row(120);"  # as a table does that shows this row
         "rows.row(120); await later(400); seen.push(rows.error);"
     )
     assert found["asked"] == [False]
@@ -252,3 +252,36 @@ def test_where_a_row_is_that_is_not_loaded_is_said_if_it_was_counted():
     assert found["seen"][-1] == [800, None, None, None]
     found = played("fill(1, 1500); await rows.reload(); seen.push([await rows.place(700)]);")
     assert found["seen"][-1] == [None]
+
+
+def test_a_cursor_that_holds_no_more_has_all_rows_asked_for_again_once_and_then_waits():
+    found = played(
+        "fill(1, 300); await rows.reload(); const { send } = service;"
+        "service.send = async (method, path, query, ...more) => {"
+        "  if (!query.has('after')) return send(method, path, query, ...more);"
+        "  questions.push({ after: query.get('after') });"
+        "  return { status: 400, body: new TextEncoder().encode('{\"message\": \"of another search\"}'), type: '' }; };"
+        "questions.length = 0; rows.changedNow = () => void rows.row(120);"  # as a table does that shows this row
+        "rows.row(120); await later(400); seen.push(rows.error);",
+        "-queued",
+    )
+    assert [("after" in asked) for asked in found["questions"]] == [True, False, True]
+    assert found["seen"][-1] == "of another search"
+
+
+def test_in_other_orders_the_first_row_may_have_moved_and_those_above_it_stay():
+    found = played(
+        "for (let id = 1; id <= 900; id++) runs.push({ id, name: String(id).padStart(3, '0'), seq: id });"
+        "await rows.reload(); rows.row(700); await until(700);"
+        "const [first] = runs.splice(0, 1); first.name = '620b'; runs.splice(620, 0, first);"
+        "for (let at = 700; at >= 560; at -= 20) await until(at);"
+    )
+    assert len(found["now"]["shown"]) == 900
+
+
+def test_the_row_of_a_run_is_that_of_its_last_change():
+    found = played(
+        "arrives(1, 'b'); await later(250); seen.push(rows.byId(1).name); runs[0].name = 'c'; runs[0].seq = 5;"
+        "rows.change(1, 5); await later(250); seen.push(rows.byId(1).name, rows.byId(2) ?? null);"
+    )
+    assert [state for state in found["seen"] if not isinstance(state, dict)] == ["b", "c", None]

@@ -32,11 +32,17 @@ export class Arranged {
   /** Asks the service which columns there are and what the rules' tables show. */
   async hear(): Promise<void> {
     const { proposal, seen } = this, told = proposal ? await this.ask?.(proposal).catch(() => null) : null;
-    if (!told || seen !== this.seen) return;
+    if (seen !== this.seen) return;
+    this.unheard = !told;
+    if (!told) return;
     seen.tell(told);
     this.learn();
     this.changed();
   }
+  private unheard = false;
+
+  /** The service answers again. */
+  back(): void { if (this.unheard) void this.hear(); }
   ask: ((proposal: string) => Promise<Headings>) | null = null;
 
   private learn(): void {

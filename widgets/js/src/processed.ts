@@ -122,8 +122,9 @@ class View {
     await this.rows.reload();
     this.table.scrollTop = this.state.scrollTop;
     await this.admit();
+    if (this.signal.aborted) return;
     this.follow();
-    const left = this.signal.aborted ? undefined : this.state.left.take();
+    const left = this.state.left.take();
     left?.goOn(this.outside);
     if (left) this.panel = Promise.resolve(left);
     if (this.state.selection.ids.length) void this.selected(false);
@@ -165,6 +166,7 @@ class View {
   private lose(proposal: string): void {
     this.lost = proposal;
     Object.assign(this.state.selection, { ids: [], focus: 0 });
+    void this.panel?.then((panel) => panel.end(), () => undefined);
     this.panel = null;
     this.below.replaceChildren();
     this.rows.clear();
@@ -233,6 +235,7 @@ class View {
 
   /** What could not be asked while the service or the notebook server was away. */
   private back(): void {
+    this.table.columns.back();
     if (this.unanswered || (!this.proposals.length && !this.rows.loaded)) void this.again();
     else this.rows.back();
   }

@@ -29,10 +29,10 @@ export function range(begun: number, index: number, most = MOST): { first: numbe
   return { first, last: first + rows, all };
 }
 
-/** Of rows that were asked for by number, those between two; null where the one it begins at has moved elsewhere. */
-export function between(rows: Run[], begun: number, id: number, down: boolean): number[] | null {
+/** Of rows that were asked for by number, those between two; null where one has moved elsewhere. `part`: the other is too far away to be among them. */
+export function between(rows: Run[], begun: number, id: number, down: boolean, part = false): number[] | null {
   const ids = rows.map((run) => run.id), from = ids.indexOf(begun), to = ids.indexOf(id);
-  if (from < 0) return null;
+  if (from < 0 || (to < 0 && !part)) return null;
   return down ? ids.slice(from, to < 0 ? undefined : to + 1) : ids.slice(Math.max(to, 0), from + 1);
 }
 

@@ -65,10 +65,15 @@ export class Rows {
   private wanted: Filter;
   private question = new AbortController();
 
-  /** `atTop` tells whether new rows may be put in above; `paint` is called after each change. */
-  constructor(private readonly transport: Transport, filter: Filter, private readonly atTop: () => boolean, private readonly paint: () => void) {
+  /** `atTop` tells whether new rows may be put in above; `changedNow` is called after each change. */
+  constructor(private readonly transport: Transport, filter: Filter, private readonly atTop: () => boolean, private readonly changedNow: () => void) {
     this.wanted = filter;
     this.filter = { ...filter };
+  }
+
+  private paint(): void {
+    this.byIds = null;
+    this.changedNow();
   }
 
   /** How many are new, or stand elsewhere, than the table shows. */
@@ -81,7 +86,7 @@ export class Rows {
   look(first: number, last: number): void {
     this.looked = Math.floor((first + last) / 2);
     if (!this.stretch.has(this.looked) && this.begin.has(this.looked)) this.stretch = this.begin;
-    const asked = this.loaded && !this.refused ? next(this.stretch, this.length, first, last, this.asked) : null;
+    const asked = this.loaded && !this.refused && !this.ended ? next(this.stretch, this.length, first, last, this.asked) : null;
     if (asked) void this.fetch(asked);
   }
 
@@ -116,10 +121,8 @@ export class Rows {
     return exact && numbering === this.numbering && place >= 0 && place < this.length ? place : null;
   }
 
-  byId(id: number): Run | undefined {
-    for (const run of this.known()) if (run.id === id) return run;
-    return undefined;
-  }
+  byId(id: number): Run | undefined { return (this.byIds ??= new Map([...this.known()].map((run) => [run.id, run]))).get(id); }
+  private byIds: Map<number, Run> | null = null; // made anew after a change: a selection asks for hundreds
 
   indexOf(id: number): number {
     const index = this.stretch.indexOf(id);
@@ -250,6 +253,7 @@ export class Rows {
       asked.set("limit", "500");
       const fresh = (await json<Page<Run>>(this.transport, "GET", "v1/runs", asked)).items;
       if (generation === this.generation) this.take(ids, new Map(fresh.map((run) => [run.id, run])));
+      else for (const id of ids) this.changed.add(id); // the question that came between may get no answer
       this.timer = 0;
       this.flushSoon();
     } catch {
@@ -291,7 +295,10 @@ export class Rows {
   }
 
   private putAbove(newest: Run[]): void {
-    if (this.stretch.start || this.hidden) return void this.reload(); // others stand between
+    if (this.stretch.start || this.hidden) { // others stand between
+      for (const run of newest) this.waiting.add(run.id);
+      return void this.reload();
+    }
     const grown = this.stretch.top(newest), { length } = newest;
     this.first = newest[0]!.id;
     this.length += length;
@@ -313,12 +320,20 @@ export class Rows {
       if (this.asked.delete(asked)) this.put(asked, page);
     } catch (error) {
       if (this.asked.delete(asked)) {
+        if (error instanceof Refused && error.status === 400 && this.renewed !== this.generation) return this.renew();
         this.error = (error as Error).message;
-        if (!this.ended) this.refused ||= window.setTimeout(() => { this.refused = 0; this.paint(); }, RETRY_MS);
+        if (!this.ended) this.refused ||= window.setTimeout(() => { this.refused = 0; if (this.live) this.paint(); }, RETRY_MS);
       }
     }
     this.paint();
   }
+
+  /** A cursor holds no more, since "today" is another day: all is asked for again, once. */
+  private renew(): void {
+    void this.reload();
+    this.renewed = this.generation;
+  }
+  private renewed = -1; // the generation that began so
 
   /** What was asked for is not waited for any more. */
   private forget(): void {
@@ -347,8 +362,8 @@ export class Rows {
 
   /** The page above those that are loaded. What came above the first row waits; and the first row has the first number. */
   private above(page: Page<Run>): void {
-    const newer = Math.max(0, page.items.findIndex((run) => run.id === this.first));
-    const first = newer || page.before === null || page.items[0]!.id === this.first;
+    const at = this.filter.sort === "-queued" ? page.items.findIndex((run) => run.id === this.first) : -1; // in other orders it may have moved
+    const newer = Math.max(0, at), first = at >= 0 || page.before === null;
     this.stretch.join("before", { ...page, items: page.items.slice(newer), before: first ? null : page.before });
     page.items.slice(0, newer).forEach((run) => this.waiting.add(run.id));
     page.items.splice(0, newer);
@@ -358,6 +373,7 @@ export class Rows {
 
   private slide(by: number): void {
     this.stretch.slide(by);
+    if (this.begin.start) this.begin = this.stretch; // which numbers it has now is not known
     this.length += by;
     this.slid += by;
     this.numbering.by += by;

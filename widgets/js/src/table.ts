@@ -71,8 +71,8 @@ export class Table {
 
   /** Paint once before the next frame. */
   paint(): void {
-    if (this.frame) return;
-    const now = () => { this.frame = 0; this.paintNow(); };
+    if (this.frame || this.over) return;
+    const now = () => { this.frame = 0; if (!this.over) this.paintNow(); };
     this.frame = document.hidden ? window.setTimeout(now, 50) : requestAnimationFrame(now);
   }
 
@@ -126,8 +126,8 @@ export class Table {
       this.fit(this.columns.shown);
     }
     this.timer = window.setTimeout(() => requestAnimationFrame(() => {
-      if (!this.element.isConnected) return;
-      if (this.day === new Date().toDateString()) this.tick();
+      if (this.over) return;
+      if (!this.element.isConnected || this.day === new Date().toDateString()) this.tick(); // it may come back
       else this.paintNow();
     }), stale(this.running.length > 0, Date.now()));
   }
@@ -137,7 +137,11 @@ export class Table {
   private day = "";
 
   /** Nobody looks any more. */
-  end(): void { clearTimeout(this.timer); }
+  end(): void {
+    this.over = true;
+    clearTimeout(this.timer);
+  }
+  private over = false;
 
   private paintHead(): void {
     const columns = this.columns.shown, sort = this.rows.filter.sort, day = (this.day = new Date().toDateString());
@@ -297,7 +301,7 @@ export class Table {
   private async ask(id: number, first: number, last: number, down: boolean, all: number): Promise<void> {
     const { numbering } = this.rows, asked = this.asked = {};
     this.say(`asking for ${last - first} rows …`);
-    const found = await this.rows.read(first, last).then((rows) => between(rows, this.begun.id, id, down), (error: Error) => error.message);
+    const found = await this.rows.read(first, last).then((rows) => between(rows, this.begun.id, id, down, all > last - first), (error: Error) => error.message);
     if (this.asked !== asked) return; // another row was chosen
     if (Array.isArray(found) && numbering === this.rows.numbering) {
       this.selection.ids = found;

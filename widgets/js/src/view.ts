@@ -103,8 +103,8 @@ export class Panel {
     this.due = due;
     this.timer = window.setTimeout(() => {
       this.timer = 0;
-      if (!this.goesOn || !this.element.isConnected) return;
-      if (document.hidden) { this.later(wait); return; }
+      if (!this.goesOn) return;
+      if (document.hidden || !this.element.isConnected) { this.later(wait); return; } // it may come back into sight
       if (this.goesOn === "running") this.pause *= 2;
       void this.paint();
     }, wait);
