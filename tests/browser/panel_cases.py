@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import psutil
 import pytest
-from browser.test_main_job import kernel_idle, row, run_cell, search, service_of, widget, write_file
+from browser.test_main_job import choose_theme, kernel_idle, row, run_cell, search, service_of, widget, write_file
 from playwright.sync_api import Page, expect
 from services.javascript import evaluate
 from services.workbench import wait_for
@@ -27,6 +27,10 @@ COLOURED = """() => { const canvas = document.querySelector(".bh-plot canvas");
   }
   return seen; }"""
 
+LIGHT = """() => { const canvas = document.querySelector(".bh-plot canvas");
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width / 20, canvas.height).data;  // beside the axis
+  const inks = []; for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 200) inks.push(data[i]);
+  return inks.length > 20 && inks.filter((ink) => ink > 128).length > inks.length / 2; }"""
 OPEN = "(tab) => { document.querySelector('.bh-tab > *')?.classList.add('before'); tab.click(); }"
 
 
@@ -121,6 +125,15 @@ def test_an_axis_is_logarithmic_where_it_is_said_to_be(panel):
         middle = np.sqrt(low * high) if log else (low + high) / 2
         assert middles[log] == pytest.approx(nearest(points, middle), rel=0.05)
     assert middles[True] < 0.7 * middles[False]
+
+
+def test_a_curve_is_drawn_anew_in_the_colours_of_another_theme(panel):
+    choose(panel, "Curve", "_00001")
+    assert not panel.evaluate(LIGHT)
+    choose_theme(panel, "Dark")
+    panel.wait_for_function(LIGHT)
+    choose_theme(panel, "Light")
+    panel.wait_for_function(f"!({LIGHT})()")
 
 
 def test_error_bars_are_drawn_and_can_be_left_out(panel):

@@ -163,7 +163,7 @@ def test_how_a_curve_is_looked_at_outlives_the_renewal_of_the_saved_table(page, 
 
 def test_what_was_asked_for_again_is_told_of_after_the_renewal(page, here):
     page.get_by_role("tab", name="Again").click()
-    page.get_by_label("height").fill("2")
+    page.get_by_role("spinbutton", name="height").fill("2")
     page.get_by_role("button", name="Run 1 again").click()
     expect(page.locator(".bh-batch")).to_contain_text("1 of 1 ended")
     page.get_by_role("tab", name="Curve").click()

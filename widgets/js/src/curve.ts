@@ -54,6 +54,9 @@ class Screen {
     this.holder.addEventListener("keydown", (event) => this.key(event));
     this.holder.addEventListener("focus", () => { if (this.holder.matches(":focus-visible")) this.middle(); });
     this.holder.addEventListener("pointermove", () => this.read.setAttribute("aria-live", "off"));
+    // the drawing has the theme's colours, and another theme is told by the transition of this one
+    const tinted = ({ target, propertyName }: TransitionEvent) => { if (target === this.holder && propertyName === "color") requestAnimationFrame(() => { if (this.plot && !signal.aborted) this.draw(); }); };
+    for (const event of ["transitionend", "transitioncancel"] as const) this.holder.addEventListener(event, tinted); // Lab takes styles away meanwhile
     const resized = new ResizeObserver(() => { if (this.holder.clientWidth > 100) this.plot?.setSize({ width: this.holder.clientWidth, height: 300 }); });
     resized.observe(this.holder);
     signal.addEventListener("abort", () => { resized.disconnect(); this.plot?.destroy(); });
