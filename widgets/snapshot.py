@@ -1,6 +1,7 @@
 """The static table: what a notebook shows that is read without a kernel."""
 
 import html
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from beamhub.widgets.browse import Catalog
 from beamhub.widgets.columns import cell, title, usual
 from beamhub.widgets.shown import Shown, offset
 
+log = logging.getLogger(__name__)
 ROWS = 200
 LARGEST = 50_000  # bytes of the table
 USUAL = Shown()
@@ -108,13 +110,13 @@ class Refresher(threading.Thread):
 
     def run(self) -> None:
         """Look when that is wanted, until ended."""
-        shown = self._look()
+        shown = _tried(self._look)
         while self._wanted.wait() and not self._ended:
             self._wanted.clear()
-            seen = self._look()
+            seen = _tried(self._look)
             if seen is not None and seen != shown:
                 shown = seen
-                self._refresh()
+                _tried(self._refresh)
 
     def look(self) -> None:
         """Look now, and have the table made anew if the data changed."""
@@ -124,3 +126,12 @@ class Refresher(threading.Thread):
         """Stop."""
         self._ended = True
         self._wanted.set()
+
+
+def _tried(call: Callable[[], object]) -> object:
+    """What it says; None where it cannot, which is no reason to look no more."""
+    try:
+        return call()
+    except Exception:
+        log.exception("the saved table could not be made anew")
+        return None
