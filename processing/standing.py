@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, or_, select
 
 from beamhub.catalog.records import RunState
 from beamhub.processing.clock import now
-from beamhub.processing.explanation import MOST, Standing
+from beamhub.processing.explanation import MOST, MOST_VERSIONS, Standing
 from beamhub.processing.queries import mean_seconds, paused
 from beamhub.processing.schema import counter, file, run
 
@@ -71,16 +71,22 @@ def named(connection: Connection, name: str, proposals: Sequence[str]) -> int | 
 
 
 def _versions(connection: Connection, row: Any) -> tuple[int, tuple[int, RunState] | None]:
-    """How many runs of the same function there are of what lay at its file's path, and the last one if it is newer."""
+    """How many runs of the same rule and function there are of its file's path, and the last one if it is newer.
+
+    Of a path that is written again and again the newest files count.
+    """
     its = select(file.c.path, file.c.storage).where(file.c.id == row.file).subquery()
-    versions = select(file.c.id).where(
-        file.c.path == its.c.path, file.c.storage == its.c.storage, file.c.proposal == row.proposal
+    there = (file.c.path == its.c.path, file.c.storage == its.c.storage, file.c.proposal == row.proposal)
+    newest = select(file.c.id).where(*there).order_by(file.c.id.desc()).limit(MOST_VERSIONS).subquery()
+    same = select(run.c.id, run.c.state).where(
+        run.c.file.in_(select(newest.c.id)),
+        run.c.function == row.function,
+        run.c.rule.is_not_distinct_from(row.rule),
     )
-    same = select(func.count(), func.max(run.c.id)).where(run.c.file.in_(versions), run.c.function == row.function)
-    number, last = connection.execute(same).one()
-    if last == row.id:
-        return int(number), None
-    return int(number), (last, connection.execute(select(run.c.state).where(run.c.id == last)).scalar_one())
+    found = connection.execute(same.order_by(run.c.id.desc()).limit(MOST_VERSIONS)).all()
+    if not found or found[0].id <= row.id:
+        return max(1, len(found)), None
+    return len(found), (found[0].id, found[0].state)
 
 
 def _ahead(connection: Connection, row: Any, held: set[str]) -> int:
