@@ -318,9 +318,8 @@ def changes(connection: Connection, names: Collection[str] | None, after: int, l
 def mean_seconds(connection: Connection, function: str) -> float | None:
     """The mean duration of a function's newest runs, seconds."""
     recent = func.coalesce(select(func.max(run.c.id)).scalar_subquery(), 0) - RECENT
-    done = select(run.c.finished - run.c.started).where(
-        run.c.id > recent, run.c.function == function, run.c.state == "done"
-    )
+    took = run.c.finished - run.c.started
+    done = select(took).where(run.c.id > recent, run.c.function == function, run.c.state == "done", took.is_not(None))
     newest = list(connection.execute(done.order_by(run.c.id.desc()).limit(NEWEST)).scalars())
     return sum(newest) / len(newest) / 1e6 if newest else None
 
