@@ -2,9 +2,12 @@
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from os import environ
 
 import pytest
 from services.measurements import NOON, arrival, arrive, claim, finish, publish
@@ -399,6 +402,21 @@ def test_a_cursor_of_another_order_or_filter_is_refused(filled, query):
 def test_what_is_no_cursor_is_refused(filled, cursor):
     with pytest.raises(BadQuery, match=r"is no cursor|of another filter"):
         filled.runs(RunQuery(ALL, after=cursor))
+
+
+MAKE = """
+from beamhub.processing.query import Condition, Range, RunQuery
+kinds = frozenset({"column", "scalar", "parameter"})
+where = (Condition("chi2", kinds, Range(None, 1.2, False)), Condition("sample", kinds, text="lab6"))
+print(RunQuery(("red",), conditions=where).cursor(1, 2))
+"""
+
+
+def test_a_cursor_holds_also_when_the_service_was_started_anew():
+    """Each process puts the members of a set in an order of its own."""
+    seeds = [environ | {"PYTHONHASHSEED": str(seed)} for seed in range(4)]
+    made = {subprocess.check_output([sys.executable, "-c", MAKE], env=env) for env in seeds}
+    assert len(made) == 1
 
 
 def test_a_cursor_holds_for_pages_of_any_size(filled):
