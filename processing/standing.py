@@ -8,11 +8,12 @@ from sqlalchemy import Connection, func, or_, select
 from beamhub.catalog.records import RunState
 from beamhub.processing.clock import now
 from beamhub.processing.explanation import MOST, MOST_VERSIONS, Standing
-from beamhub.processing.queries import mean_seconds, paused
+from beamhub.processing.means import Means
+from beamhub.processing.queries import paused
 from beamhub.processing.schema import counter, file, run
 
 
-def standing(connection: Connection, number: int) -> Standing:
+def standing(connection: Connection, number: int, means: Means) -> Standing:
     """What surrounds a run; nothing where there is none of that number."""
     row = connection.execute(
         select(run, file.c.kind).join(file, file.c.id == run.c.file).where(run.c.id == number)
@@ -28,19 +29,19 @@ def standing(connection: Connection, number: int) -> Standing:
         paused=row.rule in held,
         cancelling=row.cancelling,
         removed=row.kind == "removed",
-        mean_s=mean_seconds(connection, row.function) if row.state == "running" else None,
+        mean_s=means.of(connection, row.function) if row.state == "running" else None,
         versions=versions,
         newest=newest,
     )
 
 
-def work_until(connection: Connection, function: str, new: int, names: Collection[str]) -> float | None:
+def work_until(connection: Connection, function: str, new: int, names: Collection[str], means: Means) -> float | None:
     """The seconds that a worker alone would need until so many new runs of some proposals have ended.
 
     What waits already of these proposals comes before them, of others at most as many as there are turns; each takes
     as long as its function's newest runs. None where it is not known how long the new ones take.
     """
-    mean = mean_seconds(connection, function)
+    mean = means.of(connection, function)
     if mean is None:
         return None
     each = (counter.c.proposal, counter.c.function)
@@ -51,7 +52,7 @@ def work_until(connection: Connection, function: str, new: int, names: Collectio
     for row in connection.execute(waiting.group_by(*each)):
         before.setdefault(row.proposal, []).append((row.function, int(row.n)))
     functions = {name for theirs in before.values() for name, _ in theirs}
-    known = {name: mean_seconds(connection, name) for name in functions}
+    known = {name: means.of(connection, name) for name in functions}
     turns = new + sum(n for name in names for _, n in before.get(name, []))
     work = new * mean
     for name, theirs in before.items():

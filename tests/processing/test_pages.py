@@ -14,7 +14,7 @@ from services.measurements import NOON, arrival, arrive, claim, finish, publish
 from sqlalchemy import event, insert, select
 from sqlalchemy.dialects import sqlite
 
-from beamhub.processing import schema
+from beamhub.processing import means, schema
 from beamhub.processing.cells import key_of
 from beamhub.processing.clock import from_micros, to_micros
 from beamhub.processing.conditions import gathered
@@ -473,7 +473,8 @@ def test_each_proposal_and_storage_has_a_place(store):
     assert store.places(newest) == []
 
 
-def test_the_mean_duration_is_of_the_newest_done_runs_of_that_function(store):
+def test_the_mean_duration_is_of_the_newest_done_runs_of_that_function(store, monkeypatch):
+    monkeypatch.setattr(means, "KEPT_S", 0)
     assert store.work_until("radial_function", 1, ()) is None
     (number,) = arrive(store, "red/a.nxs")
     finish(store, number)
@@ -483,7 +484,8 @@ def test_the_mean_duration_is_of_the_newest_done_runs_of_that_function(store):
     assert store.work_until("radial_function", 1, ()) == 2.0
 
 
-def test_a_running_run_in_a_listing_says_after_how_many_seconds_it_is_late_where_that_is_known(store):
+def test_a_running_run_in_a_listing_says_after_how_many_seconds_it_is_late_where_that_is_known(store, monkeypatch):
+    monkeypatch.setattr(means, "KEPT_S", 0)
     arrive(store, "red/a.nxs")
     (mine,) = claim(store)
     assert [run.late_s for run in store.runs(RunQuery(RED)).items] == [None]
@@ -495,6 +497,33 @@ def test_a_running_run_in_a_listing_says_after_how_many_seconds_it_is_late_where
     arrive(store, "red/c.nxs")
     found = {run.state: run.late_s for run in store.runs(RunQuery(RED)).items}
     assert found == {"done": None, "running": 60, "queued": None}
+
+
+def test_a_mean_duration_is_asked_for_once_in_a_few_seconds_also_where_it_is_not_known(store, monkeypatch):
+    moment, asked, known = [100.0], [], {"radial_function": 2.0}
+    monkeypatch.setattr(means, "mean_seconds", lambda _, name: (asked.append(name), known.get(name))[1])
+    store._means = means.Means(lambda: moment[0])
+    arrive(store, "red/a.nxs", "red/b.nxs", rules=("radial", "powder"))
+    claim(store)
+    arrive(store, "red/c.nxs", rules=("powder",))
+    for _ in range(3):
+        assert {run.late_s for run in store.runs(RunQuery(RED)).items} == {None, 7.0}
+        assert store.work_until("radial_function", 1, ["red"]) == 4.0
+    assert sorted(asked) == ["powder_function", "radial_function"]
+    moment[0], known["powder_function"] = 104.9, 30.0
+    assert {run.late_s for run in store.runs(RunQuery(RED)).items} == {None, 7.0}
+    moment[0] = 105.0
+    assert {run.late_s for run in store.runs(RunQuery(RED)).items} == {None, 7.0, 90.0}
+    assert len(asked) == 4
+
+
+def test_mean_durations_of_a_bounded_number_of_functions_are_kept(store, monkeypatch):
+    monkeypatch.setattr(means, "KEPT", 3)
+    kept = means.Means()
+    with store.reading() as connection:
+        for number in range(10):
+            assert kept.of(connection, f"function{number}") is None
+    assert len(kept._kept) <= 3
 
 
 def test_times_before_and_after_the_epoch_survive():

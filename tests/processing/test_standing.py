@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from services.measurements import arrival, arrive, claim, finish
 
-from beamhub.processing import standing
+from beamhub.processing import means, standing
 from beamhub.processing.explanation import Standing
 from beamhub.processing.work import PlannedRun
 
@@ -81,7 +81,7 @@ def test_of_a_file_that_is_written_again_and_again_the_newest_versions_are_count
 
 def test_new_runs_come_after_what_waits_and_take_turns_with_other_proposals(store, monkeypatch):
     monkeypatch.setattr(
-        standing, "mean_seconds", lambda _, name: {"radial_function": 2.0, "powder_function": 10.0}.get(name)
+        means, "mean_seconds", lambda _, name: {"radial_function": 2.0, "powder_function": 10.0}.get(name)
     )
     assert store.work_until("radial_function", 3, {"red"}) == 6
     assert store.work_until("slow_function", 3, {"red"}) is None
