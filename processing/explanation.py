@@ -9,6 +9,7 @@ from beamhub.processing.late import late_after
 from beamhub.processing.rules import Verdict
 
 MOST = 10_000  # runs that are counted in a queue
+MOST_VERSIONS = 1000  # of a file, and runs of them, that are counted
 LONGEST = 300  # characters of what a function said
 AGAIN = "run it again here (tab Again)"
 
@@ -19,8 +20,8 @@ class Standing:
 
     ``ahead`` of it wait so many runs of its proposal, up to 10,000; ``altogether`` is the most that can be handed out
     before it, since proposals take turns. ``mean_s``: how long its function's newest runs took; None: not known.
-    ``versions``: how many runs there are of its function and its file, which may have been written anew; ``newest`` is
-    the number and the state of the last of them, where that is another one.
+    ``versions``: how many runs there are of its rule, its function and its file, which may have been written anew, up
+    to 1,000; ``newest`` is the number and the state of the last of them, where that is another one.
     """
 
     ahead: int = 0
@@ -205,7 +206,8 @@ def _around(facts: Facts) -> Iterator[str]:
         told = f"run {number} of the same file and function is newer"
         yield f"It is superseded: {told}." if state == "done" else f"{told.capitalize()}; {_NEWER[state]}."
     elif standing.versions > 1:
-        yield f"It is the newest of {standing.versions:,} runs of this file and function."
+        most = "at least " if standing.versions >= MOST_VERSIONS else ""
+        yield f"It is the newest of {most}{standing.versions:,} runs of this file and function."
     if facts.standing.removed:
         yield "The file was removed since it arrived."
     if facts.function is not None and facts.function.mistake:

@@ -14,6 +14,7 @@ from beamhub.processing.clock import from_micros, now
 from beamhub.processing.conditions import is_gathered, narrowest
 from beamhub.processing.late import late_after
 from beamhub.processing.listing import Listed, as_json
+from beamhub.processing.means import Means
 from beamhub.processing.order import Key, Order, matches
 from beamhub.processing.order_by_parameter import ByParameter
 from beamhub.processing.query import RunQuery
@@ -23,8 +24,6 @@ COUNTED_TO = 10_000
 NAMED = 500  # runs that text finds are named one by one where there are so few
 GATHERED = 20_000  # runs that fulfil a condition are gathered where there are so few, and else each run is looked at
 MOST_HEADINGS = 1000  # a function may name its numbers anew in each run
-NEWEST = 50  # runs that a mean duration is taken over,
-RECENT = 20_000  # of so many of all functions
 OF_FILE = (file.c.path, file.c.storage, file.c.size, file.c.time, file.c.columns.label("file_columns"))
 SHOWN = select(*(column for column in run.c if column is not run.c.words), *OF_FILE).join(file, file.c.id == run.c.file)
 LISTED = SHOWN.with_only_columns(*(SHOWN.selected_columns[name] for name in Listed._fields))
@@ -105,15 +104,21 @@ def attempts(connection: Connection, numbers: Collection[int]) -> dict[int, int]
     return {row.id: row.attempts for row in connection.execute(asked)}
 
 
-def runs(connection: Connection, query: RunQuery) -> Page[Run]:
+def runs(connection: Connection, query: RunQuery, means: Means | None = None) -> Page[Run]:
     """One page."""
-    return Page[Run].model_validate_json(listing(connection, query))
+    return Page[Run].model_validate_json(listing(connection, query, means=means))
 
 
-def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[str, str]] | None = None) -> str:
+def listing(
+    connection: Connection,
+    query: RunQuery,
+    told: Mapping[str, Mapping[str, str]] | None = None,
+    means: Means | None = None,
+) -> str:
     """One page as JSON: from each proposal the keys of as many rows as it holds, merged; then those rows.
 
-    ``told`` is what is to be said of each function's runs besides.
+    ``told`` is what is to be said of each function's runs besides, ``means`` how long they take; without it it is not
+    said when those that run are late.
     """
     backward = query.before is not None
     start = query.before if backward else query.after
@@ -125,7 +130,7 @@ def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[
         keys.reverse()
     first, last = (more, True) if backward else (bool(cursor or query.at), more)
     rows = {row.id: row for row in _listed(connection, [key.id for key in keys])}
-    late = _late(connection, rows.values())
+    late = _late(connection, rows.values(), means) if means else {}
     items = (as_json(row, (told or {}).get(row.function), late.get(row.id)) for row in (rows[key.id] for key in keys))
     before = query.cursor(keys[0].value, keys[0].id) if keys and first else None
     after = query.cursor(keys[-1].value, keys[-1].id) if keys and last else None
@@ -133,11 +138,11 @@ def listing(connection: Connection, query: RunQuery, told: Mapping[str, Mapping[
     return f'{{"items":[{",".join(items)}],{json.dumps(beside)[1:]}'
 
 
-def _late(connection: Connection, rows: Iterable[Listed]) -> dict[int, float]:
+def _late(connection: Connection, rows: Iterable[Listed], means: Means) -> dict[int, float]:
     """After how many seconds each of those that run is late, where that is known."""
     running = {row.id: row.function for row in rows if row.state == "running"}
-    means = {name: mean_seconds(connection, name) for name in set(running.values())}
-    return {number: late_after(mean) for number, name in running.items() if (mean := means[name]) is not None}
+    known = {name: means.of(connection, name) for name in set(running.values())}
+    return {number: late_after(mean) for number, name in running.items() if (mean := known[name]) is not None}
 
 
 def _listed(connection: Connection, numbers: Sequence[int]) -> Iterator[Listed]:
@@ -313,16 +318,6 @@ def changes(connection: Connection, names: Collection[str] | None, after: int, l
     until = min(complete, default=None)
     wanted = [change for change in found if until is None or change.seq <= until]
     return sorted(wanted, key=lambda change: (change.seq, change.kind, change.id))
-
-
-def mean_seconds(connection: Connection, function: str) -> float | None:
-    """The mean duration of a function's newest runs, seconds."""
-    recent = func.coalesce(select(func.max(run.c.id)).scalar_subquery(), 0) - RECENT
-    done = select(run.c.finished - run.c.started).where(
-        run.c.id > recent, run.c.function == function, run.c.state == "done"
-    )
-    newest = list(connection.execute(done.order_by(run.c.id.desc()).limit(NEWEST)).scalars())
-    return sum(newest) / len(newest) / 1e6 if newest else None
 
 
 def _run(row: Any) -> Run:

@@ -21,6 +21,10 @@ class BadQuery(ValueError):
     """What was asked cannot be answered; the message says which part and what is possible."""
 
 
+class BadCursor(BadQuery):
+    """A cursor is none of this filter and order."""
+
+
 @dataclass(frozen=True)
 class Range:
     """Numbers from ``low`` to ``high``, None where there is no bound; both belong to it where it is ``closed``."""
@@ -128,17 +132,17 @@ class RunQuery:
         """Value and id that a cursor stands for.
 
         Raises:
-            BadQuery: it is none, or one of another filter or order.
+            BadCursor: it is none, or one of another filter or order.
         """
         try:
             text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
             mark, value, number = from_json(text, allow_inf_nan=False)
         except (binascii.Error, ValueError, TypeError):
-            raise BadQuery(f"{cursor[:40]!r} is no cursor; take one from a page's after or before") from None
+            raise BadCursor(f"{cursor[:40]!r} is no cursor; take one from a page's after or before") from None
         if mark != self._mark():
-            raise BadQuery("the cursor is of another filter or order; start again without it")
+            raise BadCursor("the cursor is of another filter or order; start again without it")
         if not isinstance(number, int) or not -LARGEST_ID <= number <= LARGEST_ID or not self._fits(value):
-            raise BadQuery(f"{cursor[:40]!r} is no cursor; take one from a page's after or before")
+            raise BadCursor(f"{cursor[:40]!r} is no cursor; take one from a page's after or before")
         return value, number
 
     def _fits(self, value: Any) -> bool:
@@ -156,6 +160,7 @@ class RunQuery:
         """Names the filter and order, so that a cursor of another one is noticed."""
         parts = (
             sorted(self.proposals), self.function, self.rule, self.state, self.words, str(self.since), str(self.until),
-            self.ids, self.file, self.sort, [(*vars(one).values(),) for one in self.conditions],
+            self.ids, self.file, self.sort,
+            [(one.name, sorted(one.kinds), one.numbers, one.text) for one in self.conditions],
         )  # fmt: skip
         return sha256(repr(parts).encode()).hexdigest()[:16]

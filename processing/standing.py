@@ -7,12 +7,13 @@ from sqlalchemy import Connection, func, or_, select
 
 from beamhub.catalog.records import RunState
 from beamhub.processing.clock import now
-from beamhub.processing.explanation import MOST, Standing
-from beamhub.processing.queries import mean_seconds, paused
+from beamhub.processing.explanation import MOST, MOST_VERSIONS, Standing
+from beamhub.processing.means import Means
+from beamhub.processing.queries import paused
 from beamhub.processing.schema import counter, file, run
 
 
-def standing(connection: Connection, number: int) -> Standing:
+def standing(connection: Connection, number: int, means: Means) -> Standing:
     """What surrounds a run; nothing where there is none of that number."""
     row = connection.execute(
         select(run, file.c.kind).join(file, file.c.id == run.c.file).where(run.c.id == number)
@@ -28,19 +29,19 @@ def standing(connection: Connection, number: int) -> Standing:
         paused=row.rule in held,
         cancelling=row.cancelling,
         removed=row.kind == "removed",
-        mean_s=mean_seconds(connection, row.function) if row.state == "running" else None,
+        mean_s=means.of(connection, row.function) if row.state == "running" else None,
         versions=versions,
         newest=newest,
     )
 
 
-def work_until(connection: Connection, function: str, new: int, names: Collection[str]) -> float | None:
+def work_until(connection: Connection, function: str, new: int, names: Collection[str], means: Means) -> float | None:
     """The seconds that a worker alone would need until so many new runs of some proposals have ended.
 
     What waits already of these proposals comes before them, of others at most as many as there are turns; each takes
     as long as its function's newest runs. None where it is not known how long the new ones take.
     """
-    mean = mean_seconds(connection, function)
+    mean = means.of(connection, function)
     if mean is None:
         return None
     each = (counter.c.proposal, counter.c.function)
@@ -51,7 +52,7 @@ def work_until(connection: Connection, function: str, new: int, names: Collectio
     for row in connection.execute(waiting.group_by(*each)):
         before.setdefault(row.proposal, []).append((row.function, int(row.n)))
     functions = {name for theirs in before.values() for name, _ in theirs}
-    known = {name: mean_seconds(connection, name) for name in functions}
+    known = {name: means.of(connection, name) for name in functions}
     turns = new + sum(n for name in names for _, n in before.get(name, []))
     work = new * mean
     for name, theirs in before.items():
@@ -71,16 +72,22 @@ def named(connection: Connection, name: str, proposals: Sequence[str]) -> int | 
 
 
 def _versions(connection: Connection, row: Any) -> tuple[int, tuple[int, RunState] | None]:
-    """How many runs of the same function there are of what lay at its file's path, and the last one if it is newer."""
+    """How many runs of the same rule and function there are of its file's path, and the last one if it is newer.
+
+    Of a path that is written again and again the newest files count.
+    """
     its = select(file.c.path, file.c.storage).where(file.c.id == row.file).subquery()
-    versions = select(file.c.id).where(
-        file.c.path == its.c.path, file.c.storage == its.c.storage, file.c.proposal == row.proposal
+    there = (file.c.path == its.c.path, file.c.storage == its.c.storage, file.c.proposal == row.proposal)
+    newest = select(file.c.id).where(*there).order_by(file.c.id.desc()).limit(MOST_VERSIONS).subquery()
+    same = select(run.c.id, run.c.state).where(
+        run.c.file.in_(select(newest.c.id)),
+        run.c.function == row.function,
+        run.c.rule.is_not_distinct_from(row.rule),
     )
-    same = select(func.count(), func.max(run.c.id)).where(run.c.file.in_(versions), run.c.function == row.function)
-    number, last = connection.execute(same).one()
-    if last == row.id:
-        return int(number), None
-    return int(number), (last, connection.execute(select(run.c.state).where(run.c.id == last)).scalar_one())
+    found = connection.execute(same.order_by(run.c.id.desc()).limit(MOST_VERSIONS)).all()
+    if not found or found[0].id <= row.id:
+        return max(1, len(found)), None
+    return len(found), (found[0].id, found[0].state)
 
 
 def _ahead(connection: Connection, row: Any, held: set[str]) -> int:

@@ -25,6 +25,7 @@ from beamhub.processing.clock import SetBack
 from beamhub.processing.engine import connected, read_only
 from beamhub.processing.event import Position
 from beamhub.processing.explanation import Standing
+from beamhub.processing.means import Means
 from beamhub.processing.parts import parts
 from beamhub.processing.query import Kind, RunQuery
 from beamhub.processing.schema import counter, file, heading, identity, proposal, run, sequence
@@ -141,6 +142,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._means = Means()
         self._reading: dict[str, Any] = READING.get(engine.dialect.name, {"writes": False})
         self._writing = threading.Lock()
         self._readers = ThreadPoolExecutor(READERS, "store")
@@ -368,12 +370,12 @@ class Store:
     def runs(self, query: RunQuery) -> Page[Run]:
         """One page of runs."""
         with self.reading() as connection:
-            return queries.runs(connection, query)
+            return queries.runs(connection, query, self._means)
 
     def listing(self, query: RunQuery, told: Mapping[str, Mapping[str, str]] | None = None) -> str:
         """The same as JSON; ``told`` is what is to be said of each function's runs besides."""
         with self.reading() as connection:
-            return queries.listing(connection, query, told)
+            return queries.listing(connection, query, told, self._means)
 
     def run_ids(self, query: RunQuery, limit: int) -> list[int]:
         """The ids of what a filter matches, newest first."""
@@ -393,12 +395,12 @@ class Store:
     def standing(self, number: int) -> Standing:
         """What waits before a run, and what holds it back."""
         with self.reading() as connection:
-            return standing(connection, number)
+            return standing(connection, number, self._means)
 
     def work_until(self, function: str, new: int, names: Collection[str]) -> float | None:
         """The seconds that a worker alone needs for what waits and so many new runs; None where it is not known."""
         with self.reading() as connection:
-            return work_until(connection, function, new, names)
+            return work_until(connection, function, new, names, self._means)
 
     def files(self, proposals: Sequence[str], limit: int, before: int | None = None) -> Page[File]:
         """The newest files; ``before`` is the id to go on below."""

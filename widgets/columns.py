@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from beamhub.catalog.records import Run
 
 OF_FILE, SCALARS = 3, 4  # as many are shown where nobody chose
-FIXED = ("scan", "when", "file", "function", "state", "rule")
+FIXED = ("scan", "when", "written", "file", "function", "state", "rule")
 NAMED = ("file", "scalar", "parameter")
 
 
@@ -22,7 +22,7 @@ def usual(runs: Sequence[Run]) -> list[str]:
 
 def known(keys: Iterable[str]) -> list[str]:
     """Those keys that are text here: not what is only drawn, and nothing that no column is called."""
-    return [key for key in keys if key in FIXED or (":" in key and key.partition(":")[0] in NAMED)]
+    return [key for key in keys if key in FIXED or (key.partition(":")[0] in NAMED and key.partition(":")[2])]
 
 
 def title(key: str, runs: Sequence[Run]) -> str:
@@ -39,15 +39,19 @@ def cell(key: str, run: Run, zone: tzinfo) -> str:
         return _scalar(run, name)
     if name:
         return _text((run.columns if kind == "file" else run.parameters).get(name))
-    when = f"{run.queued.astimezone(zone):%Y-%m-%d %H:%M:%S}"
-    texts = {"scan": scan_of(run), "when": when, "file": run.file.name, "function": run.title or run.function}
-    return {**texts, "state": run.state, "rule": run.rule or ""}[key]
+    times = {"when": _time(run.queued, zone), "written": _time(run.file.time, zone)}
+    texts = {"scan": scan_of(run), "file": run.file.name, "function": run.title or run.function}
+    return {**times, **texts, "state": run.state, "rule": run.rule or ""}[key]
 
 
 def scan_of(run: Run) -> str:
     """The folder that its file lies in; empty where that is the proposal's, or none."""
     folder = run.file.path.rpartition("/")[0].rpartition("/")[2]
     return "" if folder == run.proposal else folder
+
+
+def _time(moment: datetime, zone: tzinfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def _names(found: Iterable[Iterable[str]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 import time
 import uuid
 from typing import Any
@@ -16,7 +17,7 @@ from beamhub.widgets.cell import Cell
 from beamhub.widgets.comm import Relay
 from beamhub.widgets.entry import Entries
 from beamhub.widgets.extension import Extension
-from beamhub.widgets.shown import Shown, name
+from beamhub.widgets.shown import Shown
 from beamhub.widgets.snapshot import Refresher, Snapshot, count_of, take, take_soon
 
 
@@ -44,6 +45,7 @@ class ProcessedData(Widget):
         self._cell, self._picked = Cell(), 0.0
         self._refresher: Refresher | None = None
         self._shown = Shown()
+        self._saving, self._saved = threading.Lock(), ""  # and of which proposal the saved table is
         super().__init__(
             proposal=proposal or "",
             options={"proposal": proposal or ""},  # as the cell says it, whichever the page shows by now
@@ -90,6 +92,12 @@ class ProcessedData(Widget):
     def _when_picked(self, _: Any) -> None:
         self._picked = time.time()
 
+    @traitlets.observe("proposal")
+    def _when_moved(self, _: Any) -> None:
+        """What is saved is of no other proposal than what is shown; that is looked at beside the cells."""
+        if self._refresher is not None:
+            self._refresher.look()
+
     def snapshot(self) -> str:
         """The static table: HTML without script, at most 200 rows and 50 kB."""
         return take(self._all, self._shown).html
@@ -131,8 +139,9 @@ class ProcessedData(Widget):
             display(data | {"text/plain": "Processed data"}, metadata=metadata, raw=True)
         data, metadata = self._output(now)
         display(data, metadata=metadata, raw=True, display_id=self.view_id)
+        self._saved = now.proposal
         if self._refresher is None and self.connected:
-            self._refresher = Refresher(self._state, self._refresh)
+            self._refresher = Refresher(self._state, self._refresh, lambda: self._is_other(self._saved))
             self._refresher.start()
 
     @property
@@ -156,7 +165,6 @@ class ProcessedData(Widget):
     def _receive(self, content: Any) -> None:
         if isinstance(content, dict) and content.get("refresh") is True:
             self._shown = Shown.read(content)
-            self.proposal = name(content.get("proposal")) or self.proposal
             if self._refresher is not None:
                 self._refresher.look()
         else:
@@ -166,12 +174,23 @@ class ProcessedData(Widget):
         self._show(take(self._all, self._shown))
 
     def _show(self, now: Snapshot) -> None:
-        """Paint the widget anew, with the new table beside it; its view state lies outside of the view."""
+        """Paint the widget anew, with the new table beside it; its view state lies outside of the view.
+
+        A table that comes late is left out where the page shows another proposal by now.
+        """
         from IPython.display import update_display
 
-        with contextlib.suppress(Exception):  # the front end may be gone; the next one shows a fresh table anyway
+        # the front end may be gone; the next one shows a fresh table anyway
+        with self._saving, contextlib.suppress(Exception):
+            if self._is_other(now.proposal):
+                return
             data, metadata = self._output(now)
             update_display(data, metadata=metadata, raw=True, display_id=self.view_id)
+            self._saved = now.proposal
+
+    def _is_other(self, proposal: str) -> bool:
+        """Whether the page shows another one; before it has said which one it shows, it does not."""
+        return self.proposal not in ("", proposal)
 
 
 def _service() -> Service | None:

@@ -1,6 +1,7 @@
 """The static table: what a notebook shows that is read without a kernel."""
 
 import html
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from beamhub.widgets.browse import Catalog
 from beamhub.widgets.columns import cell, title, usual
 from beamhub.widgets.shown import Shown, offset
 
+log = logging.getLogger(__name__)
 ROWS = 200
 LARGEST = 50_000  # bytes of the table
 USUAL = Shown()
@@ -21,10 +23,11 @@ PATIENCE_S = 1.0  # what shows the widget waits for the service at most so long
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One moment of a table: HTML without any script, and a line of text."""
+    """One moment of a proposal's table: HTML without any script, and a line of text."""
 
     html: str
     text: str
+    proposal: str = ""
 
     @property
     def bundle(self) -> dict[str, str]:
@@ -41,7 +44,8 @@ def take(catalog: Catalog, shown: Shown = USUAL) -> Snapshot:
         count = count_of(catalog, shown)
         runs = catalog.runs(ROWS, sort=shown.sort, **shown.asked)
     except CatalogError as error:
-        return Snapshot(f"<div><p>{html.escape(f'{when}: {error}')}</p></div>", f"{when}: {error}")
+        told = f"{when}: {error}"
+        return Snapshot(f"<div><p>{html.escape(told)}</p></div>", told, catalog.proposal or "")
     where = f" of {catalog.proposal}" if catalog.proposal else ""
     total = f"{'' if count.exact else 'more than '}{count.count} runs{where}{shown.told}"
     for most in (len(runs), 100, 50, 20, 0):
@@ -50,7 +54,8 @@ def take(catalog: Catalog, shown: Shown = USUAL) -> Snapshot:
         if len(text.encode()) <= LARGEST:
             break
     states = ", ".join(f"{number} {state}" for state, number in count.states.items() if number)
-    return Snapshot(text, f"{when}: {total}" + (f" ({states})" if states and not shown.asked else ""))
+    told = f"{when}: {total}" + (f" ({states})" if states and not shown.asked else "")
+    return Snapshot(text, told, catalog.proposal or "")
 
 
 def take_soon(catalog: Catalog, later: Callable[[Snapshot], None] | None = None, shown: Shown = USUAL) -> Snapshot:
@@ -93,28 +98,31 @@ def _row(kind: str, cells: Sequence[str]) -> str:
 
 
 class Refresher(threading.Thread):
-    """Has the saved table made anew when the page asks for it and the data is other than before, beside the cells.
+    """Has the saved table made anew when the page asks for it and it is out of date, beside the cells.
 
     Args:
         look: what tells one state of the data from another, None where that is not known.
         refresh: makes the table anew.
+        wrong: whether it has to be made anew although the data may be as before.
     """
 
-    def __init__(self, look: Callable[[], object], refresh: Callable[[], None]) -> None:
+    def __init__(
+        self, look: Callable[[], object], refresh: Callable[[], None], wrong: Callable[[], bool] = lambda: False
+    ) -> None:
         super().__init__(name="beamhub snapshot", daemon=True)
-        self._look, self._refresh = look, refresh
+        self._look, self._refresh, self._wrong = look, refresh, wrong
         self._ended = False
         self._wanted = threading.Event()
 
     def run(self) -> None:
         """Look when that is wanted, until ended."""
-        shown = self._look()
+        shown = _tried(self._look)
         while self._wanted.wait() and not self._ended:
             self._wanted.clear()
-            seen = self._look()
-            if seen is not None and seen != shown:
+            seen = _tried(self._look)
+            if self._wrong() or (seen is not None and seen != shown):
                 shown = seen
-                self._refresh()
+                _tried(self._refresh)
 
     def look(self) -> None:
         """Look now, and have the table made anew if the data changed."""
@@ -124,3 +132,12 @@ class Refresher(threading.Thread):
         """Stop."""
         self._ended = True
         self._wanted.set()
+
+
+def _tried(call: Callable[[], object]) -> object:
+    """What it says; None where it cannot, which is no reason to look no more."""
+    try:
+        return call()
+    except Exception:
+        log.exception("the saved table could not be made anew")
+        return None

@@ -15,7 +15,7 @@ from beamhub.processing.errors import BadRequest, NotFound, NotNow
 from beamhub.processing.explanation import Facts, explain
 from beamhub.processing.library import UnknownFunction
 from beamhub.processing.lifecycle import NotPossible, OtherRequest
-from beamhub.processing.query import BadQuery, RunQuery
+from beamhub.processing.query import BadCursor, BadQuery, RunQuery
 from beamhub.processing.rules import verdict
 
 LONGEST_KEY = 200  # characters of an Idempotency-Key
@@ -103,6 +103,8 @@ class Runs(RunHandler):
         )
         try:
             page = await self.service.store.call(self.service.store.listing, query, self.titles())
+        except BadCursor as error:
+            raise BadRequest(str(error), "cursor") from None
         except BadQuery as error:
             raise BadRequest(str(error)) from None
         self.finish(page)

@@ -244,7 +244,8 @@ def test_a_deeply_nested_cursor_is_refused(bench):
 
 def test_a_cursor_of_another_query_is_refused(bench):
     after = told(bench.ask("alice", "GET", "runs?limit=1"))["after"]
-    problem(bench.ask("alice", "GET", f"runs?limit=1&state=done&after={after}"), 400)
+    problem(bench.ask("alice", "GET", f"runs?limit=1&state=done&after={after}"), 400, "cursor")
+    problem(bench.ask("alice", "GET", "runs?after=nonsense"), 400, "cursor")
 
 
 # Single things

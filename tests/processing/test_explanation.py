@@ -67,6 +67,7 @@ def test_a_waiting_run_says_what_waits_before_it_or_what_holds_it_back(standing,
         (Standing(versions=2, newest=(8, "done")), "superseded: run 8 of the same file and function is newer."),
         (Standing(versions=2, newest=(8, "failed")), "Run 8 of the same file and function is newer; it failed."),
         (Standing(versions=3), "It is the newest of 3 runs of this file and function."),
+        (Standing(versions=1000), "It is the newest of at least 1,000 runs of this file and function."),
     ],
 )
 def test_of_several_runs_of_a_file_each_says_whether_it_is_the_newest(standing, says):

@@ -2,16 +2,19 @@
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from os import environ
 
 import pytest
 from services.measurements import NOON, arrival, arrive, claim, finish, publish
 from sqlalchemy import event, insert, select
 from sqlalchemy.dialects import sqlite
 
-from beamhub.processing import schema
+from beamhub.processing import means, schema
 from beamhub.processing.cells import key_of
 from beamhub.processing.clock import from_micros, to_micros
 from beamhub.processing.conditions import gathered
@@ -401,6 +404,21 @@ def test_what_is_no_cursor_is_refused(filled, cursor):
         filled.runs(RunQuery(ALL, after=cursor))
 
 
+MAKE = """
+from beamhub.processing.query import Condition, Range, RunQuery
+kinds = frozenset({"column", "scalar", "parameter"})
+where = (Condition("chi2", kinds, Range(None, 1.2, False)), Condition("sample", kinds, text="lab6"))
+print(RunQuery(("red",), conditions=where).cursor(1, 2))
+"""
+
+
+def test_a_cursor_holds_also_when_the_service_was_started_anew():
+    """Each process puts the members of a set in an order of its own."""
+    seeds = [environ | {"PYTHONHASHSEED": str(seed)} for seed in range(4)]
+    made = {subprocess.check_output([sys.executable, "-c", MAKE], env=env) for env in seeds}
+    assert len(made) == 1
+
+
 def test_a_cursor_holds_for_pages_of_any_size(filled):
     whole = expected(filled, RunQuery(ALL))
     assert ids(filled.runs(RunQuery(ALL, limit=10, after=other_cursor(filled)))) == whole[3:13]
@@ -455,7 +473,8 @@ def test_each_proposal_and_storage_has_a_place(store):
     assert store.places(newest) == []
 
 
-def test_the_mean_duration_is_of_the_newest_done_runs_of_that_function(store):
+def test_the_mean_duration_is_of_the_newest_done_runs_of_that_function(store, monkeypatch):
+    monkeypatch.setattr(means, "KEPT_S", 0)
     assert store.work_until("radial_function", 1, ()) is None
     (number,) = arrive(store, "red/a.nxs")
     finish(store, number)
@@ -465,7 +484,8 @@ def test_the_mean_duration_is_of_the_newest_done_runs_of_that_function(store):
     assert store.work_until("radial_function", 1, ()) == 2.0
 
 
-def test_a_running_run_in_a_listing_says_after_how_many_seconds_it_is_late_where_that_is_known(store):
+def test_a_running_run_in_a_listing_says_after_how_many_seconds_it_is_late_where_that_is_known(store, monkeypatch):
+    monkeypatch.setattr(means, "KEPT_S", 0)
     arrive(store, "red/a.nxs")
     (mine,) = claim(store)
     assert [run.late_s for run in store.runs(RunQuery(RED)).items] == [None]
@@ -477,6 +497,33 @@ def test_a_running_run_in_a_listing_says_after_how_many_seconds_it_is_late_where
     arrive(store, "red/c.nxs")
     found = {run.state: run.late_s for run in store.runs(RunQuery(RED)).items}
     assert found == {"done": None, "running": 60, "queued": None}
+
+
+def test_a_mean_duration_is_asked_for_once_in_a_few_seconds_also_where_it_is_not_known(store, monkeypatch):
+    moment, asked, known = [100.0], [], {"radial_function": 2.0}
+    monkeypatch.setattr(means, "mean_seconds", lambda _, name: (asked.append(name), known.get(name))[1])
+    store._means = means.Means(lambda: moment[0])
+    arrive(store, "red/a.nxs", "red/b.nxs", rules=("radial", "powder"))
+    claim(store)
+    arrive(store, "red/c.nxs", rules=("powder",))
+    for _ in range(3):
+        assert {run.late_s for run in store.runs(RunQuery(RED)).items} == {None, 7.0}
+        assert store.work_until("radial_function", 1, ["red"]) == 4.0
+    assert sorted(asked) == ["powder_function", "radial_function"]
+    moment[0], known["powder_function"] = 104.9, 30.0
+    assert {run.late_s for run in store.runs(RunQuery(RED)).items} == {None, 7.0}
+    moment[0] = 105.0
+    assert {run.late_s for run in store.runs(RunQuery(RED)).items} == {None, 7.0, 90.0}
+    assert len(asked) == 4
+
+
+def test_mean_durations_of_a_bounded_number_of_functions_are_kept(store, monkeypatch):
+    monkeypatch.setattr(means, "KEPT", 3)
+    kept = means.Means()
+    with store.reading() as connection:
+        for number in range(10):
+            assert kept.of(connection, f"function{number}") is None
+    assert len(kept._kept) <= 3
 
 
 def test_times_before_and_after_the_epoch_survive():

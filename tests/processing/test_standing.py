@@ -1,9 +1,12 @@
 """What waits before a run, on both databases."""
 
+from dataclasses import replace
+
 from services.measurements import arrival, arrive, claim, finish
 
-from beamhub.processing import standing
+from beamhub.processing import means, standing
 from beamhub.processing.explanation import Standing
+from beamhub.processing.work import PlannedRun
 
 
 def test_runs_of_the_same_proposal_wait_before_it_and_others_take_turns(store):
@@ -53,9 +56,32 @@ def test_which_run_of_a_file_and_function_is_the_newest_is_known_also_where_the_
     assert store.standing(other).versions == store.standing(alone).versions == 1
 
 
+def test_a_run_of_another_rule_that_has_the_same_function_is_no_newer_version(store):
+    once, arrived = "averages", arrival("red/1.nxs")
+    planned = [PlannedRun(rule, once, {"bins": bins}) for rule, bins in (("fine", 100), ("coarse", 7))]
+    store.intake([replace(arrived, runs=tuple(planned))])
+    fine, coarse = (run.id for run in store.file(1).runs)
+    for mine in (fine, coarse):
+        assert (store.standing(mine).versions, store.standing(mine).newest) == (1, None)
+    (again,) = store.request("key", "body", "alice", [fine], lambda _: PlannedRun("fine", once, {"bins": 9}))
+    assert store.standing(fine).newest == (again, "queued")
+    assert store.standing(coarse).newest is None
+    (of_none,) = store.request("other", "body", "alice", [fine], lambda _: PlannedRun("", once, {}))
+    assert (store.standing(of_none).versions, store.standing(again).newest) == (1, None)
+
+
+def test_of_a_file_that_is_written_again_and_again_the_newest_versions_are_counted(store, monkeypatch):
+    monkeypatch.setattr(standing, "MOST_VERSIONS", 3)
+    runs = [arrive(store, "red/1.nxs", version=str(number))[0] for number in range(5)]
+    assert (store.standing(runs[4]).versions, store.standing(runs[4]).newest) == (3, None)
+    assert store.standing(runs[0]).newest == (runs[4], "queued")
+    (again,) = store.request("k", "b", "alice", runs[:1], lambda run: PlannedRun(run.rule, run.function, {}))
+    assert store.standing(again).newest is None  # its file is none of those, and none of theirs is newer
+
+
 def test_new_runs_come_after_what_waits_and_take_turns_with_other_proposals(store, monkeypatch):
     monkeypatch.setattr(
-        standing, "mean_seconds", lambda _, name: {"radial_function": 2.0, "powder_function": 10.0}.get(name)
+        means, "mean_seconds", lambda _, name: {"radial_function": 2.0, "powder_function": 10.0}.get(name)
     )
     assert store.work_until("radial_function", 3, {"red"}) == 6
     assert store.work_until("slow_function", 3, {"red"}) is None

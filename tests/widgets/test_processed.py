@@ -1,5 +1,6 @@
 import json
 import re
+import threading
 import time
 
 import nbformat
@@ -10,6 +11,7 @@ from services.scripted import Answer, scripted
 
 from beamhub.catalog import CatalogError, Service
 from beamhub.widgets import ProcessedData
+from beamhub.widgets.snapshot import Snapshot
 
 
 @pytest.fixture(scope="module")
@@ -113,13 +115,80 @@ def test_what_is_found_and_saved_is_of_the_proposal_that_the_page_shows(of_two, 
 
 def test_what_the_page_says_of_its_table_is_how_the_saved_one_is(of_two):
     view = {"proposal": "red", "search": "b.nxs", "sort": "file", "zone": "Europe/Berlin", "columns": ["file", "curve"]}
+    of_two.set_state({"proposal": "red"})
     of_two._receive({"refresh": True} | view)
     saved = of_two.snapshot()
     assert re.search(r"UTC\+0[12]:00, 1 of 1 runs of red, which match b\.nxs, by file, ascending", saved)
     assert "<table><thead><tr><th>file</th></tr></thead><tbody><tr><td>b.nxs</td></tr></tbody></table>" in saved
-    assert of_two.proposal == "red"
-    of_two._receive({"refresh": True, "proposal": ["blue"], "search": None})
+    of_two._receive({"refresh": True, "search": None, "columns": ["file"]})
     assert "2 of 2 runs of red" in of_two.snapshot()
+
+
+def test_a_message_of_the_proposal_before_does_not_set_back_which_one_is_shown(of_two):
+    of_two.set_state({"proposal": "red"})
+    of_two._receive({"refresh": True, "proposal": "blue"})
+    assert of_two.proposal == "red"
+    assert "2 of 2 runs of red" in of_two.snapshot()
+
+
+@pytest.fixture
+def saved(monkeypatch):
+    """The static tables that a notebook got, as lines of text."""
+    told: list[str] = []
+    keep = lambda data, **_: told.append(data["text/plain"])  # noqa: E731
+    monkeypatch.setenv("JPY_SESSION_NAME", "a.ipynb")
+    for how in ("display", "update_display"):
+        monkeypatch.setattr(f"IPython.display.{how}", keep)
+    return told
+
+
+def wait_for(words: str, told: list[str]) -> None:
+    end = time.monotonic() + 10
+    while not (told and words in told[-1]):
+        assert time.monotonic() < end, told
+        time.sleep(0.02)
+
+
+def test_when_the_page_says_that_it_shows_another_proposal_the_saved_table_is_renewed_at_once(of_two, saved):
+    of_two._ipython_display_()
+    assert "1 runs of blue" in saved[-1]
+    of_two.set_state({"proposal": "red"})
+    wait_for("2 runs of red", saved)
+    of_two.set_state({"proposal": "blue"})
+    wait_for("1 runs of blue", saved)
+    assert len(saved) == 3
+
+
+def test_the_saved_table_is_renewed_also_where_the_page_was_quicker_than_the_first_look(of_two, saved):
+    moved, state = threading.Event(), of_two._state
+    of_two._state = lambda: state() if moved.wait(10) else None
+    of_two._ipython_display_()
+    of_two.set_state({"proposal": "red"})
+    moved.set()
+    wait_for("2 runs of red", saved)
+
+
+def test_where_the_page_shows_the_proposal_that_is_saved_nothing_is_painted_anew(of_two, saved):
+    looked, state = threading.Semaphore(0), of_two._state
+    of_two._state = lambda: (state(), looked.release())[0]
+    of_two._ipython_display_()
+    assert looked.acquire(timeout=10)
+    of_two.set_state({"proposal": "blue"})
+    assert looked.acquire(timeout=10)
+    of_two._refresher.end()
+    of_two._refresher.join(10)
+    assert len(saved) == 1
+
+
+def test_a_table_that_comes_late_is_dropped_where_the_page_shows_another_proposal_by_now(of_two, saved):
+    of_two._ipython_display_()
+    of_two.set_state({"proposal": "red"})
+    wait_for("2 runs of red", saved)
+    of_two._show(Snapshot("", "late rows of blue", "blue"))
+    of_two._show(Snapshot("", "waiting"))
+    assert "red" in saved[-1]
+    of_two._show(Snapshot("", "later rows", "red"))
+    assert saved[-1] == "later rows"
 
 
 def test_outside_of_a_hub_the_widget_says_that_there_is_nothing(monkeypatch):

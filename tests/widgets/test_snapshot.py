@@ -81,10 +81,18 @@ def test_times_are_those_of_whoever_looked(catalog):
     assert f"<td>{row.queued + timedelta(hours=5, minutes=30):%Y-%m-%d %H:%M:%S}</td>" in now
 
 
+def test_when_the_file_was_written_can_be_in_the_table(catalog):
+    (row,) = catalog.runs(1)
+    now = take(catalog, Shown.read({"zone": "Asia/Kolkata", "columns": ["written"]})).html
+    assert "<th>written</th>" in now
+    assert f"<td>{row.file.time + timedelta(hours=5, minutes=30):%Y-%m-%d %H:%M:%S}</td>" in now
+
+
 @pytest.mark.parametrize(
     "told",
     [
         {},
+        {"columns": ["file:", "scalar:", "parameter:"]},
         {"search": 1, "sort": ["file"], "zone": {}, "columns": "file"},
         {
             "search": "x" * 501,
@@ -162,6 +170,30 @@ def test_the_saved_table_is_made_anew_when_the_page_asks_and_the_data_changed(st
     refresher.join(5)
     assert not refresher.is_alive()
     assert len(refreshed) == times
+
+
+def test_a_table_that_cannot_be_made_does_not_end_what_makes_the_next_one(caplog):
+    states, done = iter([1, KeyError("look"), 2, 3]), threading.Semaphore(0)
+
+    def look():
+        state = next(states)
+        if isinstance(state, Exception):
+            done.release()
+            raise state
+        return state
+
+    def refresh():
+        done.release()
+        raise KeyError("refresh")
+
+    refresher = Refresher(look, refresh)
+    refresher.start()
+    for _ in range(3):
+        refresher.look()
+        assert done.acquire(timeout=5)
+    refresher.end()
+    refresher.join(5)
+    assert caplog.text.count("could not be made anew") == 3
 
 
 # quiet for 20 ms, at most each 200; somebody is at work in the table as ``used`` says

@@ -13,6 +13,7 @@ def run(number: int, direction: object = None, **more) -> dict:
     known = {
         "id": number,
         "proposal": "red",
+        "rule": "fine",
         "function": "radial",
         "file": FILE,
         "version": "1",
@@ -22,7 +23,13 @@ def run(number: int, direction: object = None, **more) -> dict:
 
 
 def test_the_version_before_is_the_last_older_run_of_the_same_file_and_function():
-    other = [run(8, function="sector"), run(8, file=FILE | {"path": "red/b/a.nxs"}), run(8, proposal="blue")]
+    other = [
+        run(8, rule="coarse"),
+        run(8, rule=None),
+        run(8, function="sector"),
+        run(8, file=FILE | {"path": "red/b/a.nxs"}),
+        run(8, proposal="blue"),
+    ]
     runs = json.dumps([run(3), run(7), run(11), *other])
     mine = json.dumps(run(9))
     assert evaluate(

@@ -1,4 +1,5 @@
 // Which columns the table can have, and what stands in a cell.
+import { ahead } from "./ahead.js";
 import { duration, h, number, sparkline } from "./dom.js";
 import type { Run, State } from "./records.js";
 import { scanOf } from "./scan.js";
@@ -156,13 +157,13 @@ export function state(run: Run): Node {
   return h("span", { class: `bh-state bh-${late ? "late" : run.state}`, title: why }, h("span", { "aria-hidden": "true" }, icon), ` ${words}`);
 }
 
-/** A run's state in words, while it runs for how long, and whether that is far longer than usual. */
+/** A run's state in words, while it runs for how long, and whether that is far longer than usual; by this computer's clock. */
 export function condition(run: Run, now: number): [string, boolean] {
   const [, word] = STATES[run.state], began = run.state === "running" && run.started;
   if (run.quarantined) return [`${word} (held)`, false];
   if (run.state === "queued" && run.attempts) return [`${word} again`, false];
   if (!began) return [word, false];
-  const seconds = Math.floor((now - Date.parse(began)) / 1000), late = run.late_s !== null && seconds > run.late_s;
+  const seconds = Math.floor((now - ahead() - Date.parse(began)) / 1000), late = run.late_s !== null && seconds > run.late_s;
   return [`${word}${seconds >= 1 ? ` ${duration(seconds)}` : ""}${late ? ", late" : ""}`, late];
 }
 

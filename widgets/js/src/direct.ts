@@ -1,4 +1,5 @@
 // Directly to the extension of the notebook server that served this page; a computing kernel stops nothing.
+import { hear } from "./ahead.js";
 import { h } from "./dom.js";
 import type { Answer, Listener, Transport } from "./transport.js";
 
@@ -41,7 +42,7 @@ class Direct implements Transport {
   constructor(private readonly base: string) {}
 
   async send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers: Record<string, string> = {}, signal: AbortSignal | null = null): Promise<Answer> {
-    const address = this.base + path + (query && query.size ? `?${query}` : "");
+    const address = this.base + path + (query && query.size ? `?${query}` : ""), asked = Date.now();
     let answer: Response;
     try {
       answer = await fetch(address, {
@@ -52,6 +53,7 @@ class Direct implements Transport {
       const problem = { message: "the notebook server does not answer; is the network there?" };
       return { status: 503, body: new TextEncoder().encode(JSON.stringify(problem)), type: "application/json" };
     }
+    if (path === "v1/runs") hear(answer.headers.get("Date"), asked, Date.now()); // others may come from the browser's store
     return { status: answer.status, body: new Uint8Array(await answer.arrayBuffer()), type: answer.headers.get("Content-Type") || "", about: answer.headers.get("BeamHub-Image") || "" };
   }
 

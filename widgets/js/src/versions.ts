@@ -1,7 +1,7 @@
-// Runs of the same file and function: which one came before another, what differs, and what they are called.
+// Runs of the same file, rule and function: which one came before another, what differs, and what they are called.
 import type { Run } from "./records.js";
 
-/** The last of those that were asked for before a run, of the same function and the file at the same path. */
+/** The last of those that were asked for before a run, of the same rule and function and the file at the same path. */
 export function before(run: Run, runs: Run[]): Run | undefined {
   return runs.filter((one) => isVersion(one, run) && one.id < run.id).reduce<Run | undefined>((last, one) => (last && last.id > one.id ? last : one), undefined);
 }
@@ -25,7 +25,7 @@ export function titles(runs: Run[]): string[] {
 }
 
 function isVersion(one: Run, other: Run): boolean {
-  return one.function === other.function && one.file.path === other.file.path && one.file.storage === other.file.storage && one.proposal === other.proposal;
+  return one.rule === other.rule && one.function === other.function && one.file.path === other.file.path && one.file.storage === other.file.storage && one.proposal === other.proposal;
 }
 
 function value(run: Run, name: string): string { return JSON.stringify(run.parameters[name]) ?? "the function's own"; }
