@@ -26,7 +26,7 @@ declare const VIEW_CHUNK: string;
 
 const AT_WORK_MS = 60_000; // after somebody last touched the table
 
-interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View>; known: string[]; focused: "" | "search" | "rows"; left: Left }
+interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View>; known: string[]; focused: "" | "proposal" | "search" | "rows"; lost: string; left: Left }
 
 /** What a table looked like, kept while the page lives: a cell that is painted anew goes on where it was, and all views of one table show the same. */
 const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
@@ -68,7 +68,7 @@ class View {
   constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly ended: AbortController) {
     const { signal } = ended;
     const id: string = model.get("view_id");
-    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [], focused: "", left: new Left() };
+    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [], focused: "", lost: "", left: new Left() };
     this.state = views.get(id) ?? fallback;
     this.links = new Links(transport, () => ({ filter: this.state.filter, ids: this.state.selection.ids }));
     const linked = views.has(id) ? null : this.links.open(model.get("options").proposal);
@@ -94,7 +94,7 @@ class View {
       root.addEventListener(event, () => { this.touched = performance.now(); }, { capture: true, passive: true, signal });
     }
     root.addEventListener("scroll", () => { this.state.scrollTop = this.table.scrollTop; }, { capture: true, passive: true, signal });
-    root.addEventListener("focusin", (event) => { this.state.focused = event.target === this.search ? "search" : "rows"; }, { signal });
+    root.addEventListener("focusin", (event) => { this.state.focused = event.target === this.search ? "search" : event.target === this.chooser ? "proposal" : "rows"; }, { signal });
     root.addEventListener("focusout", () => setTimeout(() => {
       if (root.isConnected && !root.contains(document.activeElement)) this.state.focused = ""; // else it was taken away with the table
     }), { signal });
@@ -148,7 +148,7 @@ class View {
     } catch (error) { this.unanswered = (error as Error).message; }
     const { known } = this.state;
     if (saw && !known.includes(filter.proposal)) for (const view of this.state.views) view.lose(filter.proposal);
-    else if (known.includes(this.lost)) this.lost = "";
+    else if (known.includes(this.state.lost)) this.state.lost = "";
     if (!known.includes(filter.proposal)) filter.proposal = newest(this.proposals) ?? filter.proposal;
     if (known.length && this.links.misses(known)) {
       Object.assign(filter, { search: "", sort: "-queued" });
@@ -164,14 +164,13 @@ class View {
 
   /** Its group was taken from this person: nothing of it stays in sight. */
   private lose(proposal: string): void {
-    this.lost = proposal;
+    this.state.lost = proposal;
     Object.assign(this.state.selection, { ids: [], focus: 0 });
     void this.panel?.then((panel) => panel.end(), () => undefined);
     this.panel = null;
     this.below.replaceChildren();
     this.rows.clear();
   }
-  private lost = "";
 
   /** A link was opened in a page that shows a table already. */
   private async open(): Promise<void> {
@@ -242,7 +241,7 @@ class View {
 
   private async again(): Promise<void> {
     await this.findProposals();
-    if (this.lost === this.state.filter.proposal && this.lost) this.paint();
+    if (this.state.lost === this.state.filter.proposal && this.state.lost) this.paint();
     else await this.rows.reload();
     this.follow();
   }
@@ -259,6 +258,7 @@ class View {
   private refocus(): void {
     if (document.activeElement !== document.body) return;
     if (this.state.focused === "search") this.search.focus();
+    else if (this.state.focused === "proposal") this.chooser.focus();
     else if (this.state.focused === "rows") this.table.enter();
   }
 
@@ -360,7 +360,7 @@ class View {
 
   /** Another proposal is looked at. */
   private moved(): void {
-    this.lost = "";
+    this.state.lost = "";
     this.follow();
   }
 
@@ -385,9 +385,9 @@ class View {
     this.queue.textContent = outlook(queue);
     this.fresh.hidden = moved === 0;
     this.fresh.textContent = `${moved} new or moved: show them`;
-    const lost = this.lost && `You cannot see the proposal ${this.lost} any more, since you are in no group that sees it. If you should be, ask those who run the beamline.`;
+    const lost = this.state.lost && `You cannot see the proposal ${this.state.lost} any more, since you are in no group that sees it. If you should be, ask those who run the beamline.`;
     const still = this.rows.misunderstood && total ? " Shown is what was found before." : "";
-    const other = this.lost === this.state.filter.proposal ? "" : error ? error + still : this.unanswered;
+    const other = this.state.lost === this.state.filter.proposal ? "" : error ? error + still : this.unanswered;
     const problem = [lost, this.links.refused, other].filter(Boolean).join(" ");
     this.note.hidden = !problem && loaded && total > 0;
     this.note.textContent = problem || (loaded ? this.emptiness() : "waiting for the processing service …");
