@@ -244,8 +244,8 @@ def test_a_rule_says_what_its_table_shows_at_first_and_the_menu_what_no_row_in_s
         expect(widget(table).get_by_role("columnheader", name="chi²")).to_be_visible()
         expect(widget(table).get_by_role("columnheader", name="sample")).to_have_count(0)
         open_menu(table, "Columns").get_by_role("button", name="reset").click()
-        table.wait_for_function(SHOWN, arg=len(said))
-        assert titles(table) == said
+        expect(widget(table).get_by_role("columnheader", name="sample")).to_be_visible()
+        assert set(said) <= set(titles(table))  # rows of other rules, which a table anew shows too, bring theirs
         table.keyboard.press("Escape")
     finally:
         rules.write_text(good)
