@@ -141,7 +141,7 @@ class ProcessedData(Widget):
         display(data, metadata=metadata, raw=True, display_id=self.view_id)
         self._saved = now.proposal
         if self._refresher is None and self.connected:
-            self._refresher = Refresher(self._state, self._refresh, lambda: self._is_other(self._saved))
+            self._refresher = Refresher(self._state, self._refresh, self._is_left)
             self._refresher.start()
 
     @property
@@ -191,6 +191,10 @@ class ProcessedData(Widget):
     def _is_other(self, proposal: str) -> bool:
         """Whether the page shows another one; before it has said which one it shows, it does not."""
         return self.proposal not in ("", proposal)
+
+    def _is_left(self) -> bool:
+        """Whether what is saved has rows of a proposal that the page does not show any more."""
+        return bool(self._saved) and self._is_other(self._saved)
 
 
 def _service() -> Service | None:
