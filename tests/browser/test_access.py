@@ -4,7 +4,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,15 +32,14 @@ MINUTE = 60_000  # milliseconds that what the Hub said of somebody may be old
 RESTART = "restart your server"
 
 
-@pytest.fixture(scope="module")
-def here(tmp_path_factory) -> Iterator[Facility]:
-    """A facility in which ada, in the groups red and green, has a server with a notebook; bob may open it too."""
-    folder = tmp_path_factory.mktemp("facility")
+@contextmanager
+def in_two_groups(folder: Path, rules: str, function: str, names: Iterable[tuple[str, str]]) -> Iterator[Facility]:
+    """A facility in which ada, in the groups red and green, has a server; these files arrived, each of a proposal."""
     made = Facility(folder, command=["jupyterhub-singleuser"], extra=EXTRA)
     (folder / "compute.yaml").write_text(LOCAL)
-    (folder / "processing.yaml").write_text(PROCESSING + RULES)
+    (folder / "processing.yaml").write_text(PROCESSING + rules)
     (folder / "functions").mkdir(mode=0o700)
-    (folder / "functions/sizes.py").write_text(FUNCTION)
+    (folder / "functions/own.py").write_text(function)
     (folder / "home/ada").mkdir(parents=True, mode=0o700)
     shutil.copy(ROOT / "examples/demo/home/tutorial.ipynb", folder / "home/ada")
     with made.hub:
@@ -48,9 +47,17 @@ def here(tmp_path_factory) -> Iterator[Facility]:
         made.hub.api("POST", "groups/green/users", json={"users": ["ada"]}).raise_for_status()
         wait_for(made.up, 90, "the service does not answer")
         made.start_server("ada")
-        for proposal, name in (("green", "a.raw"), ("green", "b.raw"), ("red", "c.raw")):
+        for proposal, name in names:
             made.drop(name, proposal)
             wait_for(lambda name=name: name in made.files("ada"))  # so that they stand in this order
+        yield made
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory) -> Iterator[Facility]:
+    """A facility in which ada, in the groups red and green, has a server with a notebook; bob may open it too."""
+    names = (("green", "a.raw"), ("green", "b.raw"), ("red", "c.raw"))
+    with in_two_groups(tmp_path_factory.mktemp("facility"), RULES, FUNCTION, names) as made:
         yield made
 
 

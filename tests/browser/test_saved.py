@@ -2,20 +2,18 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
-from browser.test_access import EXTRA, MINUTE, files, live, log_in
+from browser.test_access import MINUTE, files, in_two_groups, live, log_in
 from browser.test_front_ends import OUT_OF_SIGHT
 from browser.test_main_job import READY, kernel_idle, run_cell
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from playwright.sync_api import Locator, Page, expect
-from services.facility import PROCESSING, Facility
-from services.hub import LOCAL, wait_for
+from services.facility import Facility
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
@@ -51,22 +49,8 @@ HIDE = OUT_OF_SIGHT.replace("get: () => true", "get: () => true, configurable: t
 @pytest.fixture(scope="module")
 def here(tmp_path_factory) -> Iterator[Facility]:
     """A facility in which ada, in the groups red and green, has a server with a notebook."""
-    folder = tmp_path_factory.mktemp("facility")
-    made = Facility(folder, command=["jupyterhub-singleuser"], extra=EXTRA)
-    (folder / "compute.yaml").write_text(LOCAL)
-    (folder / "processing.yaml").write_text(PROCESSING + RULES)
-    (folder / "functions").mkdir(mode=0o700)
-    (folder / "functions/curves.py").write_text(FUNCTION)
-    (folder / "home/ada").mkdir(parents=True, mode=0o700)
-    shutil.copy(ROOT / "examples/demo/home/tutorial.ipynb", folder / "home/ada")
-    with made.hub:
-        made.hub.api("POST", "groups/green").raise_for_status()
-        made.hub.api("POST", "groups/green/users", json={"users": ["ada"]}).raise_for_status()
-        wait_for(made.up, 90, "the service does not answer")
-        made.start_server("ada")
-        for proposal, name in (("red", "a.raw"), ("red", "b.raw"), ("green", "c.raw")):
-            made.drop(name, proposal)
-            wait_for(lambda name=name: name in made.files("ada"))  # so that they stand in this order
+    names = (("red", "a.raw"), ("red", "b.raw"), ("green", "c.raw"))
+    with in_two_groups(tmp_path_factory.mktemp("facility"), RULES, FUNCTION, names) as made:
         yield made
 
 
