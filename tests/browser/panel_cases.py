@@ -2,13 +2,11 @@
 
 import json
 import re
-from contextlib import suppress
 
 import h5py
 import numpy as np
-import psutil
 import pytest
-from browser.test_main_job import choose_theme, kernel_idle, row, run_cell, search, service_of, widget, write_file
+from browser.test_main_job import choose_theme, held_workers, kernel_idle, row, run_cell, search, widget, write_file
 from playwright.sync_api import Page, expect
 from services.javascript import evaluate
 from services.workbench import wait_for
@@ -342,10 +340,7 @@ def test_that_a_run_takes_far_longer_than_usual_is_told_without_a_click(panel, s
 
 def test_how_many_wait_before_a_run_is_told_and_told_anew_as_there_are_fewer(panel, demo):
     search(panel, "waits-")
-    workers = service_of(demo).children(recursive=True)
-    for worker in workers:
-        worker.suspend()
-    try:
+    with held_workers(demo):
         names = [write_file(demo, f"waits-{number}") for number in range(8)]
         expect(row(panel, "waits-7")).to_have_attribute("data-state", "queued")
         choose(panel, "About this run", names[-1])
@@ -357,10 +352,6 @@ def test_how_many_wait_before_a_run_is_told_and_told_anew_as_there_are_fewer(pan
         number = row(panel, "waits-6").get_attribute("data-id")
         panel.evaluate(ASK.replace("{headers", "{method: 'POST', headers"), f"runs/{number}/cancel")
         expect(told).to_contain_text(re.compile(rf"\b{before - 1} runs? of demo-2026 waits? before it"))
-    finally:
-        for worker in workers:
-            with suppress(psutil.NoSuchProcess):
-                worker.resume()
     expect(told).to_contain_text("It is done", timeout=120_000)
 
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser.test_main_job import FIRST, READY, kernel_idle, row, run_cell, search, service_of, widget, write_file
+from browser.test_main_job import FIRST, READY, held_workers, kernel_idle, row, run_cell, search, widget, write_file
 from playwright.sync_api import Page, expect
 from services.workbench import wait_for
 
@@ -92,18 +92,12 @@ def test_a_run_that_hangs_says_each_second_for_how_long_and_in_words_that_it_is_
     search(table, "hangs")
     expect(row(table, write_file(demo, "hangs"))).to_have_attribute("data-state", "done")
     number = int(row(table, "hangs").get_attribute("data-id"))
-    workers = service_of(demo).children(recursive=True)
-    for worker in workers:
-        worker.suspend()
-    try:
+    with held_workers(demo):
         table.evaluate(AGAIN, number)
         state = widget(table).locator(".bh-row[data-state='running'] [data-column='state']")
         for said in (r"running 1 s", r"running 2 s", r"running \d+ s, late"):
             expect(state).to_have_text(re.compile(said))
         assert state.locator(".bh-late").evaluate("each => each.scrollWidth <= each.parentElement.clientWidth")
-    finally:
-        for worker in workers:
-            worker.resume()
     expect(widget(table).locator(".bh-row[data-state='done']")).to_have_count(2)
     search(table, "state:done sans2d_33837_0")
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h5py
@@ -84,6 +85,20 @@ def service_of(demo: RunningDemo) -> psutil.Process:
         if one.cmdline()[1:4] == ["-m", "beamhub.config.command", "processing"]
     ]  # fmt: skip
     return found
+
+
+@contextmanager
+def held_workers(demo: RunningDemo) -> Iterator[None]:
+    """What works on runs stands still."""
+    workers = service_of(demo).children(recursive=True)
+    for worker in workers:
+        worker.suspend()
+    try:
+        yield
+    finally:
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):  # the scheduler may have ended one that is silent
+                worker.resume()
 
 
 def row(page: Page, name: str):
@@ -334,16 +349,10 @@ def test_all_that_a_search_finds_is_done_again_and_what_waits_of_it_is_cancelled
     form.get_by_label(re.compile("all runs that match the search")).check()
     form.get_by_label("direction").fill("45")
     expect(form.get_by_role("button")).to_have_text("Run 5 again")
-    workers = service_of(demo).children(recursive=True)
-    for worker in workers:
-        worker.suspend()
-    try:
+    with held_workers(demo):
         form.get_by_role("button").click()
         batch.get_by_role("button", name="Cancel what still waits").click()
         expect(batch).to_contain_text("cancelled")
-    finally:
-        for worker in workers:
-            worker.resume()
     expect(batch).to_contain_text("5 of 5 ended")
 
 
@@ -435,6 +444,25 @@ def test_what_stands_in_a_cell_is_searched_for_by_keyboard_and_by_touch_too(page
         cell.dispatch_event(event, tap)
     table.locator(".bh-row [data-column='function'] > .bh-find").dispatch_event("pointerdown", tap)
     expect(box).to_have_value("no_centre state:failed function:radial_average")
+    search(page, "")
+
+
+def test_the_keyboard_stays_in_its_cell_when_the_row_changes(page, demo):
+    table, box = widget(page), page.locator(".bh-search").first
+    with held_workers(demo):
+        write_file(demo, "keyed")
+        search(page, "keyed")
+        row(page, "keyed").click()
+        for _ in range(4):
+            page.keyboard.press("ArrowRight")
+        expect(table.locator(".bh-row [data-column='function'] > .bh-find")).to_be_focused()
+        row(page, "keyed").evaluate("row => { row.dataset.before = '1'; }")
+    expect(row(page, "keyed")).to_have_attribute("data-state", "done")
+    expect(table.locator("[data-before]")).to_have_count(0)  # it was painted anew
+    expect(table.locator(".bh-row [data-column='function'] > .bh-find")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(box).to_have_value("keyed function:radial_average")
+    expect(row(page, "keyed")).to_be_focused()
     search(page, "")
 
 

@@ -18,8 +18,17 @@ function quoted(text: string): string {
 
 const REST_MS = 400; // that the pointer rests in a cell; who only clicks a row does not meet the sign
 
-/** Puts the sign into the cell that the pointer rests in or a finger tapped; what is returned leads the keyboard to the next one of a row. */
-export function finder(element: HTMLElement, termAt: (cell: HTMLElement) => string, search: (term: string) => void): (row: HTMLElement, step: 1 | -1) => void {
+export interface Finder {
+  /** Leads the keyboard to the next cell of a row with a sign. */
+  walk(row: HTMLElement, step: 1 | -1): void;
+  /** The column of the sign that has the focus, or "". */
+  column(): string;
+  /** Gives the focus to the sign in a column of a row that was painted anew; whether there is one. */
+  enter(row: HTMLElement | null, column: string): boolean;
+}
+
+/** Puts the sign into the cell that the pointer rests in, that a finger tapped or that the keyboard was led to. */
+export function finder(element: HTMLElement, termAt: (cell: HTMLElement) => string, search: (term: string) => void): Finder {
   const sign = h("button", { type: "button", class: "bh-find", tabindex: "-1" }, "⌕");
   sign.addEventListener("pointerdown", (event) => {
     event.stopPropagation();
@@ -59,9 +68,18 @@ export function finder(element: HTMLElement, termAt: (cell: HTMLElement) => stri
   });
   element.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") leave(); });
   element.addEventListener("pointerdown", leave);
-  return (row, step) => {
-    const cells = [...row.children] as HTMLElement[], at = sign.matches(":focus") ? cells.indexOf(sign.parentElement!) : step > 0 ? -1 : cells.length;
-    for (let next = at + step; cells[next]; next += step) if (put(cells[next]!)) return sign.focus();
-    row.focus();
+  const columnOf = () => (sign.matches(":focus") ? sign.parentElement!.dataset.column ?? "" : "");
+  return {
+    column: columnOf,
+    walk(row, step) {
+      const cells = [...row.children] as HTMLElement[], at = sign.matches(":focus") ? cells.indexOf(sign.parentElement!) : step > 0 ? -1 : cells.length;
+      for (let next = at + step; cells[next]; next += step) if (put(cells[next]!)) return sign.focus();
+      row.focus();
+    },
+    enter(row, column) {
+      const cell = row?.querySelector<HTMLElement>(`[data-column="${CSS.escape(column)}"]`);
+      if (cell && put(cell)) sign.focus({ preventScroll: true });
+      return columnOf() !== "";
+    },
   };
 }

@@ -2,7 +2,7 @@
 import { Arranged } from "./arranged.js";
 import { condition, OF_LATE, state, type Column } from "./columns.js";
 import { h, keep } from "./dom.js";
-import { finder, termOf } from "./finder.js";
+import { finder, termOf, type Finder } from "./finder.js";
 import type { Pictures } from "./pictures.js";
 import { Begun, between, range, told } from "./range.js";
 import type { Run } from "./records.js";
@@ -29,7 +29,7 @@ export class Table {
   /** What is to be said of the selection. */
   readonly said = h("div", { class: "bh-note", role: "status", hidden: true });
   private pressed = 0;
-  private readonly walk: (row: HTMLElement, step: 1 | -1) => void;
+  private readonly finder: Finder;
   rows!: Rows;
 
   constructor(readonly selection: Selection, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, onTerm: (term: string) => void, private readonly onOpen: () => void, pictures: Pictures, label: string) {
@@ -50,7 +50,7 @@ export class Table {
       onkeydown: (event: KeyboardEvent) => this.key(event),
     }, this.scroll);
     this.lower = lowerEdge(this.scroll, (pixels) => this.columns.heighten(pixels));
-    this.walk = finder(this.scroll, (cell) => this.termAt(cell), onTerm);
+    this.finder = finder(this.scroll, (cell) => this.termAt(cell), onTerm);
   }
 
   get atTop(): boolean { return this.scroll.scrollTop < ROW; }
@@ -88,7 +88,7 @@ export class Table {
     const { first, last, origin, shift } = sight(total, this.scroll.scrollTop, this.visible);
     this.element.setAttribute("aria-rowcount", String(this.rows.open ? -1 : total + 1)); // it is not known
     this.body.style.transform = `translateY(${shift}px)`;
-    const focused = this.body.contains(document.activeElement);
+    const focused = this.body.contains(document.activeElement), sign = focused ? this.finder.column() : "", of = sign ? this.idOf(document.activeElement!) : 0;
     this.scans = groups(this.rows.filter.sort) && this.columns.shown.some((column) => column.key === "scan");
     this.body.classList.toggle("bh-scans", this.scans);
     this.spare = this.blank?.painted === this.painted ? this.waits : [];
@@ -102,7 +102,7 @@ export class Table {
     this.tick();
     if (!focused) this.goal = null; // the keyboard is somewhere else by now
     if (this.reach()) return;
-    if (focused && document.activeElement?.matches(".bh-find")) return;
+    if (sign && (this.finder.column() || this.finder.enter(this.body.querySelector<HTMLElement>(`.bh-row[data-id="${of}"]`), sign))) return; // its row may be a new one
     if (focused) this.focusRow();
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
   }
@@ -321,7 +321,7 @@ export class Table {
     const own = event.target as HTMLElement, sideways = { ArrowRight: 1, ArrowLeft: -1 } as const;
     if (event.key in sideways || (event.key === "Escape" && own.matches(".bh-find"))) {
       const of = own.closest<HTMLElement>(".bh-row")!;
-      if (event.key in sideways) this.walk(of, sideways[event.key as keyof typeof sideways]);
+      if (event.key in sideways) this.finder.walk(of, sideways[event.key as keyof typeof sideways]);
       else of.focus();
       event.preventDefault();
       return;
