@@ -8,11 +8,12 @@ kernel answers with one of the same ``view`` and ``id``:
   one buffer; ``about`` is what the header ``BeamHub-Image`` says of a picture.
 
 Threads ask the service, so that a cell does not wait for one that hangs; answers may come in another order than
-their questions. ``path`` is named as the extension names it: ``v1/…`` goes to the service, ``chunk/NAME`` is a part of
-the bundle. With ``{"view": "a", "listen": ["proposal", …], "last": 12}`` a view asks for changes since ``last``, the
-``seq`` of what it shows, or null; from then on a thread sends ``{"view": "a", "event": "change" | "reset" |
-"proposals" | "status", "data": …}``, also while the kernel computes, until the view says ``"listen": null``. No message
-holds a token.
+their questions. A question that is not answered for long comes again, for a notebook server drops messages of a kernel
+that says too much; one that is worked on is not begun twice. ``path`` is named as the extension names it: ``v1/…`` goes
+to the service, ``chunk/NAME`` is a part of the bundle. With ``{"view": "a", "listen": ["proposal", …], "last": 12}`` a
+view asks for changes since ``last``, the ``seq`` of what it shows, or null; from then on a thread sends ``{"view": "a",
+"event": "change" | "reset" | "proposals" | "status", "data": …}``, also while the kernel computes, until the view says
+``"listen": null``. No message holds a token.
 """
 
 import contextlib
@@ -56,6 +57,7 @@ class Relay:
         # the token is for the service, not for a proxy of the environment
         self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False, verify=trusted)
         self._questions: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
+        self._open: set[tuple[str, int]] = set()  # questions that wait or are worked on
         self._threads: list[threading.Thread] = []  # not a ThreadPoolExecutor's: the kernel's end would wait for those
         self._followers: dict[str, _Follower] = {}  # by view, the oldest first
 
@@ -67,6 +69,9 @@ class Relay:
         if "listen" in message:
             self._listen(view, message["listen"], message.get("last"))
         elif isinstance(message.get("id"), int) and isinstance(message.get("path"), str):
+            if (view, message["id"]) in self._open:
+                return
+            self._open.add((view, message["id"]))
             self._questions.put((view, message))
             if len(self._threads) < THREADS:
                 self._threads.append(threading.Thread(target=self._reply_all, name="beamhub relay", daemon=True))
@@ -75,6 +80,7 @@ class Relay:
     def _reply_all(self) -> None:
         while (question := self._questions.get()) is not None:
             self._reply(*question)
+            self._open.discard((question[0], question[1]["id"]))
 
     def _reply(self, view: str, message: dict[str, Any]) -> None:
         try:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from browser.test_main_job import kernel_idle, run_cell, search, widget
 from playwright.sync_api import Page, Route, expect
+from services.sight import IN_SIGHT, OUT_OF_SIGHT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 expect.set_options(timeout=40_000)
@@ -150,6 +151,22 @@ def test_a_range_to_a_row_that_was_let_go_of_is_asked_for(many):
     scroll.evaluate("(one) => { one.scrollTop = 6003 * 26; }")
     expect(named(many, 6005)).to_have_attribute("aria-selected", "true")
     expect(named(many, 6004)).to_have_attribute("aria-selected", "false")
+
+
+def test_who_scrolled_stays_there_when_the_table_is_painted_anew(many):
+    scroll = widget(many).locator(".bh-scroll")
+    scroll.evaluate("(one) => { one.scrollTop = 0; }")
+    named(many, 0).click()  # the keyboard is there
+    scroll.evaluate("(one) => { one.scrollTop = 3000 * 26; }")
+    expect(named(many, 3002)).to_be_visible()
+    many.evaluate(OUT_OF_SIGHT)  # what the notebook saves is made anew then, and the table with it
+    try:
+        expect(many.locator("[data-seen]")).to_have_count(0)
+        expect(widget(many)).to_be_visible()
+        expect(named(many, 3000)).to_be_in_viewport()
+        expect(named(many, 3005)).to_be_in_viewport()
+    finally:
+        many.evaluate(IN_SIGHT)
 
 
 def test_a_row_that_a_link_selects_is_scrolled_to_also_where_it_is_not_loaded(many):

@@ -9,6 +9,7 @@ from browser.test_main_job import row, search, widget, write_file
 from browser.test_restarts import ASK, enter_lab
 from playwright.sync_api import BrowserContext, Page, Response, expect
 from services.demo import RunningDemo
+from services.sight import OUT_OF_SIGHT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 expect.set_options(timeout=40_000)
@@ -16,12 +17,6 @@ expect.set_options(timeout=40_000)
 HIDE = """(() => { const get = Document.prototype.getElementById;
   Document.prototype.getElementById = function (id) {
     return id === "jupyter-config-data" && new Error().stack.includes("blob:") ? null : get.call(this, id); }; })()"""
-# a browser without a screen knows nothing of it by itself; what is painted then is marked
-OUT_OF_SIGHT = """() => {
-  for (const root of document.querySelectorAll(".bh-root")) root.dataset.seen = "";
-  Object.defineProperty(document, "hidden", { get: () => true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
 VIEWPORT = {"width": 1280, "height": 1000}
 ACTIVE = ".jp-NotebookPanel:not(.lm-mod-hidden) "
 FRONT_ENDS = {

@@ -26,6 +26,7 @@ from services.facility import PROCESSING, Facility
 from services.hub import LOCAL, PASSWORD, die_with_parent, wait_for
 from services.proxy import configurable
 from services.service import FUNCTION
+from services.sight import OUT_OF_SIGHT
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
@@ -112,12 +113,8 @@ class Watched:
             self.traffic.append((event, url))
 
     def hide(self) -> None:
-        """The tab goes out of sight, of which a browser without a screen knows nothing by itself."""
-        self.page.evaluate(
-            """() => { Object.defineProperty(document, "hidden", { get: () => true });
-                       Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
-                       document.dispatchEvent(new Event("visibilitychange")); }"""
-        )
+        """The tab goes out of sight."""
+        self.page.evaluate(OUT_OF_SIGHT)
 
 
 async def compute(server: httpx.Client, code: str) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import nbformat
 import pytest
 from browser.test_access import MINUTE, files, in_two_groups, live, log_in
-from browser.test_front_ends import OUT_OF_SIGHT
 from browser.test_main_job import READY, kernel_idle, run_cell
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from playwright.sync_api import Locator, Page, expect
 from services.facility import Facility
+from services.sight import IN_SIGHT, OUT_OF_SIGHT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
@@ -40,10 +40,7 @@ def curve(raw: Path, out: Path, height: Annotated[float, Field(gt=0)] = 1) -> Su
         data["I"] = height * np.linspace(1, 10, 50) ** 2
     return Summary(scalars={"height": Scalar(value=height, unit="mm")})
 """
-IN_SIGHT = """() => { Object.defineProperty(document, "hidden", { get: () => false, configurable: true });
-  document.dispatchEvent(new Event("visibilitychange")); }"""
 VIEWS = "[...globalThis[Symbol.for('beamhub.views')].values()].map((table) => table.views.size)"
-HIDE = OUT_OF_SIGHT.replace("get: () => true", "get: () => true, configurable: true")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +74,7 @@ def kernel_has(page: Page) -> Locator:
 
 def renew(page: Page) -> None:
     """The page goes out of sight, its table is painted anew, and it is looked at again."""
-    page.evaluate(HIDE)
+    page.evaluate(OUT_OF_SIGHT)
     expect(page.locator("[data-seen]")).to_have_count(0)
     page.evaluate(IN_SIGHT)
     expect(live(page)).to_have_text("● live")

@@ -208,13 +208,28 @@ def test_a_service_that_is_away_is_said_at_once_and_again_when_it_is_back():
     assert [(told["event"], told["data"]["live"]) for told in sent] == [("status", False), ("status", True)]
 
 
+def test_a_question_that_comes_again_is_not_asked_twice_while_it_is_worked_on():
+    with scripted() as script:
+        script.say(Answer(200, [b"{}"], {"Content-Type": "application/json"}, hold=1))
+        sent: list = []
+        relay = Relay(Service(script.url, "t"), lambda content, buffers: sent.append((content["view"], content["id"])))
+        for view, number in (("a", 1), ("a", 1), ("b", 1), ("a", 2), ("a", 1)):
+            relay.receive({"view": view, "id": number, "method": "POST", "path": "v1/runs"})
+        wait_for(lambda: len(sent) == 3)
+        assert sorted(sent) == [("a", 1), ("a", 2), ("b", 1)]
+        relay.receive({"view": "a", "id": 1, "method": "GET", "path": "v1/runs"})  # its answer was dropped on the way
+        wait_for(lambda: len(sent) == 4)
+        relay.close()
+        assert len(script.asked) == 4
+
+
 def test_no_message_to_the_page_holds_the_token():
     with scripted() as script:
         script.say(Answer(200, [b"{}"], {"Content-Type": "application/json"}))
         sent: list = []
         relay = Relay(Service(script.url, "a-secret-token"), lambda *message: sent.append(message))
-        for path in ("v1/runs", "v1/nothing", "chunk/none.js"):
-            relay.receive({"id": 1, "method": "GET", "path": path})
+        for number, path in enumerate(("v1/runs", "v1/nothing", "chunk/none.js")):
+            relay.receive({"id": number, "method": "GET", "path": path})
         wait_for(lambda: len(sent) == 3)
         relay.close()
         assert script.asked[0][2]["Authorization"] == "token a-secret-token"

@@ -102,7 +102,10 @@ export class Arranged {
     this.arrange();
     try { localStorage.setItem(this.place, JSON.stringify(this.layout)); } catch { /* this browser keeps nothing */ }
     this.changed();
+    this.chosen?.();
   }
+  /** Called after somebody chose. */
+  chosen: (() => void) | null = null;
 
   private get place(): string { return `beamhub.columns ${apiAddress() ?? location.origin} ${this.proposal}`; }
 }

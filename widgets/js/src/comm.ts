@@ -10,6 +10,8 @@ export interface Model {
   off(event: string, callback: (...parts: any[]) => void): void;
 }
 
+const LOST_MS = 35_000; // the kernel answers each question in 30 s once it has it; on the way messages may be dropped
+
 /** Whether no kernel has this table any more, as in an exported notebook; its layout, which came with it, tells that. */
 export function orphaned(model: Model): boolean {
   const layout = model.get("layout");
@@ -23,7 +25,7 @@ export class Comm implements Transport {
   private readonly waiting = new Map<number, (answer: Answer) => void>();
   private tell: Listener | null = null;
 
-  constructor(private readonly model: Model, signal: AbortSignal) {
+  constructor(private readonly model: Model, signal: AbortSignal, private readonly lost = LOST_MS) {
     const receive = (message: any, buffers: DataView[]) => this.receive(message, buffers || []);
     model.on("msg:custom", receive);
     signal.addEventListener("abort", () => {
@@ -35,10 +37,10 @@ export class Comm implements Transport {
   }
 
   send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-    const id = this.next++;
-    const answer = new Promise<Answer>((resolve) => this.waiting.set(id, resolve));
-    this.model.send({ view: this.view, id, method, path, query: query ? [...query] : [], body: body ?? null, headers });
-    return answer;
+    const id = this.next++, question = { view: this.view, id, method, path, query: query ? [...query] : [], body: body ?? null, headers };
+    this.model.send(question);
+    const again = setInterval(() => this.model.send(question), this.lost); // the kernel may have it: it answers once
+    return new Promise<Answer>((resolve) => this.waiting.set(id, resolve)).finally(() => clearInterval(again));
   }
 
   listen(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): void {

@@ -26,7 +26,7 @@ declare const VIEW_CHUNK: string;
 
 const AT_WORK_MS = 60_000; // after somebody last touched the table
 
-interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; tab: string; follow: boolean; views: Set<View>; known: string[]; focused: "" | "proposal" | "search" | "rows"; lost: string; left: Left }
+interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; above: number; tab: string; follow: boolean; views: Set<View>; known: string[]; focused: "" | "proposal" | "search" | "rows"; lost: string; left: Left }
 
 /** What a table looked like, kept while the page lives: a cell that is painted anew goes on where it was, and all views of one table show the same. */
 const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
@@ -68,7 +68,7 @@ class View {
   constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly ended: AbortController) {
     const { signal } = ended;
     const id: string = model.get("view_id");
-    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [], focused: "", lost: "", left: new Left() };
+    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, above: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [], focused: "", lost: "", left: new Left() };
     this.state = views.get(id) ?? fallback;
     this.links = new Links(transport, () => ({ filter: this.state.filter, ids: this.state.selection.ids }));
     const linked = views.has(id) ? null : this.links.open(model.get("options").proposal);
@@ -78,7 +78,7 @@ class View {
     const pictures = new Pictures(transport, () => this.table.paint());
     signal.addEventListener("abort", () => pictures.end());
     this.table = new Table(this.state.selection, () => { this.turn(false); void this.selected(); }, (sort) => this.change({ sort }), (term) => this.seek(term), () => void this.enterPanel(), pictures, "processed data");
-    this.table.columns.ask = (proposal) => headings(transport, proposal);
+    Object.assign(this.table.columns, { ask: (proposal: string) => headings(transport, proposal), chosen: () => this.saved.soon() });
     this.rows = new Rows(transport, this.state.filter, () => this.table.atTop, () => this.paint());
     this.table.rows = this.rows;
     this.newest = new Newest(this.state, transport, () => this.state.filter, (run) => this.pick([run]), (on) => this.turn(on));
@@ -93,7 +93,7 @@ class View {
     for (const event of ["keydown", "pointerdown", "pointermove", "wheel"]) {
       root.addEventListener(event, () => { this.touched = performance.now(); }, { capture: true, passive: true, signal });
     }
-    root.addEventListener("scroll", () => { this.state.scrollTop = this.table.scrollTop; }, { capture: true, passive: true, signal });
+    root.addEventListener("scroll", () => { Object.assign(this.state, { scrollTop: this.table.scrollTop, above: 0 }); }, { capture: true, passive: true, signal });
     root.addEventListener("focusin", (event) => { this.state.focused = event.target === this.search ? "search" : event.target === this.chooser ? "proposal" : "rows"; }, { signal });
     root.addEventListener("focusout", () => setTimeout(() => {
       if (root.isConnected && !root.contains(document.activeElement)) this.state.focused = ""; // else it was taken away with the table
@@ -107,7 +107,7 @@ class View {
     for (const [target, event] of [[document, "visibilitychange"], [window, "online"], [window, "focus"]] as const) {
       target.addEventListener(event, look, { signal: this.signal });
     }
-    this.signal.addEventListener("abort", () => { this.stream.abort(); this.rows.end(); this.table.end(); this.newest.end(); this.saved.end(); void this.panel?.then((panel) => this.state.left.put(panel), () => undefined); });
+    this.signal.addEventListener("abort", () => { this.stream.abort(); this.state.above = this.rows.hidden; this.rows.end(); this.table.end(); this.newest.end(); this.saved.end(); void this.panel?.then((panel) => this.state.left.put(panel), () => undefined); });
     window.addEventListener("hashchange", () => void this.open(), { signal: this.signal });
     this.tools.append(
       ...menu("Columns", this.state, (body, signal) => chooser(body, this.table.columns, signal)), ...menu("Copy", this.state, (body, signal) => this.copy(body, signal)),
@@ -119,8 +119,10 @@ class View {
     this.paint();
     await this.findProposals();
     for (const view of this.state.views) if (view.gone) view.ended.abort();
+    const { scrollTop, above } = this.state;
     await this.rows.reload();
-    this.table.scrollTop = this.state.scrollTop;
+    if (this.signal.aborted) return;
+    this.table.restore(scrollTop, above);
     await this.admit();
     if (this.signal.aborted) return;
     this.follow();
@@ -259,7 +261,7 @@ class View {
     if (document.activeElement !== document.body) return;
     if (this.state.focused === "search") this.search.focus();
     else if (this.state.focused === "proposal") this.chooser.focus();
-    else if (this.state.focused === "rows") this.table.enter();
+    else if (this.state.focused === "rows") this.table.stay();
   }
 
   /** After sleep or a look elsewhere: one small question whether anything was missed. */

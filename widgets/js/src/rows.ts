@@ -309,7 +309,7 @@ export class Rows {
   }
 
   /** How many runs stand above the first row that are not in the table; they count in the numbers that the service knows. */
-  private get hidden(): number {
+  get hidden(): number {
     return this.filter.sort === "-queued" ? [...this.waiting].filter((id) => id > this.first).length : 0;
   }
 

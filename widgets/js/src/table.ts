@@ -107,6 +107,14 @@ export class Table {
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
   }
 
+  /** Scrolls a new table to where one before it was; by now so many more rows stand above it. */
+  restore(scrolled: number, above: number): void {
+    this.paintNow(); // there is nothing to scroll before
+    this.scroll.scrollTop = scrolled;
+    if (scrolled >= ROW) this.rows.slid += above;
+    this.paint();
+  }
+
   /** What is in sight stays there where its rows have other numbers now. */
   private follow(): void {
     const { slid, length } = this.rows;
@@ -404,6 +412,11 @@ export class Table {
   enter(): void {
     const at = this.rows.indexOf(this.selection.focus);
     if (at >= 0) this.show(at);
+    this.stay();
+  }
+
+  /** Leads the keyboard to what is in sight: to the row that was chosen last, if it is. */
+  stay(): void {
     this.paintNow();
     this.focusRow();
   }
