@@ -7,7 +7,7 @@ from datetime import UTC, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from beamhub.widgets import columns
+from beamhub.widgets.columns import known
 
 NEWEST = "-queued"
 SORT = re.compile(r"-?(queued|started|finished|file|function|state|rule|(scalar|column|parameter):.{1,200})")
@@ -38,7 +38,7 @@ class Shown:
             search=name(told.get("search")),
             sort=name(told.get("sort"), SORT.fullmatch) or NEWEST,
             zone=name(told.get("zone"), _zone) or "UTC",
-            columns=tuple(dict.fromkeys(columns.known(texts))),
+            columns=tuple(dict.fromkeys(known(texts))),
         )
 
     @property

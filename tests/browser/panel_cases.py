@@ -40,7 +40,7 @@ def panel(page, demo) -> Page:
     run_cell(page, 0)
     expect(widget(page)).to_be_visible()
     search(page, "state:done sans2d_33837_0000")
-    expect(row(page, "_00002")).to_have_attribute("data-state", "done", timeout=120_000)
+    expect(row(page, "33837_00002")).to_have_attribute("data-state", "done", timeout=120_000)
     return page
 
 
@@ -83,8 +83,8 @@ def nearest(points: list[float], x: float) -> float:
 
 
 def test_under_the_pointer_the_nearest_point_of_each_curve_is_read_with_its_error(panel):
-    choose(panel, "Curve", "_00001")
-    read, (circle, *_) = panel.locator(".bh-read"), plot_of(panel, "_00001")["curves"]
+    choose(panel, "Curve", "33837_00001")
+    read, (circle, *_) = panel.locator(".bh-read"), plot_of(panel, "33837_00001")["curves"]
     expect(read).to_have_text("")
     panel.locator(".bh-plot .u-over").hover()
     expect(read).to_have_text(re.compile(r"^Q = \S+ 1/A; circle: \S+ ± \S+ 1/cm; .*the facility's own curve: "))
@@ -97,8 +97,8 @@ def test_under_the_pointer_the_nearest_point_of_each_curve_is_read_with_its_erro
 
 
 def test_the_keyboard_reads_from_point_to_point_and_aloud(panel):
-    choose(panel, "Curve", "_00001")
-    points = sorted(plot_of(panel, "_00001")["curves"][0]["x"])
+    choose(panel, "Curve", "33837_00001")
+    points = sorted(plot_of(panel, "33837_00001")["curves"][0]["x"])
     to_plot(panel)
     expect(panel.locator(".bh-read")).to_have_attribute("aria-live", "polite")
     before = points.index(pytest.approx(x_read(panel), rel=1e-5))
@@ -111,8 +111,8 @@ def test_the_keyboard_reads_from_point_to_point_and_aloud(panel):
 
 
 def test_an_axis_is_logarithmic_where_it_is_said_to_be(panel):
-    choose(panel, "Curve", "_00001")
-    circle, box = plot_of(panel, "_00001")["curves"][0], panel.locator(".bh-panel input[name='log x']")
+    choose(panel, "Curve", "33837_00001")
+    circle, box = plot_of(panel, "33837_00001")["curves"][0], panel.locator(".bh-panel input[name='log x']")
     points = [x for x, y in zip(circle["x"], circle["y"], strict=True) if (y or 0) > 0]
     middles = {}
     for log in (True, False):
@@ -126,7 +126,7 @@ def test_an_axis_is_logarithmic_where_it_is_said_to_be(panel):
 
 
 def test_a_curve_is_drawn_anew_in_the_colours_of_another_theme(panel):
-    choose(panel, "Curve", "_00001")
+    choose(panel, "Curve", "33837_00001")
     assert not panel.evaluate(LIGHT)
     choose_theme(panel, "Dark")
     panel.wait_for_function(LIGHT)
@@ -135,7 +135,7 @@ def test_a_curve_is_drawn_anew_in_the_colours_of_another_theme(panel):
 
 
 def test_error_bars_are_drawn_and_can_be_left_out(panel):
-    choose(panel, "Curve", "_00001")
+    choose(panel, "Curve", "33837_00001")
     box = panel.locator(".bh-panel input[name='errors']")
     box.check()
     drawn = panel.evaluate(COLOURED)
@@ -147,10 +147,10 @@ def test_error_bars_are_drawn_and_can_be_left_out(panel):
 
 @pytest.mark.parametrize("mode", ["difference", "ratio"])
 def test_a_difference_and_a_ratio_are_those_of_the_two_curves(panel, mode):
-    choose(panel, "Curve", "_00001", "_00002")
+    choose(panel, "Curve", "33837_00001", "33837_00002")
     panel.locator(".bh-panel").get_by_label("rows").select_option(mode)
     to_plot(panel)
-    first, other = (plot_of(panel, name)["curves"][0] for name in ("_00001", "_00002"))
+    first, other = (plot_of(panel, name)["curves"][0] for name in ("33837_00001", "33837_00002"))
     (found,) = evaluate("compare.ts", [f"m.compare({json.dumps(other)}, {json.dumps(first)}, '{mode}')"])
     at = found["x"].index(pytest.approx(x_read(panel), rel=1e-5))
     (said,) = evaluate("readout.ts", [f"m.measured({found['y'][at]}, {found['error'][at]})"])

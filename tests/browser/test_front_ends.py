@@ -96,7 +96,7 @@ def test_the_table_appears_is_live_and_shows_a_file_that_arrives(page, demo):
 
 def test_a_row_that_is_searched_for_and_selected_shows_its_curve(page):
     search(page, "sans2d_33837_00001 state:done")
-    row(page, "_00001").first.click()
+    row(page, "33837_00001").first.click()
     expect(page.locator(".bh-plot[data-curves='4']")).to_be_visible()
     expect(page.locator(".bh-plot")).to_contain_text("the facility's own curve")
 

@@ -172,8 +172,8 @@ def test_rows_that_did_not_change_stay_the_same_elements_while_others_arrive_abo
 
 def test_several_rows_are_laid_over_each_other_and_loaded_as_one_dataset(page):
     search(page, "state:done sans2d_33837_0000")
-    row(page, "_00002").click()  # by name: others arrive above them
-    row(page, "_00001").click(modifiers=["Control"])
+    row(page, "33837_00002").click()  # by name: others arrive above them
+    row(page, "33837_00001").click(modifiers=["Control"])
     expect(page.locator(".bh-plot[data-curves='3']")).to_be_visible()
     run_cell(page, 1)
     output = page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-OutputArea-output")
@@ -186,9 +186,9 @@ def test_several_rows_are_laid_over_each_other_and_loaded_as_one_dataset(page):
 def test_the_line_that_is_copied_loads_what_is_selected_in_a_cell_where_nothing_is_named(page, rows):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     search(page, "state:done sans2d_33837_0000")
-    row(page, "_00002").click()
+    row(page, "33837_00002").click()
     if rows == 2:
-        row(page, "_00001").click(modifiers=["Control"])
+        row(page, "33837_00001").click(modifiers=["Control"])
     page.get_by_role("button", name="copy code").click()
     expect(page.get_by_role("button", name="copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")

@@ -242,6 +242,19 @@ def test_a_run_that_changes_where_it_is_not_loaded_is_not_called_new_and_one_tha
     assert [state for state in found["seen"] if not isinstance(state, dict)] == [[0], [1]]
 
 
+def test_what_is_found_only_now_is_called_new_between_loaded_rows_and_not_where_others_may_stand():
+    found = played(
+        "fill(1, 1500); runs.splice(700, 1); runs.splice(50, 1); await rows.reload({ ...filter, search: 'x' });"
+        "atTop = false; const shows = (id) => { arrives(id, String(id)); return later(250); };"
+        "rows.change(3, 2000); await shows(799); seen.push([rows.moved]); await shows(1450); seen.push([rows.moved]);"
+        "await until(700); rows.change(4, 2000); await later(250); seen.push([rows.moved]);"
+        "runs.length = 20; const [gone] = runs.splice(10, 1); await rows.reload(); await shows(gone.id);"
+        "seen.push([rows.moved, rows.loadedRow(0).id - gone.id]);",
+        "-queued",
+    )
+    assert [state for state in found["seen"] if not isinstance(state, dict)] == [[0], [1], [1], [1, 10]]
+
+
 def test_where_a_row_is_that_is_not_loaded_is_said_if_it_was_counted():
     found = played(
         "fill(1, 1500); service.bound = 1000; await rows.reload(); atTop = false; rows.length = 1500;"

@@ -1,9 +1,11 @@
 // ProcessedData: the bar above, the table, and below it the panel of what is selected.
 import { chooser } from "./chooser.js";
+import { loadChunk } from "./chunk.js";
 import { Comm, orphaned, type Model } from "./comm.js";
 import { copying } from "./copy.js";
 import { direct } from "./direct.js";
 import { h, keep } from "./dom.js";
+import { Empty } from "./empty.js";
 import { Left } from "./left.js";
 import { Links } from "./links.js";
 import { menu, type Open } from "./menu.js";
@@ -13,16 +15,14 @@ import { Pictures } from "./pictures.js";
 import { newest } from "./proposal.js";
 import { outlook } from "./queue.js";
 import type { Proposal, Run } from "./records.js";
-import { terms, whyNothing } from "./reason.js";
+import { terms } from "./reason.js";
 import { Rows, zone, type Filter } from "./rows.js";
 import { Saved } from "./saved.js";
 import { Table, type Selection } from "./table.js";
-import { json, text, type Transport } from "./transport.js";
+import { json, type Transport } from "./transport.js";
 import { headings } from "./usual.js";
 import type { Outside, Panel } from "./view.js";
 import { clock } from "./when.js";
-
-declare const VIEW_CHUNK: string;
 
 const AT_WORK_MS = 60_000; // after somebody last touched the table
 
@@ -61,6 +61,7 @@ class View {
   private readonly outdated = h("div", { class: "bh-note bh-error", role: "status", hidden: true });
   private readonly tools = h("div", { class: "bh-buttons", role: "group", "aria-label": "table" });
   private readonly below = h("div", { class: "bh-below" });
+  private readonly empty: Empty;
   private panel: Promise<Panel> | null = null;
   private proposals: Proposal[] = [];
   private stream = new AbortController();
@@ -81,6 +82,7 @@ class View {
     Object.assign(this.table.columns, { ask: (proposal: string) => headings(transport, proposal), chosen: () => this.saved.soon() });
     this.rows = new Rows(transport, this.state.filter, () => this.table.atTop, () => this.paint());
     this.table.rows = this.rows;
+    this.empty = new Empty(this.rows, () => this.paint());
     this.newest = new Newest(this.state, transport, () => this.state.filter, (run) => this.pick([run]), (on) => this.turn(on));
     this.chooser = h("select", { "aria-label": "proposal", onchange: () => this.change({ proposal: this.chooser.value }) });
     const soon = debounce(() => void this.look(), 200);
@@ -392,9 +394,9 @@ class View {
     const other = this.state.lost === this.state.filter.proposal ? "" : error ? error + still : this.unanswered;
     const problem = [lost, this.links.refused, other].filter(Boolean).join(" ");
     this.note.hidden = !problem && loaded && total > 0;
-    this.note.textContent = problem || (loaded ? this.emptiness() : "waiting for the processing service …");
+    this.note.textContent = problem || (loaded ? this.empty.told(this.proposals.length > 0) : "waiting for the processing service …");
     this.note.classList.toggle("bh-error", Boolean(problem));
-    offerWhy(this.note, !problem && loaded && total === 0, async () => (await this.loadChunk()).whyNot(this.transport, () => this.state.filter.search));
+    offerWhy(this.note, !problem && loaded && total === 0, async () => (await loadChunk(this.transport)).whyNot(this.transport, () => this.state.filter.search));
     const mistakes = this.rows.mistakes();
     const outdated = mistakes.length ? [`The last good version is in force, since the newer one is not right. ${mistakes.join("; ")}`] : [];
     this.outdated.hidden = !outdated.length && !this.notice;
@@ -405,23 +407,6 @@ class View {
 
   /** A selected run that changed (it is done now) is shown anew. */
   private refreshPanel(): void { void this.panel?.then((panel) => panel.refresh()).catch(() => undefined); }
-
-  private emptiness(): string {
-    if (!this.proposals.length) return "You are in no proposal that has files yet. As soon as a file arrives, it appears here.";
-    const { search } = this.rows.filter;
-    if (search) {
-      if (this.asked !== search) {
-        this.asked = search;
-        this.reason = `Nothing in ${this.rows.filter.proposal} matches ${search}.`;
-        void whyNothing(this.rows, this.rows.filter).then((reason) => { this.reason = reason; this.paint(); }, () => undefined);
-      }
-      return `${this.reason} Words are parts of names; more: state:failed, after:10:00, and the columns' names, as sample:LaB6 or chi2<1.2.`;
-    }
-    return `No rule has taken a file of ${this.state.filter.proposal} yet. As soon as one arrives, it appears here.`;
-  }
-
-  private asked = ""; // why this finds nothing
-  private reason = "";
 
   private async selected(tell = true): Promise<void> {
     const { ids } = this.state.selection;
@@ -453,16 +438,7 @@ class View {
     void this.selected(false);
   }
 
-  private async loadChunk(): Promise<typeof import("./view.js")> {
-    const answer = await this.transport.send("GET", `chunk/${VIEW_CHUNK}`);
-    if (answer.status !== 200) throw new Error("the rest of the widget could not be loaded: is the same version installed beside the notebook server?");
-    const address = URL.createObjectURL(new Blob([text(answer)], { type: "text/javascript" }));
-    try {
-      return await import(/* @vite-ignore */ address);
-    } finally { URL.revokeObjectURL(address); }
-  }
-
-  private async loadPanel(): Promise<Panel> { return new (await this.loadChunk()).Panel(this.outside); }
+  private async loadPanel(): Promise<Panel> { return new (await loadChunk(this.transport)).Panel(this.outside); }
 
   private get outside(): Outside {
     return { transport: this.transport, run: (id) => this.rows.byId(id), seq: () => this.rows.seq, proposal: () => this.state.filter.proposal, filter: () => this.state.filter, select: (ids) => this.pick(ids), leave: () => this.table.enter(), tab: this.state.tab, onTab: (tab) => { this.state.tab = tab; } };

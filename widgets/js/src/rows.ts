@@ -268,9 +268,10 @@ export class Rows {
     for (const id of found) this.waiting.delete(id);
     if (unknown.length && !this.length) return void this.reload(); // an empty table has no order to be kept
     for (const id of ids) if (!fresh.has(id) && this.indexOf(id) >= 0) this.waiting.add(id); // gone
-    const { sort, search } = this.filter, newest = sort === "-queued" ? unknown.filter((run) => run.id > this.first) : [];
-    // without a search those that came before are in the table, where it is not loaded
-    for (const run of unknown) if (!newest.includes(run) && (search.trim() || sort !== "-queued")) this.waiting.add(run.id);
+    const { sort } = this.filter, newest = sort === "-queued" ? unknown.filter((run) => run.id > this.first) : [];
+    // others of before are in the table where it is not loaded, or may be
+    const isNew = ({ id }: Run) => sort !== "-queued" || this.stretch.spans(id) || this.begin.spans(id);
+    for (const run of unknown) if (!newest.includes(run) && isNew(run)) this.waiting.add(run.id);
     if (newest.length && this.atTop()) this.putAbove(newest.sort((a, b) => b.id - a.id));
     else for (const run of newest) this.waiting.add(run.id);
     this.paint();

@@ -43,6 +43,12 @@ export class Stretch implements Loaded {
     return -1;
   }
 
+  /** Whether a run that it has not belongs between its rows, the newest first, or below the table's last. */
+  spans(id: number): boolean {
+    const first = this.pages[0]!.items[0], last = this.pages.at(-1)!.items.at(-1);
+    return first !== undefined && id < first.id && (this.after === null || id > last!.id);
+  }
+
   /** Puts each newer record in its place; answers with the ids of those that have one. */
   renew(fresh: Map<number, Run>): Set<number> {
     const found = new Set<number>();
