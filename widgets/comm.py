@@ -8,12 +8,13 @@ kernel answers with one of the same ``view`` and ``id``:
   one buffer; ``about`` is what the header ``BeamHub-Image`` says of a picture.
 
 Threads ask the service, so that a cell does not wait for one that hangs; answers may come in another order than
-their questions. A question that is not answered for long comes again, for a notebook server drops messages of a kernel
-that says too much; one that is worked on is not begun twice. ``path`` is named as the extension names it: ``v1/…`` goes
-to the service, ``chunk/NAME`` is a part of the bundle. With ``{"view": "a", "listen": ["proposal", …], "last": 12}`` a
-view asks for changes since ``last``, the ``seq`` of what it shows, or null; from then on a thread sends ``{"view": "a",
-"event": "change" | "reset" | "proposals" | "status", "data": …}``, also while the kernel computes, until the view says
-``"listen": null``. No message holds a token.
+their questions. A question that may be asked twice comes again where its answer does not come for long, for a notebook
+server drops messages of a kernel that says too much; none is begun anew while it is worked on.
+
+``path`` is named as the extension names it: ``v1/…`` goes to the service, ``chunk/NAME`` is a part of the bundle. With
+``{"view": "a", "listen": ["proposal", …], "last": 12}`` a view asks for changes since ``last``, the ``seq`` of what it
+shows, or null; from then on a thread sends ``{"view": "a", "event": "change" | "reset" | "proposals" | "status",
+"data": …}``, also while the kernel computes, until the view says ``"listen": null``. No message holds a token.
 """
 
 import contextlib
@@ -80,7 +81,6 @@ class Relay:
     def _reply_all(self) -> None:
         while (question := self._questions.get()) is not None:
             self._reply(*question)
-            self._open.discard((question[0], question[1]["id"]))
 
     def _reply(self, view: str, message: dict[str, Any]) -> None:
         try:
@@ -88,6 +88,7 @@ class Relay:
         except Exception as error:
             status, kind, body = _problem(503, f"the kernel cannot answer this ({type(error).__name__}: {error})")
             about = []
+        self._open.discard((view, message["id"]))
         with contextlib.suppress(Exception):  # the page may be gone; nobody is left to tell
             told = {"status": status, "type": kind, "about": "".join(about)}
             self._send({"view": view, "id": message["id"], **told}, [body])

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from browser.test_main_job import kernel_idle, run_cell, search, widget
+from browser.test_main_job import kernel_idle, run_cell, search, widget, write_file
 from playwright.sync_api import Page, Route, expect
 from services.sight import IN_SIGHT, OUT_OF_SIGHT
+from services.workbench import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 expect.set_options(timeout=40_000)
@@ -167,6 +168,44 @@ def test_who_scrolled_stays_there_when_the_table_is_painted_anew(many):
         expect(named(many, 3005)).to_be_in_viewport()
     finally:
         many.evaluate(IN_SIGHT)
+
+
+TOP = """(scroll) => { const top = scroll.getBoundingClientRect().top;
+  const place = (row) => [row.dataset.id, row.getBoundingClientRect().top - top];
+  const rows = [...scroll.querySelectorAll(".bh-row[data-id]")].map(place);
+  return rows.filter(([, above]) => above >= 0).sort((one, other) => one[1] - other[1])[0]; }"""
+
+
+def test_what_is_in_sight_stays_there_also_where_rows_came_above_it_meanwhile(many, demo):
+    for number in range(24):
+        write_file(demo, f"above-{number}")
+    search(many, "above-")
+    expect(widget(many).locator(".bh-count")).to_have_text("24 runs")
+    expect(widget(many).locator(".bh-row[data-state='done'][aria-rowindex='2']")).to_be_visible()
+    scroll = widget(many).locator(".bh-scroll")
+    scroll.evaluate("(one) => { one.scrollTop = 5 * 26; }")
+    before = scroll.evaluate(TOP)
+    asked = "**/beamhub/api/v1/proposals*"
+    proposals: list[Route] = []
+    many.route(asked, lambda route: proposals.append(route))
+    write_file(demo, "above-later-0")
+    expect(widget(many).locator(".bh-new")).to_have_text("1 new or moved: show them")
+    many.evaluate(OUT_OF_SIGHT)
+    try:
+        while not proposals:
+            many.wait_for_timeout(50)
+        # the new table waits for it, and the one before is out of the page but hears on
+        write_file(demo, "above-later-1")
+        many.wait_for_timeout(2000)
+        many.unroute(asked)
+        proposals[0].continue_()
+        expect(many.locator("[data-seen]")).to_have_count(0)
+        expect(widget(many).locator(".bh-count")).to_have_text("26 runs")
+        wait_for(lambda: widget(many).locator(".bh-scroll").evaluate(TOP) == before)
+    finally:
+        many.evaluate(IN_SIGHT)
+        search(many, "many")
+    expect(named(many, 0)).to_be_visible()
 
 
 def test_a_row_that_a_link_selects_is_scrolled_to_also_where_it_is_not_loaded(many):

@@ -91,13 +91,14 @@ def service_of(demo: RunningDemo) -> psutil.Process:
 def held_workers(demo: RunningDemo) -> Iterator[None]:
     """What works on runs stands still."""
     workers = service_of(demo).children(recursive=True)
-    for worker in workers:
-        worker.suspend()
     try:
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.suspend()
         yield
     finally:
         for worker in workers:
-            with suppress(psutil.NoSuchProcess):  # the scheduler may have ended one that is silent
+            with suppress(psutil.NoSuchProcess):  # one that is silent may have been ended
                 worker.resume()
 
 

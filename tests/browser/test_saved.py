@@ -119,6 +119,15 @@ def test_the_saved_table_is_of_the_proposal_and_as_the_page_shows_it(page, here)
     assert f"<tbody>{''.join(rows)}</tbody>" in html
 
 
+def test_columns_that_somebody_chose_are_saved_once_nobody_is_at_work_in_the_table(page, here):
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("checkbox", name="when").check()
+    page.keyboard.press("Escape")
+    page.evaluate("document.querySelector('.bh-root').dataset.seen = ''")
+    expect(page.locator("[data-seen]")).to_have_count(0, timeout=2 * MINUTE)
+    assert "<tr><th>scan</th><th>when</th><th>file</th>" in saved(page, here)
+
+
 def test_how_a_curve_is_looked_at_outlives_the_renewal_of_the_saved_table(page, here):
     page.locator(f"{READY} .bh-row", has_text="a.raw").click()
     plot = page.locator(".bh-plot[data-curves='1']")

@@ -31,17 +31,40 @@ def test_what_is_asked_when_the_table_is_painted_anew_is_not_waited_for_any_more
     assert evaluate("comm.ts", [asked % MODEL % "null"]) == [[503, "the table was painted anew"]]
 
 
-def test_what_is_not_answered_is_asked_again_until_it_is():
+def test_who_asks_after_the_view_ended_is_told_so_and_the_kernel_is_not_asked():
+    asked = """(async () => {
+      let asked = 0;
+      const ended = new AbortController(), model = { on() {}, off() {}, get() {}, send() { asked++; } };
+      const comm = new m.Comm(model, ended.signal, 20);
+      ended.abort();
+      const { status } = await comm.send("GET", "v1/runs");
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      return [status, asked];
+    })()"""
+    assert evaluate("comm.ts", [asked]) == [[503, 0]]
+
+
+@pytest.mark.parametrize(
+    ("question", "again"),
+    [
+        ('"GET", "v1/runs"', True),
+        ('"POST", "v1/runs", undefined, 1, { "Idempotency-Key": "k" }', True),
+        ('"POST", "v1/runs/1/cancel"', False),
+    ],
+    ids=["a look", "what has a key", "what may not be done twice"],
+)
+def test_what_is_not_answered_is_asked_again_until_it_is(question, again):
     asked = """(async () => {
       const asked = [], sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
       let hear;
       const model = { on: (_, each) => { hear = each; }, off() {}, send: (each) => asked.push(each), get() {} };
-      const comm = new m.Comm(model, new AbortController().signal, 20);
-      const answer = comm.send("POST", "v1/runs", undefined, 1, { a: "b" });
-      while (asked.length < 3) await sleep(5);
+      const answer = new m.Comm(model, new AbortController().signal, 20).send(%s);
+      await sleep(300);
+      const { length } = asked;
       hear({ view: asked[0].view, id: asked[0].id, status: 200 });
-      const { status } = await answer, { length } = asked;
-      await sleep(100);
-      return [status, asked.length === length, new Set(asked.map((each) => JSON.stringify(each))).size];
+      const { status } = await answer;
+      await sleep(700);
+      const kinds = new Set(asked.map((one) => JSON.stringify(one)));
+      return [status, length > 2, length < 6, asked.length === length, kinds.size];
     })()"""
-    assert evaluate("comm.ts", [asked]) == [[200, True, 1]]
+    assert evaluate("comm.ts", [asked % question]) == [[200, again, True, True, 1]]

@@ -10,7 +10,13 @@ export interface Model {
   off(event: string, callback: (...parts: any[]) => void): void;
 }
 
-const LOST_MS = 35_000; // the kernel answers each question in 30 s once it has it; on the way messages may be dropped
+const LOST_MS = 35_000; // after which a question is asked again, then after twice as long; the kernel waits 30 s for a service that is silent
+
+/** What is answered to a view that ended. */
+function over(): Answer {
+  const body = new TextEncoder().encode(JSON.stringify({ message: "the table was painted anew" }));
+  return { status: 503, body, type: "application/json" };
+}
 
 /** Whether no kernel has this table any more, as in an exported notebook; its layout, which came with it, tells that. */
 export function orphaned(model: Model): boolean {
@@ -25,22 +31,27 @@ export class Comm implements Transport {
   private readonly waiting = new Map<number, (answer: Answer) => void>();
   private tell: Listener | null = null;
 
-  constructor(private readonly model: Model, signal: AbortSignal, private readonly lost = LOST_MS) {
+  constructor(private readonly model: Model, private readonly signal: AbortSignal, private readonly lost = LOST_MS) {
     const receive = (message: any, buffers: DataView[]) => this.receive(message, buffers || []);
     model.on("msg:custom", receive);
     signal.addEventListener("abort", () => {
       model.off("msg:custom", receive);
-      const body = new TextEncoder().encode(JSON.stringify({ message: "the table was painted anew" }));
-      for (const resolve of this.waiting.values()) resolve({ status: 503, body, type: "application/json" });
+      for (const resolve of this.waiting.values()) resolve(over());
       this.waiting.clear();
     });
   }
 
   send(method: string, path: string, query?: URLSearchParams, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    if (this.signal.aborted) return Promise.resolve(over());
     const id = this.next++, question = { view: this.view, id, method, path, query: query ? [...query] : [], body: body ?? null, headers };
-    this.model.send(question);
-    const again = setInterval(() => this.model.send(question), this.lost); // the kernel may have it: it answers once
-    return new Promise<Answer>((resolve) => this.waiting.set(id, resolve)).finally(() => clearInterval(again));
+    const again = method === "GET" || "Idempotency-Key" in headers; // what may be done twice
+    let timer = 0;
+    const ask = (wait: number) => {
+      this.model.send(question);
+      if (again) timer = window.setTimeout(() => { try { ask(2 * wait); } catch { /* the kernel went away */ } }, wait);
+    };
+    ask(this.lost);
+    return new Promise<Answer>((resolve) => this.waiting.set(id, resolve)).finally(() => clearTimeout(timer));
   }
 
   listen(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): void {

@@ -12,6 +12,7 @@ import { menu, type Open } from "./menu.js";
 import { Newest } from "./newest.js";
 import { offerWhy } from "./offer.js";
 import { Pictures } from "./pictures.js";
+import { Place } from "./place.js";
 import { newest } from "./proposal.js";
 import { outlook } from "./queue.js";
 import type { Proposal, Run } from "./records.js";
@@ -26,7 +27,7 @@ import { clock } from "./when.js";
 
 const AT_WORK_MS = 60_000; // after somebody last touched the table
 
-interface ViewState extends Open { filter: Filter; selection: Selection; scrollTop: number; above: number; tab: string; follow: boolean; views: Set<View>; known: string[]; focused: "" | "proposal" | "search" | "rows"; lost: string; left: Left }
+interface ViewState extends Open { filter: Filter; selection: Selection; place: Place; tab: string; follow: boolean; views: Set<View>; known: string[]; focused: "" | "proposal" | "search" | "rows"; lost: string; left: Left }
 
 /** What a table looked like, kept while the page lives: a cell that is painted anew goes on where it was, and all views of one table show the same. */
 const views: Map<string, ViewState> = ((globalThis as any)[Symbol.for("beamhub.views")] ??= new Map());
@@ -69,7 +70,7 @@ class View {
   constructor(private readonly model: Model, private readonly root: HTMLElement, private readonly transport: Transport, private readonly ended: AbortController) {
     const { signal } = ended;
     const id: string = model.get("view_id");
-    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, scrollTop: 0, above: 0, tab: "Curve", menu: "", follow: false, views: new Set(), known: [], focused: "", lost: "", left: new Left() };
+    const fallback: ViewState = { filter: { proposal: model.get("proposal") || "", search: "", sort: "-queued" }, selection: { ids: [], focus: 0 }, place: new Place(), tab: "Curve", menu: "", follow: false, views: new Set(), known: [], focused: "", lost: "", left: new Left() };
     this.state = views.get(id) ?? fallback;
     this.links = new Links(transport, () => ({ filter: this.state.filter, ids: this.state.selection.ids }));
     const linked = views.has(id) ? null : this.links.open(model.get("options").proposal);
@@ -78,8 +79,9 @@ class View {
     views.set(id, this.state);
     const pictures = new Pictures(transport, () => this.table.paint());
     signal.addEventListener("abort", () => pictures.end());
-    this.table = new Table(this.state.selection, () => { this.turn(false); void this.selected(); }, (sort) => this.change({ sort }), (term) => this.seek(term), () => void this.enterPanel(), pictures, "processed data");
-    Object.assign(this.table.columns, { ask: (proposal: string) => headings(transport, proposal), chosen: () => this.saved.soon() });
+    this.table = new Table(this.state.selection, this.state.place, () => { this.turn(false); void this.selected(); }, (sort) => this.change({ sort }), (term) => this.seek(term), () => void this.enterPanel(), pictures, "processed data");
+    this.table.columns.ask = (proposal) => headings(transport, proposal);
+    this.table.columns.chosen = () => this.saved.soon();
     this.rows = new Rows(transport, this.state.filter, () => this.table.atTop, () => this.paint());
     this.table.rows = this.rows;
     this.empty = new Empty(this.rows, () => this.paint());
@@ -95,7 +97,6 @@ class View {
     for (const event of ["keydown", "pointerdown", "pointermove", "wheel"]) {
       root.addEventListener(event, () => { this.touched = performance.now(); }, { capture: true, passive: true, signal });
     }
-    root.addEventListener("scroll", () => { Object.assign(this.state, { scrollTop: this.table.scrollTop, above: 0 }); }, { capture: true, passive: true, signal });
     root.addEventListener("focusin", (event) => { this.state.focused = event.target === this.search ? "search" : event.target === this.chooser ? "proposal" : "rows"; }, { signal });
     root.addEventListener("focusout", () => setTimeout(() => {
       if (root.isConnected && !root.contains(document.activeElement)) this.state.focused = ""; // else it was taken away with the table
@@ -109,7 +110,7 @@ class View {
     for (const [target, event] of [[document, "visibilitychange"], [window, "online"], [window, "focus"]] as const) {
       target.addEventListener(event, look, { signal: this.signal });
     }
-    this.signal.addEventListener("abort", () => { this.stream.abort(); this.state.above = this.rows.hidden; this.rows.end(); this.table.end(); this.newest.end(); this.saved.end(); void this.panel?.then((panel) => this.state.left.put(panel), () => undefined); });
+    this.signal.addEventListener("abort", () => { this.stream.abort(); this.rows.end(); this.table.end(); this.newest.end(); this.saved.end(); void this.panel?.then((panel) => this.state.left.put(panel), () => undefined); });
     window.addEventListener("hashchange", () => void this.open(), { signal: this.signal });
     this.tools.append(
       ...menu("Columns", this.state, (body, signal) => chooser(body, this.table.columns, signal)), ...menu("Copy", this.state, (body, signal) => this.copy(body, signal)),
@@ -120,11 +121,10 @@ class View {
     );
     this.paint();
     await this.findProposals();
-    for (const view of this.state.views) if (view.gone) view.ended.abort();
-    const { scrollTop, above } = this.state;
-    await this.rows.reload();
     if (this.signal.aborted) return;
-    this.table.restore(scrollTop, above);
+    for (const view of this.state.views) if (view.gone) view.ended.abort();
+    this.table.restore();
+    await this.rows.reload();
     await this.admit();
     if (this.signal.aborted) return;
     this.follow();
@@ -153,7 +153,10 @@ class View {
     const { known } = this.state;
     if (saw && !known.includes(filter.proposal)) for (const view of this.state.views) view.lose(filter.proposal);
     else if (known.includes(this.state.lost)) this.state.lost = "";
-    if (!known.includes(filter.proposal)) filter.proposal = newest(this.proposals) ?? filter.proposal;
+    if (!known.includes(filter.proposal)) {
+      filter.proposal = newest(this.proposals) ?? filter.proposal;
+      this.table.begin();
+    }
     if (known.length && this.links.misses(known)) {
       Object.assign(filter, { search: "", sort: "-queued" });
       this.search.value = "";
@@ -354,7 +357,7 @@ class View {
     const { filter } = this.state;
     if (elsewhere) Object.assign(this.search, { value: filter.search });
     if (elsewhere) Object.assign(this.chooser, { value: filter.proposal });
-    this.table.scrollTop = 0;
+    this.table.begin();
     this.links.refused = "";
     const loaded = this.rows.reload(filter);
     this.newestSoon();

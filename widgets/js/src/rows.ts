@@ -269,7 +269,7 @@ export class Rows {
     if (unknown.length && !this.length) return void this.reload(); // an empty table has no order to be kept
     for (const id of ids) if (!fresh.has(id) && this.indexOf(id) >= 0) this.waiting.add(id); // gone
     const { sort } = this.filter, newest = sort === "-queued" ? unknown.filter((run) => run.id > this.first) : [];
-    // others of before are in the table where it is not loaded, or may be
+    // an older one outside of the loaded rows may stand in the table already
     const isNew = ({ id }: Run) => sort !== "-queued" || this.stretch.spans(id) || this.begin.spans(id);
     for (const run of unknown) if (!newest.includes(run) && isNew(run)) this.waiting.add(run.id);
     if (newest.length && this.atTop()) this.putAbove(newest.sort((a, b) => b.id - a.id));

@@ -45,8 +45,8 @@ export class Stretch implements Loaded {
 
   /** Whether a run that it has not belongs between its rows, the newest first, or below the table's last. */
   spans(id: number): boolean {
-    const first = this.pages[0]!.items[0], last = this.pages.at(-1)!.items.at(-1);
-    return first !== undefined && id < first.id && (this.after === null || id > last!.id);
+    const first = this.at(this.start), last = this.at(this.end - 1);
+    return first !== undefined && last !== undefined && id < first.id && (this.after === null || id > last.id);
   }
 
   /** Puts each newer record in its place; answers with the ids of those that have one. */

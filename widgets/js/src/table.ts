@@ -4,6 +4,7 @@ import { condition, OF_LATE, state, type Column } from "./columns.js";
 import { h, keep } from "./dom.js";
 import { finder, termOf, type Finder } from "./finder.js";
 import type { Pictures } from "./pictures.js";
+import type { Place } from "./place.js";
 import { Begun, between, range, told } from "./range.js";
 import type { Run } from "./records.js";
 import { edge, lowerEdge, widthBy } from "./resize.js";
@@ -32,7 +33,7 @@ export class Table {
   private readonly finder: Finder;
   rows!: Rows;
 
-  constructor(readonly selection: Selection, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, onTerm: (term: string) => void, private readonly onOpen: () => void, pictures: Pictures, label: string) {
+  constructor(readonly selection: Selection, private readonly place: Place, private readonly onSelect: () => void, private readonly onSort: (sort: string) => void, onTerm: (term: string) => void, private readonly onOpen: () => void, pictures: Pictures, label: string) {
     this.columns = new Arranged(() => this.paint(), (run) => pictures.cell(run));
     this.head = h("div", { class: "bh-head", role: "row", "aria-rowindex": "1" });
     this.body = h("div", {
@@ -44,7 +45,7 @@ export class Table {
       onclick: (event: MouseEvent) => { if (event.detail === 0) this.pick(this.idAt(event), event); }, // of a screen reader
     });
     this.space = h("div", { class: "bh-space", role: "presentation" }, this.body);
-    this.scroll = h("div", { class: "bh-scroll", role: "presentation", onscroll: () => this.paint() }, h("div", { class: "bh-sticky", role: "rowgroup" }, this.head), this.space);
+    this.scroll = h("div", { class: "bh-scroll", role: "presentation", onscroll: () => { this.note(); this.paint(); } }, h("div", { class: "bh-sticky", role: "rowgroup" }, this.head), this.space);
     this.element = h("div", {
       class: "bh-grid", role: "grid", "aria-label": label, "aria-multiselectable": "true",
       onkeydown: (event: KeyboardEvent) => this.key(event),
@@ -53,9 +54,44 @@ export class Table {
     this.finder = finder(this.scroll, (cell) => this.termAt(cell), onTerm);
   }
 
-  get atTop(): boolean { return this.scroll.scrollTop < ROW; }
-  get scrollTop(): number { return this.scroll.scrollTop; }
-  set scrollTop(value: number) { this.scroll.scrollTop = value; }
+  /** Out of sight nothing is scrolled: what counts is where it was, or will be again. */
+  get atTop(): boolean { return (this.kept?.scrolled ?? (this.scroll.clientHeight ? this.scroll.scrollTop : this.scrolled)) < ROW; }
+  private scrolled = 0;
+
+  private note(): void {
+    if (!this.scroll.clientHeight) return;
+    this.scrolled = this.scroll.scrollTop;
+    this.place.at(this.scrolled, this);
+  }
+
+  /** Other rows are shown, from the first on. */
+  begin(): void {
+    this.keep(null);
+    this.scroll.scrollTop = this.scrolled = 0;
+    this.place.at(0, this);
+  }
+
+  /** Goes on where a table before this one was scrolled to, as soon as there are rows and they are in sight. */
+  restore(): void {
+    const { scrolled, above } = this.place;
+    if (scrolled >= ROW) this.keep({ scrolled, above });
+  }
+
+  private keep(kept: { scrolled: number; above: number } | null): void {
+    this.kept = kept;
+    if (kept) this.appears.observe(this.scroll);
+    else this.appears.disconnect();
+  }
+  private kept: { scrolled: number; above: number } | null = null;
+  private readonly appears = new ResizeObserver(() => this.paint());
+
+  private regain(): void {
+    const { kept, scroll } = this, { length } = this.rows;
+    if (!kept || !length || !scroll.clientHeight) return;
+    this.keep(null);
+    scroll.scrollTop = kept.scrolled + pixels(kept.above, length, this.visible);
+    this.note();
+  }
 
   /** The rows that are loaded changed. */
   change(): void {
@@ -83,6 +119,7 @@ export class Table {
     if (this.lower.getAttribute("aria-valuenow") !== high) this.lower.setAttribute("aria-valuenow", high);
     const total = this.rows.length;
     this.space.style.height = `${heightOf(total)}px`; // before it is looked how far the table is scrolled: it may be less now
+    this.regain();
     this.follow();
     this.find();
     const { first, last, origin, shift } = sight(total, this.scroll.scrollTop, this.visible);
@@ -103,16 +140,8 @@ export class Table {
     if (!focused) this.goal = null; // the keyboard is somewhere else by now
     if (this.reach()) return;
     if (sign && (this.finder.column() || this.finder.enter(this.body.querySelector<HTMLElement>(`.bh-row[data-id="${of}"]`), sign))) return; // its row may be a new one
-    if (focused) this.focusRow();
+    if (focused) this.focusRow(of || this.selection.focus);
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
-  }
-
-  /** Scrolls a new table to where one before it was; by now so many more rows stand above it. */
-  restore(scrolled: number, above: number): void {
-    this.paintNow(); // there is nothing to scroll before
-    this.scroll.scrollTop = scrolled;
-    if (scrolled >= ROW) this.rows.slid += above;
-    this.paint();
   }
 
   /** What is in sight stays there where its rows have other numbers now. */
@@ -147,6 +176,8 @@ export class Table {
   /** Nobody looks any more. */
   end(): void {
     this.over = true;
+    if (!this.kept) this.place.left(this.rows.hidden, this);
+    this.keep(null);
     clearTimeout(this.timer);
   }
   private over = false;
@@ -190,13 +221,13 @@ export class Table {
       ? h("button", { type: "button", class: "bh-sort", title: `sort by ${column.title}`, onclick: click }, ...named, mine && h("span", { "aria-hidden": "true" }, falling ? " ▾" : " ▴"))
       : h("span", { class: "bh-title", title: column.title }, ...named);
     return h("div", {
-      ...this.place(column, index), role: "columnheader", "aria-sort": direction, "data-key": column.key, "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight",
+      ...this.common(column, index), role: "columnheader", "aria-sort": direction, "data-key": column.key, "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight",
       tabindex: column.sort ? undefined : "0",
     }, label, edge((pixels) => this.columns.resize(column.key, pixels)));
   }
 
   /** What the cells of a column have in common. */
-  private place(column: Column, index: number): Record<string, unknown> {
+  private common(column: Column, index: number): Record<string, unknown> {
     const pinned = this.columns.isPinned(column.key), names = [column.numeric && "bh-number", pinned && "bh-pinned"];
     return { "data-column": column.key, class: names.filter(Boolean).join(" "), "aria-colindex": String(index + 1), style: pinned ? `left: var(--bh-left-${index})` : undefined };
   }
@@ -243,7 +274,7 @@ export class Table {
   private cells(run: Run | undefined): HTMLElement {
     const columns = this.columns.shown, { painted } = this;
     if (this.blank?.painted !== painted) {
-      const cells = columns.map((column, at) => h("div", { ...this.place(column, at), role: "gridcell" }));
+      const cells = columns.map((column, at) => h("div", { ...this.common(column, at), role: "gridcell" }));
       this.blank = { painted, row: h("div", { role: "row" }, ...cells) };
     }
     const row = this.blank.row.cloneNode(true) as HTMLElement;
@@ -382,6 +413,7 @@ export class Table {
 
   /** Scrolls to a row that nobody chose here: where it is not loaded, if it is quickly said where it is. */
   reveal(id: number): void {
+    this.keep(null);
     this.asked = this.sought = null;
     this.say("");
     const index = this.rows.indexOf(id);
@@ -421,10 +453,10 @@ export class Table {
     this.focusRow();
   }
 
-  /** Where the row that was chosen last is out of sight, another has the focus: none would leave the keyboard to the notebook. */
-  private focusRow(): void {
+  /** Where the row (else the one that was chosen last) is out of sight, another has the focus: none would leave the keyboard to the notebook. */
+  private focusRow(id = this.selection.focus): void {
     const find = (what: string) => this.body.querySelector<HTMLElement>(`.bh-row${what}`), inSight = firstWhole(this.rows.length, this.scroll.scrollTop, this.visible) + 2;
-    const row = find(`[data-id="${this.selection.focus}"]`) ?? find(`[aria-rowindex="${inSight}"]`) ?? find("");
+    const row = find(`[data-id="${id}"]`) ?? find(`[aria-rowindex="${inSight}"]`) ?? find("");
     row?.setAttribute("tabindex", "0");
     row?.focus({ preventScroll: true });
   }
