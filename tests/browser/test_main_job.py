@@ -18,6 +18,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from services.demo import ROOT, RunningDemo
+from services.living import with_words
 from services.workbench import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -80,10 +81,7 @@ def write_file(demo: RunningDemo, name: str) -> str:
 
 
 def service_of(demo: RunningDemo) -> psutil.Process:
-    (found,) = [
-        one for one in map(psutil.Process, demo.processes())
-        if one.cmdline()[1:4] == ["-m", "beamhub.config.command", "processing"]
-    ]  # fmt: skip
+    (found,) = with_words(demo.processes(), "-m beamhub.config.command processing")
     return found
 
 
@@ -665,11 +663,8 @@ def test_a_computing_kernel_stops_neither_table_nor_plot(page, demo):
 
 @pytest.mark.promise("kills of the service")
 def test_after_a_restart_of_the_service_no_row_is_missing_and_none_is_there_twice(page, demo):
-    child = [
-        n for n in demo.processes() if b"beamhub.config.command\0processing" in Path(f"/proc/{n}/cmdline").read_bytes()
-    ]
     search(page, "after-the-kill")
-    os.kill(child[0], 9)
+    service_of(demo).kill()
     name = write_file(demo, "after-the-kill")
     expect(widget(page).locator(".bh-live")).to_contain_text("● live")
     expect(row(page, name)).to_have_attribute("data-state", "done")
@@ -692,10 +687,8 @@ def test_a_notebook_in_which_it_was_shown_holds_no_token_and_a_static_table(page
     time.sleep(2)
     text = (demo.folder / f"home/{demo.user}/tutorial.ipynb").read_text()
     assert "Processed data, as of" in text
-    server = [n for n in demo.processes() if b"jupyterhub.singleuser" in Path(f"/proc/{n}/cmdline").read_bytes()
-              or b"jupyterhub-singleuser" in Path(f"/proc/{n}/cmdline").read_bytes()]  # fmt: skip
-    environment = Path(f"/proc/{server[0]}/environ").read_bytes().decode(errors="replace").split("\0")
-    token = next(line.partition("=")[2] for line in environment if line.startswith("JUPYTERHUB_API_TOKEN="))
+    server = with_words(demo.processes(), "jupyterhub", "singleuser")[0]
+    token = server.environ()["JUPYTERHUB_API_TOKEN"]
     assert len(token) > 20
     assert token not in text
     assert token not in page.content().replace(page.locator("#jupyter-config-data").inner_html(), "")

@@ -13,7 +13,7 @@ import pytest
 from browser.test_main_job import READY, kernel_idle, run_cell, search, write_file
 from playwright.sync_api import Page, expect
 from services.demo import RunningDemo
-from services.workbench import gone
+from services.living import gone, with_words
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600), pytest.mark.promise("kills of the service")]
 expect.set_options(timeout=40_000)
@@ -104,8 +104,7 @@ def test_after_a_restart_of_the_kernel_the_table_shows_every_file_once(page, dem
 
 def process(demo: RunningDemo, *words: str) -> psutil.Process:
     """The demo's process whose command line holds these words."""
-    every = [psutil.Process(number) for number in demo.processes()]
-    (found,) = [one for one in every if all(word in " ".join(one.cmdline()) for word in words)]
+    (found,) = with_words(demo.processes(), *words)
     return found
 
 

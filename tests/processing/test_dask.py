@@ -18,8 +18,9 @@ from dask.utils import key_split
 from distributed import Scheduler
 from distributed.comm import core as comm_core
 from distributed.security import Security
+from services.living import gone
 from services.ports import free_port
-from services.workbench import Workbench, gone, wait_for
+from services.workbench import Workbench, wait_for
 
 from beamhub.catalog.records import Plot
 from beamhub.processing.dispatcher import Dispatcher, Places

@@ -11,8 +11,9 @@ from http.server import ThreadingHTTPServer
 
 import psutil
 import pytest
-from services.service import CONFIG, HubApi, family, hub_api, processing
-from services.workbench import gone, wait_for
+from services.living import family, gone
+from services.service import CONFIG, HubApi, hub_api, processing
+from services.workbench import wait_for
 
 
 @pytest.fixture(scope="module")

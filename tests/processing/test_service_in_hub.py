@@ -4,7 +4,7 @@ import httpx
 import pytest
 from services.facility import DETECTOR, facility
 from services.hub import wait_for
-from services.workbench import gone
+from services.living import gone
 
 pytestmark = pytest.mark.hub
 

@@ -2,10 +2,10 @@
 
 import time
 
-import psutil
 import pytest
 from services.clock import Clock
 from services.hub import RunningHub
+from services.living import family, with_words
 from services.service import config, hub_api, processing
 from services.workbench import wait_for
 
@@ -78,8 +78,7 @@ class Jumping:
         assert {run["state"] for run in self.service.runs(limit=500)} == {"done"}
 
     def workers(self):
-        family = psutil.Process(self.service.copies[-1].pid).children(recursive=True)
-        return [process for process in family if "spawn_main" in " ".join(process.cmdline())]
+        return with_words(family(self.service.copies[-1].pid), "spawn_main")
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from services.hub import PASSWORD, TLS, RunningHub, wait_for
+from services.living import called
 from services.proxy import ExternalProxy
 from services.scripted import Answer, scripted
 
@@ -312,7 +313,7 @@ class Shape:
         """The proxy's process."""
         if self.proxy is not None:
             return psutil.Process(self.proxy.process.pid)
-        return next(one for one in psutil.Process(self.hub.process.pid).children() if "traefik" in one.name())
+        return called(psutil.Process(self.hub.process.pid).children(), "traefik")[0]
 
     def restart(self) -> None:
         """Restart the Hub: by kill -9 in the demo's shape, where a polite end would end the servers as well."""

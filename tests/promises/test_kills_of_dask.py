@@ -11,9 +11,10 @@ import httpx
 import psutil
 import pytest
 from distributed.security import Security
+from services.living import family, gone, with_words
 from services.ports import free_port
-from services.service import Running, config, family, hub_api
-from services.workbench import gone, wait_for
+from services.service import Running, config, hub_api
+from services.workbench import wait_for
 
 pytestmark = pytest.mark.promise("kills of the service")
 FUNCTION = """
@@ -144,12 +145,7 @@ def wait_for_workers(service, but):
     """The processes of both workers, the youngest ones still importing."""
 
     def workers():
-        found = []
-        for child in service.children():
-            with contextlib.suppress(psutil.Error):  # it has just ended
-                if child not in but and any("spawn_main" in word for word in child.cmdline()):
-                    found.append(child)
-        return found
+        return [child for child in with_words(service.children(), "spawn_main") if child not in but]
 
     wait_for(lambda: len(workers()) >= 2, 60)
     return workers()

@@ -15,10 +15,11 @@ import h5py
 import httpx
 import pytest
 from services.lives import CONFIG, FUNCTION, RULES, Mortal, content
+from services.living import gone
 from services.mortal import FIRST, POINTS
 from services.ports import free_port
 from services.service import hub_api
-from services.workbench import gone, wait_for
+from services.workbench import wait_for
 
 pytestmark = [pytest.mark.promise("kills of the service"), pytest.mark.timeout(900)]
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import h5py
 import pytest
 from services.lives import CONFIG, FUNCTION, RULES, Mortal, content
+from services.living import gone
 from services.mortal import CUT, FIRST
 from services.ports import free_port
 from services.power import Disk, bring_to_disk, cut
 from services.service import hub_api
-from services.workbench import gone, wait_for
+from services.workbench import wait_for
 
 from beamhub.processing.digest import digest_of_copy
 

@@ -8,8 +8,9 @@ from datetime import datetime
 import h5py
 import psutil
 import pytest
+from services.living import command_line, family, with_words
 from services.ports import free_port
-from services.service import Running, config, family, hub_api
+from services.service import Running, config, hub_api
 from services.workbench import FUNCTIONS, wait_for
 
 from beamhub.processing.warm_child import LOG_TAIL
@@ -239,11 +240,10 @@ def test_after_all_of_them_the_service_its_workers_and_nothing_else_are_there(se
     sleeper = int(service.raw["leaves_a_sleeping_child"].with_suffix(".sleeper").read_text())
     assert not psutil.pid_exists(sleeper)
     assert service.copies[0].poll() is None
-    of_functions = [p for p in family(service.copies[0].pid) if "beamhub.processing.guardian" in p.cmdline()]
+    of_functions = with_words(family(service.copies[0].pid), "beamhub.processing.guardian")
     assert len(of_functions) <= 2 * 2  # of each worker a guardian and a runner
-    others = [p.cmdline() for p in family(service.copies[0].pid) if p not in of_functions]
-    assert [
-        words for words in others if not {"processing", "multiprocessing"} & set(re.split(r"\W", " ".join(words)))
-    ] == []
+    others = [command_line(p) for p in family(service.copies[0].pid) if p not in of_functions]
+    others = [line for line in others if line]  # the others ended meanwhile
+    assert [line for line in others if not {"processing", "multiprocessing"} & set(re.split(r"\W", line))] == []
     assert "worker was lost" not in str(service.runs(limit=500))
     assert service.ask("health").status_code == 200

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 from services.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -52,14 +53,14 @@ class RunningDemo:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(60)
 
-    def processes(self) -> list[int]:
+    def processes(self) -> list[psutil.Process]:
         """Every process that belongs to this demo."""
         mark, found = f"BEAMHUB_DEMO={self.folder.resolve()}".encode(), []
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 if mark in (path / "environ").read_bytes().split(b"\0") and (path / "cmdline").read_bytes():
-                    found.append(int(path.name))
-            except OSError:
+                    found.append(psutil.Process(int(path.name)))
+            except (OSError, psutil.NoSuchProcess):
                 continue
         return found
 

@@ -28,6 +28,7 @@ from typing import Any
 
 import httpx
 import psutil
+from services.living import called
 from services.ports import free_port
 
 TLS = False  # nothing here speaks it; to read who is to be trusted takes 30 ms for each client
@@ -205,7 +206,7 @@ class RunningHub:
         children = psutil.Process(self.process.pid).children() if self.process.poll() is None else []
         self.process.kill()
         self.process.wait()
-        for proxy in [child for child in children if "traefik" in child.name()]:
+        for proxy in called(children, "traefik"):
             proxy.kill()
         _end_marked(f"BEAMHUB_TEST={self.mark}")
 

@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import psutil
 from services.api import INGEST, READ, WRITE, user
+from services.living import family, gone, lives
 from services.ports import free_port
-from services.workbench import gone, wait_for
+from services.workbench import wait_for
 
 FUNCTION = """
 import os
@@ -167,7 +168,7 @@ class Running:
     def service(self) -> psutil.Process | None:
         """The process that listens, below a supervising parent or not."""
         below = psutil.Process(self.copies[-1].pid).children()
-        return next((child for child in below if child.status() != psutil.STATUS_ZOMBIE), None)
+        return next(filter(lives, below), None)
 
     def done(self, number: int, within_s: float = 60) -> list[dict[str, Any]]:
         """Wait until so many runs are done, and return them."""
@@ -186,9 +187,3 @@ class Running:
         for copy in self.copies:
             copy.wait(20)
         assert all(gone(process, 5) for process in left)
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """A process and all below it."""
-    parent = psutil.Process(pid)
-    return [parent, *parent.children(recursive=True)]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import psutil
 
 from beamhub.processing.library import Library
 from beamhub.processing.work import Task
@@ -23,15 +22,6 @@ def wait_for(condition: Callable[[], object], within_s: float = 20.0) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("what was waited for did not happen")
         time.sleep(0.02)
-
-
-def gone(process: psutil.Process, within_s: float = 2.0) -> bool:
-    """Whether a process ends in time."""
-    try:
-        wait_for(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, within_s)
-    except TimeoutError:
-        return False
-    return True
 
 
 @dataclass

@@ -1,20 +1,20 @@
 """The demo's promises: ready with one line, and nothing left when it ends, however it ends."""
 
-import os
 import signal
 import socket
 import time
-from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from services.demo import RunningDemo
+from services.living import with_words
 from services.ports import free_ports
 
 pytestmark = pytest.mark.hub
 
 
-def wait_gone(demo: RunningDemo, within: float = 30) -> list[int]:
+def wait_gone(demo: RunningDemo, within: float = 30) -> list[psutil.Process]:
     until = time.monotonic() + within
     while demo.processes() and time.monotonic() < until:
         time.sleep(0.2)
@@ -46,8 +46,8 @@ def test_nothing_is_left_after_a_kill_and_a_second_start_works(tmp_path):
 
 def test_a_killed_hub_ends_the_demo_with_its_last_lines(tmp_path):
     demo = RunningDemo(tmp_path / "demo").wait_ready()
-    command = {number: Path(f"/proc/{number}/cmdline").read_bytes() for number in demo.processes()}
-    os.kill(next(number for number, words in command.items() if b"-m\0jupyterhub\0" in words), signal.SIGKILL)
+    (hub,) = with_words(demo.processes(), "-m jupyterhub ")
+    hub.kill()
     assert demo.process.wait(60) == 1
     assert "the Hub ended" in demo.text()
     assert wait_gone(demo) == []

@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 from services.hub import LOCAL, RunningHub, wait_for
+from services.living import lives
 
 from beamhub.spawner.sites import processes
 
@@ -71,12 +72,6 @@ def process_of(hub: RunningHub, user: str, name: str = "") -> psutil.Process:
     return psutil.Process(start_of(hub, user, name)["child"]["process"]["pid"])
 
 
-def gone(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.status() == psutil.STATUS_ZOMBIE
-    return True
-
-
 def tokens(hub: RunningHub, user: str) -> list[str]:
     found = hub.api("GET", f"users/{user}/tokens").json()["api_tokens"]
     return [token["note"] for token in found if token["note"].startswith("Server at")]
@@ -97,7 +92,7 @@ def test_a_server_starts_answers_and_stops(hub):
     assert 3500 < time.mktime(ends) - time.mktime(time.gmtime()) <= 3601
     process = process_of(hub, "ada")
     hub.stop_server("ada")
-    assert gone(process)
+    assert not lives(process)
     assert tokens(hub, "ada") == []
     assert "start" not in hub.server("ada")["state"]
 
@@ -165,7 +160,7 @@ def test_a_server_survives_kill_9_of_the_hub_and_its_token_is_revoked_by_a_later
     assert start_of(hub, "ada") == before
     assert hub.as_user("ada").get("user/ada/api").json()["pid"] == process.pid
     hub.stop_server("ada")
-    assert gone(process)
+    assert not lives(process)
     assert tokens(hub, "ada") == []
 
 
@@ -199,7 +194,7 @@ def test_a_start_survives_kill_9_of_the_hub_at_any_moment(hub, moment):
     process = process_of(hub, "ada", moment)
     assert hub.as_user("ada").get(f"user/ada/{moment}/api").json()["pid"] == process.pid
     hub.stop_server("ada", moment)
-    assert gone(process)
+    assert not lives(process)
     assert tokens(hub, "ada") == []
 
 
@@ -223,7 +218,7 @@ def test_a_start_that_a_restarted_hub_finishes_can_be_stopped(hub):
     hub.start()
     wait_for(lambda: hub.server("ada", "gated2")["pending"] == "spawn")
     hub.stop_server("ada", "gated2")
-    assert gone(process)
+    assert not lives(process)
     assert tokens(hub, "ada") == []
 
 
@@ -263,7 +258,7 @@ def test_a_start_can_be_stopped(hub):
     wait_for(lambda: start_of(hub, "ada", "slow2").get("phase") == "announced")
     process = process_of(hub, "ada", "slow2")
     hub.stop_server("ada", "slow2")
-    assert gone(process)
+    assert not lives(process)
     assert tokens(hub, "ada") == []
 
 
@@ -302,13 +297,13 @@ def test_a_server_whose_site_was_taken_out_of_the_file_goes_on_and_can_be_stoppe
         assert hub.as_user("ada").get("user/ada/api").json()["pid"] == process.pid
         hub.process.terminate()  # a Hub that ends stops what it can
         hub.process.wait(20)
-        assert not gone(process)
+        assert lives(process)
         hub.start()
         hub.wait_ready("ada")
         (tmp_path / "compute.yaml").write_text(LOCAL)
         wait_for(lambda: "compute.yaml was changed and is in force" in hub.log())
         hub.stop_server("ada")
-        assert gone(process)
+        assert not lives(process)
         assert tokens(hub, "ada") == []
         assert "start" not in hub.server("ada")["state"]
 
@@ -322,10 +317,10 @@ def test_a_user_is_deleted_with_all_servers_or_not_at_all(hub):
     running = [process_of(hub, "joe", name) for name in ("", "one", "gated3")]
     answer = hub.api("DELETE", "users/joe")
     assert (answer.status_code, "the server gated3 of joe is starting" in answer.json()["message"]) == (409, True)
-    assert [gone(process) for process in running] == [False] * 3
+    assert [lives(process) for process in running] == [True] * 3
     hub.stop_server("joe", "gated3")
     assert hub.api("DELETE", "users/joe").status_code == 204
-    assert [gone(process) for process in running] == [True] * 3
+    assert [lives(process) for process in running] == [False] * 3
     assert hub.api("GET", "users/joe").status_code == 404
 
 

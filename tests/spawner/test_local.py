@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 from services.hub import LOCAL, STUB, RunningHub, wait_for
+from services.living import lives
 from services.ports import free_port
 from traitlets.config import Config
 
@@ -522,12 +523,13 @@ def test_a_server_starts_in_a_home_that_root_may_not_enter(people, stub, tmp_pat
 def test_a_server_of_an_account_survives_kill_9_of_the_hub(unix_hub, people):
     unix_hub.start_server(people[0], options={})
     pid = unix_hub.as_user(people[0]).get(f"user/{people[0]}/api").json()["pid"]
+    process = psutil.Process(pid)
     unix_hub.kill()
     unix_hub.start()
     unix_hub.wait_ready(people[0])
     assert unix_hub.as_user(people[0]).get(f"user/{people[0]}/api").json()["pid"] == pid
     unix_hub.stop_server(people[0])
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert not lives(process)
 
 
 @needs_root
