@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
@@ -31,10 +31,8 @@ from beamhub.processing.schema import (
 from beamhub.processing.schema import (
     request as request_table,
 )
+from beamhub.processing.transaction import Transaction
 from beamhub.processing.work import Arrival, Claim, Failure, Outcome, PlannedRun, Retry, finite
-
-if TYPE_CHECKING:
-    from beamhub.processing.store import Transaction
 
 AUTOMATIC, REQUESTED = "automatic", "requested"
 FORGOTTEN = {"transient_failures": 0, "data_failures": 0, "losses": 0}  # when a run is released
@@ -61,7 +59,7 @@ class OtherRequest(Exception):
     """The key of a request was used before, for something else."""
 
 
-def take_in(transaction: "Transaction", arrivals: Sequence[Arrival], at: Position | None) -> list[int]:
+def take_in(transaction: Transaction, arrivals: Sequence[Arrival], at: Position | None) -> list[int]:
     """Insert events and their runs; known ones change nothing. The ids of the new files."""
     new = [number for arrival in arrivals if (number := _take_in(transaction, arrival)) is not None]
     if at is not None:
@@ -69,7 +67,7 @@ def take_in(transaction: "Transaction", arrivals: Sequence[Arrival], at: Positio
     return new
 
 
-def _take_in(transaction: "Transaction", arrival: Arrival) -> int | None:
+def _take_in(transaction: Transaction, arrival: Arrival) -> int | None:
     event, arrived = arrival.event, now()
     if event.kind != "closed":
         _changed_kind(transaction, arrival)
@@ -103,7 +101,7 @@ def _take_in(transaction: "Transaction", arrival: Arrival) -> int | None:
     return number
 
 
-def _set_cells(transaction: "Transaction", number: int | None, of: str, columns: dict[str, Cell]) -> None:
+def _set_cells(transaction: Transaction, number: int | None, of: str, columns: dict[str, Cell]) -> None:
     """What the file's columns say can be sorted by and searched for."""
     if number is None or not columns:
         return
@@ -114,14 +112,14 @@ def _set_cells(transaction: "Transaction", number: int | None, of: str, columns:
     transaction.head(of, "column", dict.fromkeys(columns, ""), found)
 
 
-def _again(transaction: "Transaction", arrival: Arrival) -> None:
+def _again(transaction: Transaction, arrival: Arrival) -> None:
     """A known version was told of again: it is there, also if it had been removed."""
     event = arrival.event
     same = (file.c.instance == event.instance) & (file.c.file_id == identity_of(event.file_id))
     _set_kind(transaction, same & (file.c.kind == "removed"), "restored")
 
 
-def _changed_kind(transaction: "Transaction", arrival: Arrival) -> None:
+def _changed_kind(transaction: Transaction, arrival: Arrival) -> None:
     """A file was removed or came back: its versions say so; where nothing is known of it there is nothing to say.
 
     The path may be that of a folder: then all below it was.
@@ -134,14 +132,14 @@ def _changed_kind(transaction: "Transaction", arrival: Arrival) -> None:
     _set_kind(transaction, matches & (file.c.kind != event.kind), event.kind)
 
 
-def _set_kind(transaction: "Transaction", matches: ColumnElement[bool], kind: str) -> None:
+def _set_kind(transaction: Transaction, matches: ColumnElement[bool], kind: str) -> None:
     changed = update(file).where(matches).values(kind=kind).returning(file.c.id)
     for number in transaction.execute(changed).scalars().all():
         transaction.touch_file(number)
 
 
 def _queue(
-    transaction: "Transaction",
+    transaction: Transaction,
     file_number: int,
     name: str,
     name_of_proposal: str,
@@ -175,7 +173,7 @@ def _queue(
     return number
 
 
-def _parameter_set(transaction: "Transaction", of: str, parameters: str) -> int:
+def _parameter_set(transaction: Transaction, of: str, parameters: str) -> int:
     """The number that a proposal's runs with these parameters have."""
     digest = hashlib.sha256(parameters.encode("utf-8", "replace")).hexdigest()
     known = select(parameter_set.c.id).where(parameter_set.c.proposal == of, parameter_set.c.digest == digest)
@@ -186,7 +184,7 @@ def _parameter_set(transaction: "Transaction", of: str, parameters: str) -> int:
     return int(number)
 
 
-def claim(transaction: "Transaction", limit: int) -> list[Claim]:
+def claim(transaction: Transaction, limit: int) -> list[Claim]:
     """Hand out runs that are due, and note the turns, so that no proposal waits for another's flood to end."""
     claims, turns = [], {}
     for row in _next(transaction.connection, limit):
@@ -211,7 +209,7 @@ def _next(connection: Connection, limit: int) -> list[Any]:
     return list(ready)
 
 
-def _claim(transaction: "Transaction", row: Any) -> Claim:
+def _claim(transaction: Transaction, row: Any) -> Claim:
     of_file = transaction.execute(select(file.c.storage, file.c.path).where(file.c.id == row.file)).one()
     exhausted = transaction.execute(select(run.c.resource_failures).where(run.c.file == row.file)).scalars()
     return Claim(
@@ -230,7 +228,7 @@ def _claim(transaction: "Transaction", row: Any) -> Claim:
     )
 
 
-def publish(transaction: "Transaction", number: int, attempt: int, outcome: Outcome, folder: str) -> bool:
+def publish(transaction: Transaction, number: int, attempt: int, outcome: Outcome, folder: str) -> bool:
     """Make an outcome the result."""
     row = _in_force(transaction, number, attempt)
     if row is None:
@@ -264,7 +262,7 @@ def publish(transaction: "Transaction", number: int, attempt: int, outcome: Outc
     return True
 
 
-def fail(transaction: "Transaction", number: int, attempt: int, failure: Failure, retry: Retry) -> bool:
+def fail(transaction: Transaction, number: int, attempt: int, failure: Failure, retry: Retry) -> bool:
     """Record a failure: tried again later, failed for good, or cancelled if that was asked for."""
     row = _in_force(transaction, number, attempt)
     if row is None:
@@ -288,13 +286,13 @@ def fail(transaction: "Transaction", number: int, attempt: int, failure: Failure
     return True
 
 
-def give_up(transaction: "Transaction", runs: Collection[int]) -> None:
+def give_up(transaction: Transaction, runs: Collection[int]) -> None:
     """These running runs go back into the queue; those that were being cancelled are cancelled."""
     for row in _running(transaction, run.c.id.in_(runs)):
         _requeue(transaction, row, waits.old_place(row))
 
 
-def recover(transaction: "Transaction", moment: datetime) -> None:
+def recover(transaction: Transaction, moment: datetime) -> None:
     """Every run that was running when the service ended goes back into the queue, or into quarantine in the end.
 
     Whatever the clock did meanwhile, no run waits longer than its wait, and no proposal for its turn.
@@ -309,11 +307,11 @@ def recover(transaction: "Transaction", moment: datetime) -> None:
         transaction.execute(update(run).where(run.c.id == row.id).values(losses=row.losses + 1))
 
 
-def _running(transaction: "Transaction", matches: ColumnElement[bool]) -> Sequence[Any]:
+def _running(transaction: Transaction, matches: ColumnElement[bool]) -> Sequence[Any]:
     return transaction.execute(select(run).where((run.c.state == "running") & matches)).all()
 
 
-def _requeue(transaction: "Transaction", row: Any, due: int) -> None:
+def _requeue(transaction: Transaction, row: Any, due: int) -> None:
     if row.cancelling:
         _move(transaction, row, "cancelled", finished=now(), cancelling=False)
     else:
@@ -321,7 +319,7 @@ def _requeue(transaction: "Transaction", row: Any, due: int) -> None:
 
 
 def request(
-    transaction: "Transaction",
+    transaction: Transaction,
     key: str,
     body: str,
     user: str,
@@ -344,14 +342,14 @@ def request(
     return new
 
 
-def _asked_before(transaction: "Transaction", key: str, body: str) -> list[int]:
+def _asked_before(transaction: Transaction, key: str, body: str) -> list[int]:
     known = transaction.execute(select(request_table).where(request_table.c.id == key)).one()
     if known.body != body:
         raise OtherRequest("this Idempotency-Key was used for another request; make a new key")
     return list(json.loads(known.runs))
 
 
-def cancel(transaction: "Transaction", number: int) -> None:
+def cancel(transaction: Transaction, number: int) -> None:
     """Cancel a queued run at once; tell the dispatcher of a running one."""
     row = _row(transaction, number)
     if row.state == "queued" and cancel_queued(transaction, row):
@@ -363,12 +361,12 @@ def cancel(transaction: "Transaction", number: int) -> None:
     raise NotPossible(f"run {number} is {row.state}; only a queued or running run can be cancelled", row.state)
 
 
-def cancel_queued(transaction: "Transaction", row: Any) -> bool:
+def cancel_queued(transaction: Transaction, row: Any) -> bool:
     """Cancel a run that was read as queued; False if it was handed out meanwhile."""
     return _move(transaction, row, "cancelled", finished=now(), due=None)
 
 
-def release(transaction: "Transaction", number: int) -> None:
+def release(transaction: Transaction, number: int) -> None:
     """Put a run from quarantine back into the queue, with its failures forgotten."""
     row = _row(transaction, number)
     if not row.quarantined:
@@ -378,7 +376,7 @@ def release(transaction: "Transaction", number: int) -> None:
     _move(transaction, row, "queued", quarantined=False, finished=None, due=waits.old_place(row), **FORGOTTEN, **told)
 
 
-def pause(transaction: "Transaction", rule: str, paused: bool) -> None:
+def pause(transaction: Transaction, rule: str, paused: bool) -> None:
     """Hold a rule's runs back, or let them go."""
     transaction.put(rule_state, {"rule": rule, "paused": paused}, paused=paused)
 
@@ -403,7 +401,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _move(transaction: "Transaction", row: Any, state: str, **values: Any) -> bool:
+def _move(transaction: Transaction, row: Any, state: str, **values: Any) -> bool:
     """Take a run from the state it was read in to another; False if somebody else moved it meanwhile."""
     still = (run.c.id == row.id) & (run.c.state == row.state) & (run.c.attempts == row.attempts)
     moved = transaction.execute(update(run).where(still).values(state=state, **values)).rowcount == 1
@@ -414,19 +412,19 @@ def _move(transaction: "Transaction", row: Any, state: str, **values: Any) -> bo
     return moved
 
 
-def _row(transaction: "Transaction", number: int) -> Any:
+def _row(transaction: Transaction, number: int) -> Any:
     row = transaction.execute(select(run).where(run.c.id == number).with_for_update()).one_or_none()
     if row is None:
         raise NotPossible(f"there is no run {number}", "unknown")
     return row
 
 
-def _in_force(transaction: "Transaction", number: int, attempt: int) -> Any:
+def _in_force(transaction: Transaction, number: int, attempt: int) -> Any:
     matches = (run.c.id == number) & (run.c.attempts == attempt) & (run.c.state == "running")
     return transaction.execute(select(run).where(matches).with_for_update()).one_or_none()
 
 
-def _detail(transaction: "Transaction", number: int, traceback: str, log_tail: str) -> None:
+def _detail(transaction: Transaction, number: int, traceback: str, log_tail: str) -> None:
     values = {"traceback": traceback, "log_tail": log_tail[-MAX_LOG:]}
     transaction.put(run_detail, {"run": number, **values}, **values)
 

@@ -32,12 +32,13 @@ from beamhub.processing.library import Library
 from beamhub.processing.lock import lock_paths, only_one
 from beamhub.processing.logs import configure_logs
 from beamhub.processing.memory import give_back, keep_together
+from beamhub.processing.migrate import OtherVersion
 from beamhub.processing.prctl import die_with_parent, hide_memory
 from beamhub.processing.publication import ForeignResults, own
 from beamhub.processing.settings import Settings
 from beamhub.processing.sources.running import RunningSources
 from beamhub.processing.storage import Storage, storages_of
-from beamhub.processing.store import OtherVersion, Store
+from beamhub.processing.store import Store
 from beamhub.processing.supervise import MISTAKE, supervise
 from beamhub.processing.work import Claim
 

@@ -1,20 +1,18 @@
 """The moments that runs and proposals wait for, and what becomes of them when the computer's clock is set."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import update
 
 from beamhub.processing.clock import now
 from beamhub.processing.retries import LONGEST_WAIT_S
 from beamhub.processing.schema import proposal, run
-
-if TYPE_CHECKING:
-    from beamhub.processing.store import Transaction
+from beamhub.processing.transaction import Transaction
 
 LONGEST_WAIT = int(LONGEST_WAIT_S * 1e6)  # microseconds
 
 
-def set_back(transaction: "Transaction", by: int) -> None:
+def set_back(transaction: Transaction, by: int) -> None:
     """The clock was set back by so many microseconds: what waits for a moment, or for its turn, waits no longer.
 
     Nothing was written since, so that moments to come are of before.
@@ -26,7 +24,7 @@ def set_back(transaction: "Transaction", by: int) -> None:
     transaction.execute(update(proposal).where(proposal.c.served > moment).values(served=proposal.c.served - by))
 
 
-def let_go_what_waits_too_long(transaction: "Transaction", moment: int) -> None:
+def let_go_what_waits_too_long(transaction: Transaction, moment: int) -> None:
     """At the service's start, whatever the clock did: no run waits longer than its wait, no proposal for its turn."""
     no_wait = run.c.due == run.c.queued
     transaction.execute(

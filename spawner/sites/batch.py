@@ -213,7 +213,7 @@ class BatchSite(Site):
             if verdict is Verdict.ENDED and not one.dead and one.job is not None:
                 self._ended(one, *self.end_of(one.job))  # how is not known in full, that it ended is
             if one.dead or one.job != before:
-                self._tell(job)
+                self.tell(job)
                 await asyncio.sleep(0)  # each is written down: what else the Hub does comes in between
         for job, one in list(self.known.items()):
             if not one.id and not one.dead and asks:
@@ -258,23 +258,16 @@ class BatchSite(Site):
             one.sought = None if found else one.sought or moments.now()
             if found:
                 one.id = found
-                self._tell(job)
+                self.tell(job)
             elif moments.now() - max(one.sought or 0.0, one.since) > cancels.LOST and await self._look_whether_hidden():
                 self._ended(one, "It never was in the queue.", 1, over=False)
-                self._tell(job)
+                self.tell(job)
         except SiteDown:
             return False
         return True
 
     def _ended(self, one: Known, said: str, code: int, over: bool) -> None:
         one.dead, one.said, one.code, one.over = True, said, code, over
-
-    def _tell(self, job: str) -> None:
-        if callback := self.on_change.get(job):
-            try:
-                callback()
-            except Exception:  # of one server; the others are to be told, too
-                log.exception("What became of %s could not be written down", job)
 
     # Jobs
 

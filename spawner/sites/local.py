@@ -29,7 +29,7 @@ from beamhub.spawner.sites.traits import refused_traits
 
 log = logging.getLogger("beamhub.spawner")
 ERRAND = 20.0  # seconds for the courier; it takes 30 ms
-GRACE = 10.0  # seconds from SIGTERM to SIGKILL; a server with kernels took 2 s
+GRACE = 10.0  # seconds from SIGTERM to SIGKILL, and from there to giving up; a server with kernels took 2 s
 
 
 class LocalConfig(SiteConfig):
@@ -92,7 +92,7 @@ class LocalSite(Site):
         for job, one in list(self.watched.items()):
             before = one.truth
             if one.look() is not before:
-                self._tell(job)
+                self.tell(job)
             if one.truth is Truth.ALIVE and one.ends_at and moments.now() > one.ends_at:
                 self._end_in_background(job)
 
@@ -110,11 +110,7 @@ class LocalSite(Site):
                     self.watch(job, one)
                 elif one.popen is None and one.truth is Truth.UNKNOWN:
                     one.truth = Truth.DEAD
-                    self._tell(job)
-
-    def _tell(self, job: str) -> None:
-        if callback := self.on_change.get(job):
-            callback()
+                    self.tell(job)
 
     def _end_in_background(self, job: str) -> None:
         log.info("%s: its time is over", job)
@@ -137,7 +133,7 @@ class LocalSite(Site):
         os.close(handle)
         one = self.watched.get(job)
         if one is not None and one.look() is Truth.DEAD:
-            self._tell(job)
+            self.tell(job)
 
     def forget(self, job: str) -> None:
         """Know no more of a job."""
@@ -176,16 +172,18 @@ class LocalSite(Site):
 
     async def remove(self, job: str, owner: str | None = None) -> bool:
         """Kill every process that carries a job's mark, until there is none."""
-        for _ in range(20):
+        until = time.monotonic() + GRACE
+        while True:
             left = (await asyncio.to_thread(processes.of_jobs, job)).get(job, [])
             left = [process for process in left if process.alive and owner in (None, self._whose(process))]
             if not left:
                 return True
+            if time.monotonic() > until:
+                log.error("processes of %s do not end: %s", job, [process.pid for process in left])
+                return False
             for process in left:
                 process.signal(signal.SIGKILL)
             await asyncio.sleep(0.05)
-        log.error("processes of %s do not end: %s", job, [process.pid for process in left])
-        return False
 
     def estimate(self, plan: Any) -> Estimate:
         """A process starts at once."""

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,8 @@ from pathlib import Path
 from beamhub.spawner import moments
 
 MARK = "BEAMHUB_JOB"  # in the environment of a job and of all that it starts
+LOADING_S = 0.05  # after which a process that was given another program shows its environment
+KERNEL_THREAD = 0x00200000  # PF_KTHREAD among the flags in proc(5)'s stat
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def identify(pid: int) -> Process | None:
 
 
 def of_jobs(prefix: str) -> dict[str, list[Process]]:
-    """Processes of all jobs whose name begins so, the oldest of each first; blocks for some milliseconds.
+    """Processes of all jobs whose name begins so, the oldest of each first; blocks for up to a tenth of a second.
 
     Sees those that this account may look into: its own, or all when it is root.
     """
@@ -77,11 +80,30 @@ def owner(process: Process) -> int | None:
 
 def _marked(prefix: str) -> Iterator[tuple[int, str]]:
     begin = f"{MARK}={prefix}".encode()
+    loading = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
-            for entry in path.read_bytes().split(b"\0"):
-                if entry.startswith(begin):
-                    yield int(path.parent.name), entry.decode(errors="replace").partition("=")[2]
+            environment = path.read_bytes()
+            yield from _jobs_in(environment, path, begin)
+            if not environment and _may_load(path.parent):
+                loading.append(path)
+    if loading:
+        time.sleep(LOADING_S)
+    for path in loading:
+        with contextlib.suppress(OSError):
+            yield from _jobs_in(path.read_bytes(), path, begin)
+
+
+def _jobs_in(environment: bytes, path: Path, begin: bytes) -> Iterator[tuple[int, str]]:
+    for entry in environment.split(b"\0"):
+        if entry.startswith(begin):
+            yield int(path.parent.name), entry.decode(errors="replace").partition("=")[2]
+
+
+def _may_load(folder: Path) -> bool:
+    """Whether a process without an environment is about to get one: until it has its program it shows none."""
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    return fields[0] not in "ZX" and not int(fields[6]) & KERNEL_THREAD
 
 
 def _stat(pid: int) -> tuple[str, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from beamhub.spawner.catalogue import Catalogue, SiteConfig
     from beamhub.spawner.plan import SpawnPlan
+
+log = logging.getLogger("beamhub.spawner")
 
 
 class Truth(Enum):
@@ -89,6 +92,14 @@ class Site(ABC):
         """Call back, in the Hub's loop, when the truth about a job changed."""
         self.on_change[job] = callback
 
+    def tell(self, job: str) -> None:
+        """The truth about a job changed: call whoever listens."""
+        if callback := self.on_change.get(job):
+            try:
+                callback()
+            except Exception:  # of one server; the others are to be told, too
+                log.exception("What became of %s could not be written down", job)
+
     def problems(self, hub: JupyterHub) -> list[str]:
         """What in the Hub's configuration this site cannot work with, as sentences; they end the Hub's start."""
         return []
@@ -96,7 +107,10 @@ class Site(ABC):
     async def run(self) -> None:
         """Keep the snapshot fresh until cancelled."""
         while True:
-            await self.snapshot()
+            try:
+                await self.snapshot()
+            except Exception:  # all servers of the site rest on this loop
+                log.exception("Looking at the servers of %s failed; it is tried again", self.name)
             await asyncio.sleep(self.interval)
 
     @staticmethod

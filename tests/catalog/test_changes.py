@@ -85,7 +85,7 @@ def test_a_refusal_ends_following(way, script, service):
 
 
 def test_a_silent_stream_is_taken_for_dead(way, script, service, monkeypatch):
-    monkeypatch.setattr(changes, "SILENCE_S", 0.1)
+    monkeypatch.setattr(changes, "SILENCE_S", 1.0)
     script.say(Answer(200, [change(5)], STREAM, hold=20))
     begin = time.monotonic()
     assert seen(way.follow(service, 4)) == ["open", "change 5", None, "open"]

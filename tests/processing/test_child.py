@@ -11,7 +11,8 @@ from pathlib import Path
 import h5py
 import psutil
 import pytest
-from services.workbench import FUNCTIONS, Workbench, gone, wait_for
+from services.living import gone
+from services.workbench import FUNCTIONS, Workbench, wait_for
 
 from beamhub.processing.warm_child import LOG_TAIL, WarmChild, environment
 from beamhub.processing.wire import task_text

@@ -17,8 +17,10 @@ from beamhub.catalog.records import Scalar
 from beamhub.processing import progress, queries, retries, schema
 from beamhub.processing.event import LONGEST_PATH, Position
 from beamhub.processing.lifecycle import MAX_LOG, NotPossible, OtherRequest
+from beamhub.processing.migrate import OtherVersion
 from beamhub.processing.query import Condition, Range, RunQuery
-from beamhub.processing.store import OtherVersion, Store, Transaction
+from beamhub.processing.store import Store
+from beamhub.processing.transaction import Transaction
 from beamhub.processing.work import Outcome, PlannedRun
 
 AS_IN_VERSION_3 = (

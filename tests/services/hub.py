@@ -207,7 +207,8 @@ class RunningHub:
         self.process.kill()
         self.process.wait()
         for proxy in called(children, "traefik"):
-            proxy.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ends with the Hub
+                proxy.kill()
         _end_marked(f"BEAMHUB_TEST={self.mark}")
 
     def stop(self) -> None:

@@ -393,7 +393,8 @@ async def test_files_of_a_job_whose_id_is_not_known_stay_since_its_submit_may_co
     site.known[name(1)] = Known("anna", "")
     commands.says("squeue", "true")
     task = site.cancels.of(name(1), site.known[name(1)], clean=True)
-    await asyncio.sleep(0.2)
+    while not launcher:  # noqa: ASYNC110 - the test's own limit ends it
+        await asyncio.sleep(0.05)
     task.cancel()
     assert [one["clean"] for one in launcher] == [False]
 

@@ -171,7 +171,7 @@ def staying(folder: Path, hub: Hub, seconds: float, code: int) -> subprocess.Pop
 
 def test_above_its_server_it_says_that_it_listens_and_with_which_code_it_ended(folder):
     with Hub(0, 200, 200, 200) as hub:
-        assert staying(folder, hub, 0.5, 5).wait(20) == 5
+        assert staying(folder, hub, 2, 5).wait(20) == 5
         hub.shutdown()
     first, second, third = (body for _, _, body in hub.said)
     assert second == {"nonce": "0123456789", "port": first["port"], "listening": True}

@@ -236,7 +236,7 @@ def test_a_server_that_dies_by_itself_is_noticed_at_once_and_said(hub):
     hub.start_server("ada", options={"profile": "small"})
     with contextlib.suppress(httpx.HTTPError):
         hub.as_user("ada").get("user/ada/die")
-    hub.wait_gone("ada", within_s=3)
+    hub.wait_gone("ada", within_s=10)
     kept = hub.server("ada")["state"]["kept"]
     assert kept["ended"].startswith("Your server ended without having been stopped. It ended with code 7.")
     assert "the stub was told to die" in kept["ended"]
@@ -245,8 +245,11 @@ def test_a_server_that_dies_by_itself_is_noticed_at_once_and_said(hub):
 
 def test_a_server_that_dies_while_it_starts_is_said_with_its_last_lines(hub):
     asked = hub.ask_server("ada", "broken", {"profile": "small"})
-    message = asked.json()["message"]
-    assert asked.status_code == 400
+    if asked.status_code == 202:  # it took longer than the Hub waits with its answer
+        message = hub.progress("ada", "broken")[-1]["message"].removeprefix("Spawn failed: ")
+    else:
+        assert asked.status_code == 400
+        message = asked.json()["message"]
     assert message.startswith("Your server ended while it was starting. It ended with code 3.")
     assert "the stub cannot load what it needs" in message
     assert "consecutive spawns failed" not in hub.log()

@@ -256,7 +256,8 @@ async def test_an_ended_process_is_noticed_at_once_and_said(tmp_path):
     popen = subprocess.Popen(["sh", "-c", "sleep 0.2; exit 5"])
     here.listen("job", lambda: heard.append(here.watched["job"].truth))
     here.watch("job", Watched(processes.identify(popen.pid), popen=popen, truth=Truth.ALIVE))
-    await asyncio.sleep(0.5)
+    while not heard:  # noqa: ASYNC110 - the test's own limit ends it
+        await asyncio.sleep(0.02)
     assert heard == [Truth.DEAD]
     assert here.watched["job"].code == 5
 
@@ -314,6 +315,51 @@ async def test_a_job_without_a_number_is_found_by_its_mark(tmp_path):
     await here.end(job)
     assert popen.wait(5) == -15
     assert here.watched[job].truth is Truth.DEAD
+
+
+async def test_a_job_whose_process_is_just_being_given_its_program_is_found(tmp_path, monkeypatch):
+    here = site(tmp_path)
+    job = f"{here.prefix}1-0123456789"
+    becomes = f"import os; input(); os.execve('/usr/bin/sleep', ['sleep', '60'], {{'BEAMHUB_JOB': '{job}'}})"
+    with subprocess.Popen([sys.executable, "-c", becomes], stdin=-1, text=True, env={}) as popen:
+        environment = Path(f"/proc/{popen.pid}/environ")
+
+        def goes_on(_):
+            popen.stdin.write("\n")
+            popen.stdin.flush()
+            wait_for(lambda: job.encode() in environment.read_bytes())
+
+        monkeypatch.setattr(processes, "time", SimpleNamespace(sleep=goes_on))
+        here.watch(job, Watched())
+        await here.snapshot()
+        monkeypatch.undo()
+        assert here.watched[job].process == processes.identify(popen.pid)
+        assert await here.remove(job)
+        assert popen.wait(5) == -signal.SIGKILL
+
+
+async def test_a_look_that_fails_and_news_that_cannot_be_taken_end_no_site(tmp_path, monkeypatch, caplog):
+    here, looked = site(tmp_path), asyncio.Event()
+    popen = subprocess.Popen(["true"])
+    here.watch("bh-x-1-0", Watched(processes.identify(popen.pid), popen=popen, truth=Truth.ALIVE))
+    here.watch("bh-x-2-0", Watched())
+    here.listen("bh-x-1-0", lambda: 1 / 0)
+    here.listen("bh-x-2-0", looked.set)
+    monkeypatch.setattr(here, "interval", 0.01, raising=False)
+    fails = iter([OSError("no memory")])
+
+    async def find():
+        for error in fails:
+            raise error
+        await LocalSite._find(here)
+
+    monkeypatch.setattr(here, "_find", find)
+    running = asyncio.create_task(here.run())
+    await looked.wait()
+    running.cancel()
+    assert here.watched["bh-x-2-0"].truth is Truth.DEAD
+    assert "Looking at the servers of here failed; it is tried again" in caplog.text
+    assert "What became of bh-x-1-0 could not be written down" in caplog.text
 
 
 async def test_what_a_server_started_ends_with_it(tmp_path):
@@ -423,8 +469,8 @@ def test_the_real_notebook_server_starts_and_stops(tmp_path):
         running.as_user("ada").post("user/ada/api/kernels", json={}).raise_for_status()
         (kernel,) = wait_for(lambda: process.children())
         running.stop_server("ada")
-        assert not process.is_running()
-        assert not kernel.is_running()
+        assert not lives(process)
+        assert not lives(kernel)
 
 
 UNIX = """
