@@ -50,7 +50,7 @@ def _told_within(seconds: float, told: list[int]) -> bool:
     """Wait so long, or until this process is told to end; whether it was."""
     until = time.monotonic() + seconds
     while not told and time.monotonic() < until:
-        time.sleep(0.1)
+        time.sleep(min(0.1, max(0.0, until - time.monotonic())))
     return bool(told)
 
 

@@ -30,6 +30,7 @@ LARGEST_ANSWER = 4 * 1024**2  # bytes; an outcome has kilobytes
 LOAD_TIMEOUT_S = 120.0  # first import of a module and its libraries, on a busy machine
 CHUNKS = 16  # of output that are taken at once: a function that only prints must not keep its worker from the clock
 LATE_S = 2.0  # more than its time, for a process that ends itself at its time, having said where it was
+NOTICE_S = 1.0  # at least, for a guardian to notice that what it guards has ended
 END_TIMEOUT_S = 1.0  # for a guardian to end everything below it
 FROM_OUTSIDE = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
 
@@ -48,10 +49,13 @@ class WarmChild:
         self._process: _Process | None = None
         self._digest = ""
         self._run: int | None = None
+        self._cancelled = False  # that run
         self._lock = threading.Lock()
 
     def run(self, task: Task) -> End:
         """Run one task to its end, at most ``task.timeout_s`` long."""
+        with self._lock:
+            self._run, self._cancelled = task.run, False
         process = self._child_for(task)
         if isinstance(process, Failure):
             return process
@@ -84,13 +88,15 @@ class WarmChild:
         return found
 
     def cancel(self, run: int) -> bool:
-        """End the child if it is executing this run; true if it was."""
+        """End the child if it is executing this run, or is being made for it; true if so."""
         with self._lock:
-            process = self._process
-            if process is None or self._run != run:
+            if self._run != run:
                 return False
-            process.let_go(cancelled=True)
-        process.end()
+            self._cancelled, process = True, self._process
+            if process is not None:
+                process.let_go(cancelled=True)
+        if process is not None:
+            process.end()
         return True
 
     def close(self) -> None:
@@ -104,7 +110,9 @@ class WarmChild:
             self._drop()
             process = _Process(adopts=self._adopts)
         with self._lock:
-            self._process, self._digest, self._run = process, task.digest, task.run
+            self._process, self._digest = process, task.digest
+            if self._cancelled:
+                process.let_go(cancelled=True)
         if task.module_copy in process.loaded:
             return process
         request = {"do": "load", "copy": str(task.module_copy), "digest": task.digest}
@@ -112,12 +120,14 @@ class WarmChild:
         if answer.text == "null":
             process.loaded.add(task.module_copy)
             return process
+        with self._lock:
+            self._run = None
         self._drop()
         return _failure_for(answer, LOAD_TIMEOUT_S) if answer.text is None else _failed_load(answer)
 
     def _drop(self) -> None:
         with self._lock:
-            process, self._process, self._digest, self._run = self._process, None, "", None
+            process, self._process, self._digest = self._process, None, ""
         if process is not None:
             process.close()
 
@@ -191,7 +201,7 @@ class _Process:
         try:
             self._channel.sendall(json.dumps(request).encode() + b"\n")
         except OSError:  # it died since the last request
-            return self._ended()
+            return self._ended(deadline)
         received = bytearray()
         while not received.endswith(b"\n"):
             ready = self._wait(deadline - time.monotonic())
@@ -199,7 +209,7 @@ class _Process:
                 return self._stopped("timeout")
             data = self._received() if self._channel.fileno() in ready else b""
             if not data:
-                return self._ended()
+                return self._ended(deadline)
             received += data
             if len(received) > LARGEST_ANSWER:
                 return self._stopped(f"its answer was longer than {LARGEST_ANSWER} bytes")
@@ -257,8 +267,13 @@ class _Process:
         self.end()
         return _Answer(None, why, self._tail(), self._words.text())
 
-    def _ended(self) -> _Answer:
-        code, words = self._popen.wait(), self._words.text()
+    def _ended(self, deadline: float) -> _Answer:
+        """It hung up and comes to its end; whoever hung up only, or stopped its guardian, has time left till then."""
+        try:
+            code = self._popen.wait(max(NOTICE_S, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return self._stopped("timeout")
+        words = self._words.text()
         why = "timeout" if words.startswith(TIME_IS_OVER) else _exit(code)
         return _Answer(None, "cancelled" if self._cancelled else why, self._tail(), words)
 

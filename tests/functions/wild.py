@@ -161,6 +161,12 @@ def sleeps(raw: Path, out: Path, seconds: float = 1.0) -> Summary:
     return measure(raw, out)
 
 
+@function(version="1", timeout="1s")
+def stops_what_looks_after_it(raw: Path, out: Path) -> Summary:
+    os.kill(os.getppid(), signal.SIGSTOP)
+    os._exit(3)
+
+
 @function(version="1")
 def adds_up(raw: Path, out: Path) -> Summary:
     """The sum of the dataset ``data``, wherever its bytes are."""

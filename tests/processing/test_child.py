@@ -14,7 +14,8 @@ import pytest
 from services.living import gone
 from services.workbench import FUNCTIONS, Workbench, wait_for
 
-from beamhub.processing.warm_child import LOG_TAIL, WarmChild, environment
+from beamhub.processing import warm_child
+from beamhub.processing.warm_child import LOG_TAIL, WarmChild, _Process, environment
 from beamhub.processing.wire import task_text
 from beamhub.processing.work import Failure, Outcome
 
@@ -148,15 +149,39 @@ def test_cancelling_a_run_that_ignores_signals_ends_it_and_its_programs_within_t
     assert all(map(gone, below))
 
 
+@pytest.mark.promise("user code")
+def test_a_run_whose_child_is_just_being_made_is_cancelled(bench, monkeypatch):
+    warm, task = WarmChild(), bench.task("sleeps", seconds=20.0)
+
+    class Made(_Process):
+        def __init__(self, *, adopts):
+            assert warm.cancel(task.run)
+            super().__init__(adopts=adopts)
+
+    monkeypatch.setattr(warm_child, "_Process", Made)
+    assert warm.run(task).type == "Cancelled"
+    monkeypatch.undo()
+    assert isinstance(warm.run(bench.task("measure")), Outcome)
+    warm.close()
+
+
+@pytest.mark.promise("user code")
+def test_a_function_that_stops_what_looks_after_it_has_only_its_time(bench, child):
+    end = child.run(bench.task("stops_what_looks_after_it"))
+    assert (end.kind, end.type) == ("resource", "Timeout")
+    assert isinstance(child.run(bench.task("measure")), Outcome)
+
+
 def test_cancelling_another_run_does_nothing(bench, child):
     assert not child.cancel(999_999)
 
 
 def test_a_child_without_its_guardian_is_replaced(bench, child):
     child.run(bench.task("measure"))
-    for process in set(psutil.Process().children()) - child.others:
+    killed = set(psutil.Process().children()) - child.others
+    for process in killed:
         process.send_signal(signal.SIGKILL)
-    time.sleep(0.1)
+    assert all(map(gone, killed))
     assert isinstance(child.run(bench.task("measure")), Outcome)
 
 

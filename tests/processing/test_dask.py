@@ -236,7 +236,7 @@ def killed_service(program: Path, task: Task) -> list[psutil.Process]:
     with subprocess.Popen([sys.executable, program], stdin=subprocess.PIPE, text=True) as service:
         service.stdin.write(task_text(task))
         service.stdin.close()
-        wait_for(task.raw.with_suffix(".started").exists)
+        wait_for(task.raw.with_suffix(".started").exists, 60)
         below = psutil.Process(service.pid).children(recursive=True)
         service.kill()
     return below

@@ -51,7 +51,8 @@ async def test_many_listeners_look_at_the_store_once_and_all_are_told(bench, mon
     await end(*tasks)
 
 
-async def test_what_changes_in_quick_succession_is_told_together(bench):
+async def test_what_changes_in_quick_succession_is_told_together(bench, monkeypatch):
+    monkeypatch.setattr("beamhub.processing.feed.GAP_S", 0.5)
     told = []
     task = listen(Feed(bench.store), told)
     for number in range(20):

@@ -280,7 +280,7 @@ class Shape:
         self.hub.start()
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda user: self.hub.start_server(user, options={"profile": "small"}), FIVE))
-        self.servers = {user: psutil.Process(self.answer(user)) for user in FIVE}
+        self.servers = {user: psutil.Process(wait_for(lambda user=user: self.answer(user))) for user in FIVE}
 
     def answer(self, user: str) -> int | None:
         """Who answers as the server of a user; None when nobody does."""
@@ -307,7 +307,11 @@ class Shape:
 
     def services_served(self) -> bool:
         """Whether the external service is reached, where there is one."""
-        return self.proxy is None or httpx.get(f"{self.hub.url}services/beamhub/", timeout=2).status_code == 200
+        if self.proxy is None:
+            return True
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{self.hub.url}services/beamhub/", timeout=2).status_code == 200
+        return False
 
     def traefik(self) -> psutil.Process:
         """The proxy's process."""

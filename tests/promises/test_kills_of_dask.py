@@ -175,7 +175,9 @@ def test_a_warm_process_that_is_killed_while_it_has_nothing_to_do_costs_no_run_a
     done_once(here, f"warm-{victim}.held")
     if victim == "function":
         guardian.suspend()  # it has not noticed yet when the next run comes
-    (function if victim == "function" else guardian).kill()
+    killed = function if victim == "function" else guardian
+    killed.kill()
+    assert gone(killed, 10)
     names = [f"next-{victim}-{number}.raw" for number in range(6)]
     for name in names:
         here.drop(name)

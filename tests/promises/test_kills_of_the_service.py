@@ -77,9 +77,15 @@ class Storm:
         self.drop(8)
         before = len(self.runs_in("done"))
         life = self.running.live(point)
-        wait_for(lambda: len(self.runs_in("done")) >= before + FIRST and self.runs_in("running"), 120)
-        moment = time.monotonic() + chance.uniform(0, 0.8)
         arriving = iter(range(FILES // LIVES - 8))
+
+        def works():
+            """Whether it works on runs, having ended some; files come where there is nothing left to do."""
+            self.drop(not self.runs_in("queued") and next(arriving, None) is not None)
+            return len(self.runs_in("done")) >= before + FIRST and self.runs_in("running")
+
+        wait_for(works, 120)
+        moment = time.monotonic() + chance.uniform(0, 0.8)
 
         def comes():
             """Whether it is time, while files arrive, and more of them where there is nothing left to do."""
@@ -88,7 +94,7 @@ class Storm:
             if point == IN_FUNCTION:
                 slow = [self.results / f"{run}.part" for run, rule in running if rule == "tenth"]
                 return any(path.is_dir() and any(path.iterdir()) for path in slow)
-            return time.monotonic() > moment and running
+            return time.monotonic() > moment and running and len(running) + len(self.runs_in("queued")) > 2
 
         if point not in POINTS:
             wait_for(comes, 60)
