@@ -52,3 +52,13 @@ def fail(store: Store, mine: Claim, failure: Failure = NO_OUTPUT, **retry: Any) 
 
 def every(store: Store, *proposals: str) -> list[Run]:
     return store.runs(RunQuery(proposals, sort="queued", limit=500)).items if proposals else []
+
+
+def states(store: Store, *proposals: str) -> dict[str, int]:
+    """How many runs are in each state that any is in."""
+    return {state: n for state, n in store.count(RunQuery(proposals)).states.items() if n}
+
+
+def again(run: Run) -> PlannedRun:
+    """The same once more, by another version and with other parameters."""
+    return PlannedRun(run.rule, run.function, {"bins": 9}, "digest2", "2")
