@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from services.api import Bench, serving
 from services.postgres import Postgres, postgres
 
 from beamhub.processing.store import Store
@@ -44,3 +45,16 @@ def store(store_url: str) -> Iterator[Store]:
     opened = Store.open(store_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory, module_store_url: str) -> Iterator[Bench]:
+    """The service's API with a run that is done, one in quarantine, one that waits, and one of another proposal."""
+    made = Bench(tmp_path_factory.mktemp("api"), module_store_url)
+    made.done, made.failed, made.queued = made.arrive("red/scan1/a.nxs", "red/scan1/b.nxs", "red/scan2/c.nxs")
+    (made.blue,) = made.arrive("blue/scan1/a.nxs")
+    made.finish(made.done, {"total": 5.0})
+    made.fail(made.failed, quarantined=True)
+    made.store.recover()
+    with serving(made):
+        yield made

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 from tornado.testing import bind_unused_port
@@ -223,6 +224,22 @@ def serving(bench: Bench) -> Iterator[Bench]:
         bench.store.close()
         if http := getattr(bench, "http", None):
             http.close()
+
+
+def told(answer: httpx.Response, status: int = 200) -> Any:
+    """What an answer says, whose status is this one."""
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def problem(answer: httpx.Response, status: int, reason: str | None = None) -> str:
+    """The message of a refusal with this status and reason."""
+    said = told(answer, status)
+    assert set(said) == {"message", "reason", "code"}
+    assert said["code"] == status
+    assert "Traceback" not in said["message"]
+    assert reason is None or said["reason"] == reason
+    return said["message"]
 
 
 def _picture() -> bytes:
