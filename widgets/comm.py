@@ -14,7 +14,8 @@ server drops messages of a kernel that says too much; none is begun anew while i
 ``path`` is named as the extension names it: ``v1/…`` goes to the service, ``chunk/NAME`` is a part of the bundle. With
 ``{"view": "a", "listen": ["proposal", …], "last": 12}`` a view asks for changes since ``last``, the ``seq`` of what it
 shows, or null; from then on a thread sends ``{"view": "a", "event": "change" | "reset" | "proposals" | "status",
-"data": …}``, also while the kernel computes, until the view says ``"listen": null``. No message holds a token.
+"n": 1, "data": …}``, also while the kernel computes, until the view says ``"listen": null``. ``n`` counts them, so that
+a view notices where the notebook server dropped one, and asks for all anew. No message holds a token.
 """
 
 import contextlib
@@ -154,6 +155,7 @@ class _Follower(threading.Thread):
         super().__init__(name="beamhub changes", daemon=True)
         self._service, self._proposals, self._last, self._view, self._send = service, proposals, last, view, send
         self.ended = threading.Event()
+        self._told = 0
 
     def run(self) -> None:
         client = Client(self._service)
@@ -176,8 +178,9 @@ class _Follower(threading.Thread):
         self._tell("status", {"live": live, "since": _now(), "message": message})
 
     def _tell(self, event: str, data: Any) -> None:
+        self._told += 1
         with contextlib.suppress(Exception):  # the page may be gone; nobody is left to tell
-            self._send({"view": self._view, "event": event, "data": data}, [])
+            self._send({"view": self._view, "event": event, "n": self._told, "data": data}, [])
 
 
 _NO_SERVICE = "this server knows no processing service: start it from a BeamHub Hub"

@@ -205,7 +205,10 @@ def test_a_service_that_is_away_is_said_at_once_and_again_when_it_is_back():
             threading.Event().wait(0.05)
         relay.close()
         script.answers.clear()
-    assert [(told["event"], told["data"]["live"]) for told in sent] == [("status", False), ("status", True)]
+    assert [(told["event"], told["n"], told["data"]["live"]) for told in sent] == [
+        ("status", 1, False),
+        ("status", 2, True),
+    ]
 
 
 def test_a_question_that_comes_again_is_not_asked_twice_while_it_is_worked_on():

@@ -69,3 +69,25 @@ def test_what_is_not_answered_is_asked_again_ever_later_until_it_is(question, ag
       return [status, length > 2, waits.every((ms, at) => ms > 19 * 2 ** at), asked.length === length, kinds.size];
     })()"""
     assert evaluate("comm.ts", [asked % question]) == [[200, again, True, True, 1]]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ([1, 2, 3], ["change"] * 3),
+        ([1, 3, 4], ["change", "reset", "change", "change"]),
+        ([2, 3], ["reset", "change", "change"]),
+        ([1, 2, 1, 2], ["change"] * 4),
+    ],
+    ids=["all", "one was dropped", "the first was dropped", "of another follower"],
+)
+def test_who_was_not_told_of_a_change_asks_for_all_anew(numbers, told):
+    asked = """(() => {
+      let hear, view;
+      const events = [], signal = new AbortController().signal;
+      const model = { on: (_, each) => { hear = each; }, off() {}, send: (each) => { view = each.view; }, get() {} };
+      new m.Comm(model, signal).listen(["red"], () => 7, (event) => events.push(event), signal);
+      for (const n of %s) hear({ view, event: "change", n, data: {} });
+      return events;
+    })()"""
+    assert evaluate("comm.ts", [asked % numbers]) == [told]

@@ -30,6 +30,7 @@ export class Comm implements Transport {
   private next = 1;
   private readonly waiting = new Map<number, (answer: Answer) => void>();
   private tell: Listener | null = null;
+  private heard = 0; // the number of the last that was told
 
   constructor(private readonly model: Model, private readonly signal: AbortSignal, private readonly lost = LOST_MS) {
     const receive = (message: any, buffers: DataView[]) => this.receive(message, buffers || []);
@@ -56,6 +57,7 @@ export class Comm implements Transport {
 
   listen(proposals: string[], last: () => number | null, tell: Listener, signal: AbortSignal): void {
     this.tell = tell;
+    this.heard = 0;
     this.model.send({ view: this.view, listen: proposals, last: last() });
     signal.addEventListener("abort", () => {
       if (this.tell !== tell) return;
@@ -70,6 +72,8 @@ export class Comm implements Transport {
   private receive(message: any, buffers: DataView[]): void {
     if (message?.view !== this.view) return;
     if (typeof message.event === "string") {
+      if (message.n > 1 && message.n !== this.heard + 1) this.tell?.("reset", {}); // the notebook server dropped some
+      this.heard = message.n;
       this.tell?.(message.event, message.data);
       return;
     }
