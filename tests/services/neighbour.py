@@ -1,8 +1,9 @@
 """Somebody who has an account on the same node and wants another one's token or traffic. Standard library alone.
 
 ``listen FIRST LAST FREE`` listens at all but so many ports of a range, answers everything, and writes down what it was
-sent; ``search WORD…`` reads what an account may read of processes, homes, folders for all and Slurm, and names the
-places where one of the words stands; the words come on standard input, so that they are in no place themselves.
+sent; ``search SINCE FOLDER…`` reads what an account may read of processes, of files in folders that were written since
+then (seconds since 1970), and of Slurm, and names the places where one of the words stands; the words come on standard
+input, so that they are in no place themselves.
 """
 
 import asyncio
@@ -33,16 +34,19 @@ async def listen(first: int, last: int, free: int) -> None:
     await asyncio.Event().wait()
 
 
-def places(folders: list[str]) -> list[str]:
+def places(since: float, folders: list[str]) -> list[str]:
     found = [f"/proc/{pid}/{name}" for pid in os.listdir("/proc") if pid.isdigit() for name in ("cmdline", "environ")]
     for folder in folders:
         for path, _, names in os.walk(folder):
-            found += [os.path.join(path, name) for name in names]
+            for place in (os.path.join(path, name) for name in names):
+                with contextlib.suppress(OSError):
+                    if os.stat(place).st_mtime >= since:
+                        found.append(place)
     return found
 
 
-def search(folders: list[str], words: list[bytes]) -> None:
-    for place in places(folders):
+def search(since: float, folders: list[str], words: list[bytes]) -> None:
+    for place in places(since, folders):
         with contextlib.suppress(OSError), open(place, "rb", buffering=0) as file:
             text = file.read(MOST)
             if any(word in text for word in words):
@@ -57,4 +61,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "listen":
         asyncio.run(listen(*(int(one) for one in sys.argv[2:5])))
     else:
-        search(sys.argv[2:], sys.stdin.buffer.read().split())
+        search(float(sys.argv[2]), sys.argv[3:], sys.stdin.buffer.read().split())

@@ -99,13 +99,14 @@ def test_who_takes_the_port_of_a_server_that_ended_gets_none_of_its_requests(hub
 
 
 def test_nothing_that_another_account_may_read_holds_token_or_secret(hub, cluster, program):
+    before = time.time() - 60
     hub.start_server("bhanna", options=SMALL)
     words = secrets_of(hub, "bhanna")
     marker = f"marker-{words[0][:8]}"
     (program.parent / "readable").write_text(marker)
     folders = ["/home", "/tmp", "/opt", "/var", "/run", "/dev/shm", str(cluster.folder), str(hub.folder)]
-    bob = as_bob(cluster, program, "search", *folders, stdin=subprocess.PIPE)
-    found, _ = bob.communicate("\n".join([*words, marker]), timeout=120)
+    with as_bob(cluster, program, "search", str(before), *folders, stdin=subprocess.PIPE) as bob:
+        found, _ = bob.communicate("\n".join([*words, marker]))
     assert found.split("\n")[:-1] == [str(program.parent / "readable")]
     hub.stop_server("bhanna")
 
