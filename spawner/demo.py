@@ -18,6 +18,7 @@ from typing import IO
 from beamhub.spawner.marked import STOP_WITHIN, end_all, end_with_parent
 
 READY_WITHIN = 90.0  # seconds; a cold start took 8 s on two cores
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the Hub is here, whatever proxy a facility has
 PORTS = 4  # the proxy, and behind it the Hub, the processing service, the proxy's own interface
 
 
@@ -132,7 +133,7 @@ def say(line: str) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback address
+        with DIRECT.open(url, timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -92,6 +93,10 @@ CANNOT: dict[str, Callable[[], str]] = {
 }
 ON_ANY_RUNG = ("root", "fuse", "compiler", "chp", "cgroup")
 left_out: dict[str, str] = {}
+hypothesis.settings.register_profile("here", deadline=None)  # how long one example takes is told by no test
+hypothesis.settings.load_profile("here")
+for proxy in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):  # the servers of tests are on this computer
+    os.environ.pop(proxy, None)
 
 
 def needs_of(item: pytest.Item) -> list[str]:

@@ -122,7 +122,7 @@ def summary(newest: File | None, taken: list[str]) -> str:
         return "the file has not arrived, and no rule would take it"
     if newest.runs:
         last = newest.runs[-1]
-        return f"it arrived at {newest.arrived:%H:%M:%S} UTC; its last run ({last.function}) is {last.state}"
+        return f"it arrived at {newest.arrived:%Y-%m-%d %H:%M:%S} UTC; its last run ({last.function}) is {last.state}"
     if taken:
         return "it arrived before the rule that takes it was there; process it from its row or with beamhub process"
     return "it arrived, and no rule takes it"

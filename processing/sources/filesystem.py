@@ -34,6 +34,7 @@ ALONE = 2  # the same where nothing but scans finds files
 ANEW_S = 5.0  # between two times that lost news has the folder watched anew, at first
 CHECK_S = 5.0  # between two looks whether the kernel is listened to
 RETRY_S = 2.0  # after the store or the storage refused
+LAST_MOMENT = 253402300799.0  # seconds since 1970 to the end of 9999; a file may say that it was written later
 
 
 class FilesystemSource:
@@ -309,7 +310,8 @@ class FilesystemSource:
         if not stat.S_ISREG(found.st_mode):
             return None
         file_id = identity(relative, found.st_size, found.st_mtime_ns, found.st_ino)
-        return self._event("closed", relative, file_id, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+        written = datetime.fromtimestamp(min(max(found.st_mtime, 0.0), LAST_MOMENT), UTC)
+        return self._event("closed", relative, file_id, found.st_size, written)
 
     def _removed(self, path: str, before: list[FileEvent]) -> list[FileEvent]:
         """That a path is gone, of a file or of a folder with all in it; nothing if there is a file at it again.

@@ -98,15 +98,16 @@ def why(known: Collection[Maintenance], job: Job, names: Collection[str], now: f
 
 
 def _in_words(one: Maintenance, now: float) -> str:
-    to = f" until {_moment(one.end, now)}" if one.end is not None else ", its end is not known yet"
+    zone = time.strftime("(%Z)", time.localtime(now))  # of the Hub's computer, which may be another than the reader's
+    to = f" until {_moment(one.end, now)} {zone}" if one.end is not None else ", its end is not known yet"
     if one.begin <= now:
         return f"maintenance{to}: it starts after that"
     if one.end is not None and _day(one.begin) == _day(one.end):
-        times = f"from {_clock(one.begin)} to {_moment(one.end, now)}"
+        times = f"from {_clock(one.begin)} to {_moment(one.end, now)} {zone}"
     elif one.end is not None:
-        times = f"from {_moment(one.begin, now)} to {_moment(one.end, now)}"
+        times = f"from {_moment(one.begin, now)} to {_moment(one.end, now)} {zone}"
     else:
-        times = f"from {_moment(one.begin, now)}{to}"
+        times = f"from {_moment(one.begin, now)} {zone}{to}"
     return f"maintenance {times}: it starts after that, or sooner if you stop it and choose less time"
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -322,6 +323,18 @@ async def test_after_any_moves_what_is_there_and_only_that_was_told_of_last(root
 
 
 # Scans
+
+
+@pytest.mark.promise("bad input")
+@pytest.mark.parametrize(("written", "year"), [(1e12, 9999), (-1e9, 1970)], ids=["in 33658", "before 1970"])
+async def test_a_file_that_says_it_was_written_at_no_time_keeps_no_other_from_being_told(written, year):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        root = Path(folder)
+        os.utime(write(root / "red/a.nxs"), (written, written))
+        write(root / "red/b.nxs")
+        async with watching(root) as told:
+            await told.until(lambda: sorted(told.paths()) == ["red/a.nxs", "red/b.nxs"])
+    assert {event.path: event.time.year for event in told.events}["red/a.nxs"] == year
 
 
 @pytest.mark.promise("power, disks, clocks")

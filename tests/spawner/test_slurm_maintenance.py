@@ -102,13 +102,13 @@ def test_names_of_nodes_are_never_too_many(text):
 @pytest.mark.parametrize(
     ("one", "said"),
     [
-        (at(3, 7), f"maintenance from 13:40 to 17:40: {LATER}"),
-        (at(3, 27), f"maintenance from 13:40 to 13:40 on Sat 28 Nov: {LATER}"),
-        (at(24, 26), f"maintenance from 10:40 to 12:40 on Sat 28 Nov: {LATER}"),
-        (at(24, 50), f"maintenance from 10:40 on Sat 28 Nov to 12:40 on Sun 29 Nov: {LATER}"),
-        (at(3, None), f"maintenance from 13:40, its end is not known yet: {LATER}"),
-        (at(-1, 7), "maintenance until 17:40: it starts after that"),
-        (at(-30, 30), "maintenance until 16:40 on Sat 28 Nov: it starts after that"),
+        (at(3, 7), f"maintenance from 13:40 to 17:40 (CET): {LATER}"),
+        (at(3, 27), f"maintenance from 13:40 to 13:40 on Sat 28 Nov (CET): {LATER}"),
+        (at(24, 26), f"maintenance from 10:40 to 12:40 on Sat 28 Nov (CET): {LATER}"),
+        (at(24, 50), f"maintenance from 10:40 on Sat 28 Nov to 12:40 on Sun 29 Nov (CET): {LATER}"),
+        (at(3, None), f"maintenance from 13:40 (CET), its end is not known yet: {LATER}"),
+        (at(-1, 7), "maintenance until 17:40 (CET): it starts after that"),
+        (at(-30, 30), "maintenance until 16:40 on Sat 28 Nov (CET): it starts after that"),
         (at(-1, None), "maintenance, its end is not known yet: it starts after that"),
         (at(-2, -1), ""),
     ],
@@ -120,7 +120,7 @@ def test_when_it_is_is_said_by_the_clock_of_the_place_with_the_day_where_it_is_n
 def test_another_zone_has_other_times(monkeypatch):
     monkeypatch.setenv("TZ", "America/Los_Angeles")
     time.tzset()
-    assert why([at(3, 7)], waiting(), ALL, NOW).startswith("maintenance from 04:40 to 08:40:")
+    assert why([at(3, 7)], waiting(), ALL, NOW).startswith("maintenance from 04:40 to 08:40 (PST):")
 
 
 def test_of_several_the_one_that_takes_most_of_the_jobs_nodes_counts_then_the_one_that_begins_first():

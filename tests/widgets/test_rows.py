@@ -298,3 +298,11 @@ def test_the_row_of_a_run_is_that_of_its_last_change():
         "rows.change(1, 5); await later(250); seen.push(rows.byId(1).name, rows.byId(2) ?? null);"
     )
     assert [state for state in found["seen"] if not isinstance(state, dict)] == ["b", "c", None]
+
+
+@pytest.mark.parametrize(
+    ("named", "zone"),
+    [("Europe/Berlin", "Europe/Berlin"), ("Etc/Unknown", "UTC"), ("+05:30", "UTC"), ("", "UTC")],
+)
+def test_where_the_browser_has_no_time_zone_with_a_name_times_are_searched_for_in_utc(named, zone):
+    assert evaluate("rows.ts", [f"m.zone('{named}')"]) == [zone]

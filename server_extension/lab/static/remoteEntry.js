@@ -14,7 +14,7 @@
 
   function sentence(endsAt) {
     const minutes = Math.max(0, Math.round((Date.parse(endsAt) - Date.now()) / 60000));
-    const clock = new Date(endsAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+    const clock = new Date(endsAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     return `Your server ends in ${minutes} ${minutes === 1 ? "minute" : "minutes"} (${clock}): save your work.`;
   }
 

@@ -50,5 +50,5 @@ function traceback(lines: string[]): HTMLElement {
 }
 
 function local(time: string): string {
-  return new Date(time).toLocaleString([], { hour12: false });
+  return new Date(time).toLocaleString([], { hourCycle: "h23" });
 }

@@ -29,8 +29,10 @@ export function query(filter: Filter): URLSearchParams {
   return found;
 }
 
-/** The time zone of whoever looks. */
-export function zone(): string { return Intl.DateTimeFormat().resolvedOptions().timeZone; }
+/** The time zone of whoever looks; UTC where the browser has none with a name. */
+export function zone(named = Intl.DateTimeFormat().resolvedOptions().timeZone): string {
+  return /^[A-Z]/i.test(named ?? "") && named !== "Etc/Unknown" ? named : "UTC";
+}
 
 export class Rows {
   filter: Filter; // of what is shown

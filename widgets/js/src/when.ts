@@ -7,12 +7,15 @@ const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" })
 const DAY_OF_YEAR = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const FULL = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
 
-/** Of today the time, else the day as well, of another year the day alone. */
+const NEAR_MS = 183 * 86_400_000; // half a year: what is nearer needs no year, also beyond its turn
+
+/** Of today the time, else the day as well, of long ago the day alone. */
 export function clock(time: string | null, now = Date.now()): string {
   if (!time) return "";
   const at = new Date(time), today = new Date(now);
   if (at.toDateString() === today.toDateString()) return TIME.format(at);
-  return at.getFullYear() === today.getFullYear() ? `${DAY.format(at)} ${MINUTE.format(at)}` : DAY_OF_YEAR.format(at);
+  const near = at.getFullYear() === today.getFullYear() || Math.abs(at.getTime() - now) < NEAR_MS;
+  return near ? `${DAY.format(at)} ${MINUTE.format(at)}` : DAY_OF_YEAR.format(at);
 }
 
 /** With the day of the week and the zone. */
