@@ -22,6 +22,7 @@ from typing import Any
 
 from services.ports import free_ports
 from services.slurm import accounts
+from services.software import closed
 
 from beamhub.spawner.sites.gridengine_text import NotRead, document
 
@@ -259,6 +260,8 @@ def missing() -> str:
     """Why there can be no Grid Engine here, "" where there can."""
     if os.geteuid() != 0:
         return "Grid Engine's tests act as other accounts: they need root"
+    if why := closed():
+        return why
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     lacking = [name for name in PROGRAMS if not shutil.which(name, path=path)]
     return f"not installed: {', '.join(lacking)} (tests/install_services)" if lacking else ""

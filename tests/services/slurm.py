@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from services.ports import free_ports
+from services.software import closed
 
 NODES = 4
 START_S = 30.0
@@ -251,6 +252,8 @@ def missing() -> str:
     """Why there can be no Slurm here, "" where there can."""
     if os.geteuid() != 0:
         return "Slurm's tests act as other accounts: they need root"
+    if why := closed():
+        return why
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     lacking = [name for name in (*PROGRAMS, "sudo") if not shutil.which(name, path=path)]
     return f"not installed: {', '.join(lacking)} (tests/install_services)" if lacking else ""

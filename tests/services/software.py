@@ -1,6 +1,7 @@
 """What stands for an environment on the nodes: programs of this one, in a folder that every account may read."""
 
 import contextlib
+import stat
 import sysconfig
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,14 @@ main()
 """
 MODULES = {"jupyterhub-singleuser": "jupyterhub.singleuser", "batchspawner-singleuser": "batchspawner.singleuser"}
 STUB = "stub-singleuser"
+
+
+def closed() -> str:
+    """Why other accounts cannot run what is installed here; "" where they can."""
+    for folder in reversed(Path(sysconfig.get_path("purelib")).parents):
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            return f"other accounts may not enter {folder}, where this checkout is: clone it elsewhere"
+    return ""
 
 
 @contextlib.contextmanager
