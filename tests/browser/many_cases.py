@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from browser.panel_cases import ASK
 from browser.test_main_job import kernel_idle, run_cell, search, widget, write_file
 from playwright.sync_api import Page, Route, expect
 from services.sight import IN_SIGHT, OUT_OF_SIGHT
@@ -196,7 +197,8 @@ def test_what_is_in_sight_stays_there_also_where_rows_came_above_it_meanwhile(ma
             many.wait_for_timeout(50)
         # the new table waits for it, and the one before is out of the page but hears on
         write_file(demo, "above-later-1")
-        many.wait_for_timeout(2000)
+        wait_for(lambda: many.evaluate(ASK, "runs/count?search=above-")["count"] == 26)
+        many.wait_for_timeout(1000)  # until then it has heard
         many.unroute(asked)
         proposals[0].continue_()
         expect(many.locator("[data-seen]")).to_have_count(0)

@@ -146,14 +146,14 @@ def test_a_click_shows_the_curve_with_the_facilitys_own_and_the_arrow_keys_go_on
 
 
 def test_a_row_is_chosen_although_the_table_is_painted_anew_between_press_and_release(page, demo):
-    search(page, "sans2d_33837")
-    pressed = row(page, "clicked")
+    search(page, "press-")  # which no other file matches: none moves the row before it is pressed
+    pressed = row(page, write_file(demo, "press-held"))
     expect(pressed).to_have_attribute("data-state", "done")
     pressed.hover(position={"x": 20, "y": 10})
     page.mouse.down()
-    expect(row(page, write_file(demo, "between"))).to_have_attribute("data-state", "done")
+    expect(row(page, write_file(demo, "press-between"))).to_have_attribute("data-state", "done")
     page.mouse.up()
-    expect(row(page, "clicked")).to_have_attribute("aria-selected", "true")
+    expect(pressed).to_have_attribute("aria-selected", "true")
 
 
 def test_rows_that_did_not_change_stay_the_same_elements_while_others_arrive_above_them(page, demo):
@@ -434,9 +434,12 @@ def test_what_stands_in_a_cell_is_searched_for_by_keyboard_and_by_touch_too(page
     expect(sign).to_have_count(0)
     for _ in cells:
         page.keyboard.press("ArrowRight")
+    row(page, "no_centre").evaluate("row => { row.dataset.before = '1'; }")
     page.keyboard.press("Enter")
     expect(box).to_have_value("no_centre state:failed")
     expect(row(page, "no_centre")).to_be_focused()
+    expect(table.locator("[data-before]")).to_have_count(0)  # what was searched for is there
+    box.hover()  # a mouse that rests in a cell would call the sign there
     tap = {"pointerType": "touch", "bubbles": True, "isPrimary": True}
     cell = table.locator(".bh-row [data-column='function']")
     for event in ("pointerover", "pointerdown", "pointerup", "pointerout"):
