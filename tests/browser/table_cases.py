@@ -7,7 +7,18 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser.test_main_job import FIRST, READY, held_workers, kernel_idle, row, run_cell, search, widget, write_file
+from browser.test_main_job import (
+    FIRST,
+    READY,
+    TOUCH,
+    held_workers,
+    kernel_idle,
+    row,
+    run_cell,
+    search,
+    widget,
+    write_file,
+)
 from playwright.sync_api import Page, expect
 from services.workbench import wait_for
 
@@ -212,6 +223,21 @@ def test_reset_puts_the_usual_columns_back(table):
     expect(widget(table).get_by_role("columnheader", name="direction")).to_have_count(0)
     expect(widget(table).locator(".bh-scroll")).to_have_js_property("offsetHeight", 312)
     assert titles(table)[:5] == USUAL[:5]
+    table.keyboard.press("Escape")
+
+
+TAPPED_AS_COLUMNS_CHANGE = """(cell, [box, touch]) => { box.click();
+  for (const event of ["pointerdown", "pointerup"]) cell.dispatchEvent(new PointerEvent(event, touch)); }"""
+
+
+def test_a_finger_calls_the_sign_also_where_its_row_is_about_to_be_painted_anew(table):
+    menu = open_menu(table, "Columns")
+    box = menu.get_by_role("checkbox", name="direction")
+    cell = widget(table).locator(".bh-row[data-id] > [data-column='file']").first
+    cell.evaluate(TAPPED_AS_COLUMNS_CHANGE, [box.element_handle(), TOUCH])
+    expect(widget(table).get_by_role("columnheader", name="direction")).to_be_visible()
+    expect(cell.locator(".bh-find")).to_be_visible()
+    menu.get_by_role("button", name="reset").click()
     table.keyboard.press("Escape")
 
 

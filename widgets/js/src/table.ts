@@ -125,7 +125,7 @@ export class Table {
     const { first, last, origin, shift } = sight(total, this.scroll.scrollTop, this.visible);
     this.element.setAttribute("aria-rowcount", String(this.rows.open ? -1 : total + 1)); // it is not known
     this.body.style.transform = `translateY(${shift}px)`;
-    const focused = this.body.contains(document.activeElement), sign = focused ? this.finder.column() : "", of = sign ? this.idOf(document.activeElement!) : 0;
+    const focused = this.body.contains(document.activeElement), called = this.finder.called(), of = called ? this.idOf(called.cell) : 0;
     this.scans = groups(this.rows.filter.sort) && this.columns.shown.some((column) => column.key === "scan");
     this.body.classList.toggle("bh-scans", this.scans);
     this.spare = this.blank?.painted === this.painted ? this.waits : [];
@@ -136,11 +136,12 @@ export class Table {
     this.running = [];
     for (let index = first; index < last; index++) rows.push(this.line(index, origin, this.rows.loadedRow(index)));
     this.put(rows);
+    const signed = called && of ? this.finder.again(this.body.querySelector<HTMLElement>(`.bh-row[data-id="${of}"]`), called) : false; // its row may be a new one
     this.tick();
     if (!focused) this.goal = null; // the keyboard is somewhere else by now
     if (this.reach()) return;
-    if (sign && (this.finder.column() || this.finder.enter(this.body.querySelector<HTMLElement>(`.bh-row[data-id="${of}"]`), sign))) return; // its row may be a new one
-    if (focused) this.focusRow(of || this.selection.focus);
+    if (signed) return;
+    if (focused) this.focusRow(called?.focused && of ? of : this.selection.focus);
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
   }
 
