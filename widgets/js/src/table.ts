@@ -4,7 +4,7 @@ import { condition, OF_LATE, state, type Column } from "./columns.js";
 import { h, keep } from "./dom.js";
 import { finder, termOf, type Finder } from "./finder.js";
 import type { Pictures } from "./pictures.js";
-import type { Place } from "./place.js";
+import type { Kept, Place } from "./place.js";
 import { Begun, between, range, told } from "./range.js";
 import type { Run } from "./records.js";
 import { edge, lowerEdge, widthBy } from "./resize.js";
@@ -73,23 +73,24 @@ export class Table {
 
   /** Goes on where a table before this one was scrolled to, as soon as there are rows and they are in sight. */
   restore(): void {
-    const { scrolled, above } = this.place;
-    if (scrolled >= ROW) this.keep({ scrolled, above });
+    const { scrolled, first, above } = this.place;
+    if (scrolled >= ROW) this.keep({ scrolled, first, above });
   }
 
-  private keep(kept: { scrolled: number; above: number } | null): void {
+  private keep(kept: Kept | null): void {
     this.kept = kept;
     if (kept) this.appears.observe(this.scroll);
     else this.appears.disconnect();
   }
-  private kept: { scrolled: number; above: number } | null = null;
+  private kept: Kept | null = null;
   private readonly appears = new ResizeObserver(() => this.paint());
 
   private regain(): void {
     const { kept, scroll } = this, { length } = this.rows;
     if (!kept || !length || !scroll.clientHeight) return;
     this.keep(null);
-    scroll.scrollTop = kept.scrolled + pixels(kept.above, length, this.visible);
+    const above = kept.first ? this.rows.indexOf(kept.first) : -1; // what came until now counts, heard of or not
+    scroll.scrollTop = kept.scrolled + pixels(above < 0 ? kept.above : above, length, this.visible);
     this.note();
   }
 
@@ -177,7 +178,7 @@ export class Table {
   /** Nobody looks any more. */
   end(): void {
     this.over = true;
-    if (!this.kept) this.place.left(this.rows.hidden, this);
+    if (!this.kept) this.place.left(this.rows.newest, this.rows.hidden, this);
     this.keep(null);
     clearTimeout(this.timer);
   }
