@@ -97,6 +97,24 @@ def test_names_of_scans_and_files_are_cut_in_front_and_units_never(table):
     )
 
 
+def test_a_column_is_dragged_on_while_runs_of_another_kind_come(table):
+    header, sample = (widget(table).get_by_role("columnheader", name=name) for name in ("file", "sample"))
+    edge, before = header.locator(".bh-edge").bounding_box(), header.bounding_box()["width"]
+    table.mouse.move(edge["x"] + 3, edge["y"] + 5)
+    table.mouse.down()
+    search(table, "state:done my_scan")  # of the tutorial, whose files have no sample
+    expect(widget(table).locator(".bh-row[data-id]").filter(has_not_text="my_scan")).to_have_count(0)
+    expect(widget(table).locator(".bh-row[data-id]").first).to_be_visible()
+    table.mouse.move(edge["x"] + 63, edge["y"] + 5)
+    table.mouse.up()
+    expect(header).to_have_js_property("offsetWidth", round(before) + 60)
+    expect(sample).to_have_count(0)
+    header.locator(".bh-edge").dblclick()
+    search_one_kind(table)
+    expect(sample).to_be_visible()
+    table.locator(".bh-search").first.hover()  # out of the header, where a resting mouse calls the sign
+
+
 def test_a_cell_draws_the_curve(table):
     drawn = widget(table).locator(".bh-row[data-state='done'] [data-column='curve'] > svg.bh-spark > path").first
     expect(drawn).to_have_attribute("d", re.compile(r"^M0\.0 [\d.]+(L[\d.]+ [\d.]+)+"))

@@ -188,7 +188,7 @@ export class Table {
     const columns = this.columns.shown, sort = this.rows.filter.sort, day = (this.day = new Date().toDateString());
     this.fit(columns);
     const painted = JSON.stringify([sort, day, ...columns.map(({ key, title }) => [key, title, this.columns.isPinned(key)])]);
-    if (painted === this.painted) return;
+    if (painted === this.painted || this.columns.held()) return; // what is dragged must not be exchanged
     this.painted = painted;
     const focused = this.head.contains(document.activeElement) ? document.activeElement!.closest<HTMLElement>("[data-key]")?.dataset.key : undefined;
     this.element.setAttribute("aria-colcount", String(columns.length));
@@ -225,7 +225,7 @@ export class Table {
     return h("div", {
       ...this.common(column, index), role: "columnheader", "aria-sort": direction, "data-key": column.key, "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight",
       tabindex: column.sort ? undefined : "0",
-    }, label, edge((pixels) => this.columns.resize(column.key, pixels)));
+    }, label, edge((pixels) => this.columns.resize(column.key, pixels), (held) => this.columns.hold(held)));
   }
 
   /** What the cells of a column have in common. */
