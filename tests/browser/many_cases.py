@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from browser.panel_cases import ASK
 from browser.test_main_job import kernel_idle, run_cell, search, widget, write_file
 from playwright.sync_api import Page, Route, expect
 from services.sight import IN_SIGHT, OUT_OF_SIGHT
@@ -15,6 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 expect.set_options(timeout=40_000)
 MANY, COUNTED = 12_345, 10_000
 LINKED = 7000
+COUNT = "runs/count?search=above-"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 ASKED = re.compile(rf"/v1/runs(/count)?\?.*(search=many|ids={MANY - LINKED}\b)")
 
@@ -185,8 +187,9 @@ def test_what_is_in_sight_stays_there_also_where_rows_came_above_it_meanwhile(ma
     scroll = widget(many).locator(".bh-scroll")
     scroll.evaluate("(one) => { one.scrollTop = 5 * 26; }")
     before = scroll.evaluate(TOP)
-    asked = "**/beamhub/api/v1/proposals*"
+    asked, rows = "**/beamhub/api/v1/proposals*", re.compile(r"/v1/runs(/count)?\?proposal=(?!.*ids=).*search=above-")
     proposals: list[Route] = []
+    held: list[Route] = []
     many.route(asked, lambda route: proposals.append(route))
     write_file(demo, "above-later-0")
     expect(widget(many).locator(".bh-new")).to_have_text("1 new or moved: show them")
@@ -196,11 +199,21 @@ def test_what_is_in_sight_stays_there_also_where_rows_came_above_it_meanwhile(ma
             many.wait_for_timeout(50)
         # the new table waits for it, and the one before is out of the page but hears on
         write_file(demo, "above-later-1")
-        many.wait_for_timeout(2000)
+        wait_for(lambda: many.evaluate(ASK, COUNT)["count"] == 26)
+        many.wait_for_timeout(1000)  # until then it has heard
         many.unroute(asked)
+        many.route(rows, lambda route: held.append(route))
         proposals[0].continue_()
+        while not any("/count?" not in route.request.url for route in held):
+            many.wait_for_timeout(50)
+        # by now the one before has ended, and has not heard of this one
+        write_file(demo, "above-later-2")
+        wait_for(lambda: many.evaluate(ASK, COUNT)["count"] == 27)
+        many.unroute(rows)
+        for route in held:
+            route.continue_()
         expect(many.locator("[data-seen]")).to_have_count(0)
-        expect(widget(many).locator(".bh-count")).to_have_text("26 runs")
+        expect(widget(many).locator(".bh-count")).to_have_text("27 runs")
         wait_for(lambda: widget(many).locator(".bh-scroll").evaluate(TOP) == before)
     finally:
         many.evaluate(IN_SIGHT)

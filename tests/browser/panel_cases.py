@@ -127,6 +127,7 @@ def test_an_axis_is_logarithmic_where_it_is_said_to_be(panel):
 
 def test_a_curve_is_drawn_anew_in_the_colours_of_another_theme(panel):
     choose(panel, "Curve", "33837_00001")
+    expect(panel.locator(".bh-plot canvas")).to_be_visible()
     assert not panel.evaluate(LIGHT)
     choose_theme(panel, "Dark")
     panel.wait_for_function(LIGHT)
@@ -136,6 +137,7 @@ def test_a_curve_is_drawn_anew_in_the_colours_of_another_theme(panel):
 
 def test_error_bars_are_drawn_and_can_be_left_out(panel):
     choose(panel, "Curve", "33837_00001")
+    expect(panel.locator(".bh-plot canvas")).to_be_visible()
     box = panel.locator(".bh-panel input[name='errors']")
     box.check()
     drawn = panel.evaluate(COLOURED)

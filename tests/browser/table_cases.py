@@ -7,7 +7,18 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser.test_main_job import FIRST, READY, held_workers, kernel_idle, row, run_cell, search, widget, write_file
+from browser.test_main_job import (
+    FIRST,
+    READY,
+    TOUCH,
+    held_workers,
+    kernel_idle,
+    row,
+    run_cell,
+    search,
+    widget,
+    write_file,
+)
 from playwright.sync_api import Page, expect
 from services.workbench import wait_for
 
@@ -40,6 +51,13 @@ def open_menu(page: Page, name: str):
     return menu
 
 
+def search_one_kind(page: Page) -> None:
+    """Files of one rule, which bring the same columns, and no others any more."""
+    search(page, "state:done sans2d_33837_0")
+    others = widget(page).locator(".bh-row[data-id]").filter(has_not_text="sans2d_33837_0")
+    expect(others).to_have_count(0)
+
+
 @pytest.fixture(scope="module")
 def table(page):
     """The table with rows that are done, and the clipboard allowed."""
@@ -48,7 +66,7 @@ def table(page):
     kernel_idle(page)
     run_cell(page, 0)
     expect(widget(page)).to_be_visible()
-    search(page, "state:done sans2d_33837_0")
+    search_one_kind(page)
     expect(widget(page).locator(".bh-row[data-state='done']").nth(2)).to_be_visible()
     return page
 
@@ -77,6 +95,24 @@ def test_names_of_scans_and_files_are_cut_in_front_and_units_never(table):
     expect(widget(table).locator(".bh-row [data-column='when'] > span").first).to_have_attribute(
         "title", re.compile(r"^queued \w+day, .* at .*\nstarted \w+day, (.|\n)*\nfinished ")
     )
+
+
+def test_a_column_is_dragged_on_while_runs_of_another_kind_come(table):
+    header, sample = (widget(table).get_by_role("columnheader", name=name) for name in ("file", "sample"))
+    edge, before = header.locator(".bh-edge").bounding_box(), header.bounding_box()["width"]
+    table.mouse.move(edge["x"] + 3, edge["y"] + 5)
+    table.mouse.down()
+    search(table, "state:done my_scan")  # of the tutorial, whose files have no sample
+    expect(widget(table).locator(".bh-row[data-id]").filter(has_not_text="my_scan")).to_have_count(0)
+    expect(widget(table).locator(".bh-row[data-id]").first).to_be_visible()
+    table.mouse.move(edge["x"] + 63, edge["y"] + 5)
+    table.mouse.up()
+    expect(header).to_have_js_property("offsetWidth", round(before) + 60)
+    expect(sample).to_have_count(0)
+    header.locator(".bh-edge").dblclick()
+    search_one_kind(table)
+    expect(sample).to_be_visible()
+    table.locator(".bh-search").first.hover()  # out of the header, where a resting mouse calls the sign
 
 
 def test_a_cell_draws_the_curve(table):
@@ -110,7 +146,7 @@ def test_the_menu_lists_every_column_that_is_known_and_shows_what_is_chosen(tabl
     menu.get_by_role("checkbox", name="direction").check()
     menu.get_by_role("checkbox", name="function", exact=True).uncheck()
     expect(widget(table).get_by_role("columnheader", name="direction")).to_be_visible()
-    assert "function" not in titles(table)
+    expect(widget(table).get_by_role("columnheader", name="function")).to_have_count(0)
     assert "160" in row(table, "sans2d_33837").first.inner_text().split("\n")
     count = int(widget(table).locator(".bh-grid").get_attribute("aria-colcount"))
     header = widget(table).get_by_role("columnheader", name="direction")
@@ -176,6 +212,7 @@ def test_the_table_is_made_higher_by_its_lower_edge_and_by_keyboard(table):
 
 
 def test_columns_are_kept_over_a_reload_and_what_is_broken_is_ignored(table):
+    search_one_kind(table)
     chosen = titles(table)
     kept = table.evaluate(f"localStorage.getItem({LAYOUT})")
     assert json.loads(kept)["height"] == 468
@@ -186,6 +223,7 @@ def test_columns_are_kept_over_a_reload_and_what_is_broken_is_ignored(table):
     kernel_idle(table)
     run_cell(table, 0)
     expect(widget(table).get_by_role("columnheader", name="direction")).to_be_visible()
+    search_one_kind(table)
     wait_for(lambda: titles(table) == chosen)
     expect(widget(table).locator(".bh-scroll")).to_have_js_property("offsetHeight", 468)
     table.evaluate(f"localStorage.setItem({LAYOUT}, '{{\"shown\": [')")
@@ -203,6 +241,21 @@ def test_reset_puts_the_usual_columns_back(table):
     expect(widget(table).get_by_role("columnheader", name="direction")).to_have_count(0)
     expect(widget(table).locator(".bh-scroll")).to_have_js_property("offsetHeight", 312)
     assert titles(table)[:5] == USUAL[:5]
+    table.keyboard.press("Escape")
+
+
+TAPPED_AS_COLUMNS_CHANGE = """(cell, [box, touch]) => { box.click();
+  for (const event of ["pointerdown", "pointerup"]) cell.dispatchEvent(new PointerEvent(event, touch)); }"""
+
+
+def test_a_finger_calls_the_sign_also_where_its_row_is_about_to_be_painted_anew(table):
+    menu = open_menu(table, "Columns")
+    box = menu.get_by_role("checkbox", name="direction")
+    cell = widget(table).locator(".bh-row[data-id] > [data-column='file']").first
+    cell.evaluate(TAPPED_AS_COLUMNS_CHANGE, [box.element_handle(), TOUCH])
+    expect(widget(table).get_by_role("columnheader", name="direction")).to_be_visible()
+    expect(cell.locator(".bh-find")).to_be_visible()
+    menu.get_by_role("button", name="reset").click()
     table.keyboard.press("Escape")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from services.demo import ROOT, RunningDemo
 from services.living import with_words
 from services.workbench import wait_for
@@ -146,14 +146,14 @@ def test_a_click_shows_the_curve_with_the_facilitys_own_and_the_arrow_keys_go_on
 
 
 def test_a_row_is_chosen_although_the_table_is_painted_anew_between_press_and_release(page, demo):
-    search(page, "sans2d_33837")
-    pressed = row(page, "clicked")
+    search(page, "press-")  # which no other file matches: none moves the row before it is pressed
+    pressed = row(page, write_file(demo, "press-held"))
     expect(pressed).to_have_attribute("data-state", "done")
     pressed.hover(position={"x": 20, "y": 10})
     page.mouse.down()
-    expect(row(page, write_file(demo, "between"))).to_have_attribute("data-state", "done")
+    expect(row(page, write_file(demo, "press-between"))).to_have_attribute("data-state", "done")
     page.mouse.up()
-    expect(row(page, "clicked")).to_have_attribute("aria-selected", "true")
+    expect(pressed).to_have_attribute("aria-selected", "true")
 
 
 def test_rows_that_did_not_change_stay_the_same_elements_while_others_arrive_above_them(page, demo):
@@ -415,6 +415,17 @@ def test_what_stands_in_a_cell_is_searched_for_by_a_click_and_in_a_header_by_its
     search(page, "")
 
 
+TOUCH = {"pointerType": "touch", "bubbles": True, "isPrimary": True}
+WITHOUT_SIGN = """(table) => { window.without = 0;
+  const look = () => { if (!table.querySelector(".bh-row .bh-find")) window.without++; };
+  new MutationObserver(look).observe(table, { childList: true, subtree: true }); }"""
+
+
+def tap(cell: Locator) -> None:
+    for event in ("pointerover", "pointerdown", "pointerup", "pointerout"):
+        cell.dispatch_event(event, TOUCH)
+
+
 def test_what_stands_in_a_cell_is_searched_for_by_keyboard_and_by_touch_too(page):
     table, box = widget(page), page.locator(".bh-search").first
     search(page, "no_centre")
@@ -434,14 +445,14 @@ def test_what_stands_in_a_cell_is_searched_for_by_keyboard_and_by_touch_too(page
     expect(sign).to_have_count(0)
     for _ in cells:
         page.keyboard.press("ArrowRight")
+    row(page, "no_centre").evaluate("row => { row.dataset.before = '1'; }")
     page.keyboard.press("Enter")
     expect(box).to_have_value("no_centre state:failed")
     expect(row(page, "no_centre")).to_be_focused()
-    tap = {"pointerType": "touch", "bubbles": True, "isPrimary": True}
-    cell = table.locator(".bh-row [data-column='function']")
-    for event in ("pointerover", "pointerdown", "pointerup", "pointerout"):
-        cell.dispatch_event(event, tap)
-    table.locator(".bh-row [data-column='function'] > .bh-find").dispatch_event("pointerdown", tap)
+    expect(table.locator("[data-before]")).to_have_count(0)  # what was searched for is there
+    box.hover()  # a mouse that rests in a cell would call the sign there
+    tap(table.locator(".bh-row [data-column='function']"))
+    table.locator(".bh-row [data-column='function'] > .bh-find").dispatch_event("pointerdown", TOUCH)
     expect(box).to_have_value("no_centre state:failed function:radial_average")
     search(page, "")
 
@@ -462,6 +473,29 @@ def test_the_keyboard_stays_in_its_cell_when_the_row_changes(page, demo):
     page.keyboard.press("Enter")
     expect(box).to_have_value("keyed function:radial_average")
     expect(row(page, "keyed")).to_be_focused()
+    search(page, "")
+
+
+@pytest.mark.parametrize("pointer", ["touch", "mouse"])
+def test_the_sign_that_a_pointer_called_stays_in_its_cell_when_the_row_changes(page, demo, pointer):
+    table, box = widget(page), page.locator(".bh-search").first
+    box.hover()
+    search(page, f"called-by-{pointer}")
+    cell = row(page, f"called-by-{pointer}").locator("[data-column='scan']")  # the first, which results move nowhere
+    with held_workers(demo):
+        write_file(demo, f"called-by-{pointer}")
+        if pointer == "touch":
+            tap(cell)
+        else:
+            cell.hover(position={"x": 10, "y": 10})
+        expect(cell.locator(".bh-find")).to_be_visible()
+        cell.evaluate("cell => { cell.parentElement.dataset.before = '1'; }")
+        table.evaluate(WITHOUT_SIGN)
+    expect(row(page, f"called-by-{pointer}")).to_have_attribute("data-state", "done")
+    expect(table.locator("[data-before]")).to_have_count(0)  # it was painted anew
+    page.wait_for_timeout(100)  # the browser looks where the pointer is
+    assert page.evaluate("window.without") == 0
+    expect(cell.locator(".bh-find")).not_to_be_focused()
     search(page, "")
 
 

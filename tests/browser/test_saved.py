@@ -40,6 +40,7 @@ def curve(raw: Path, out: Path, height: Annotated[float, Field(gt=0)] = 1) -> Su
         data["I"] = height * np.linspace(1, 10, 50) ** 2
     return Summary(scalars={"height": Scalar(value=height, unit="mm")})
 """
+DOCUMENTS = "@jupyterlab/docmanager-extension/plugin.jupyterlab-settings"
 VIEWS = "[...globalThis[Symbol.for('beamhub.views')].values()].map((table) => table.views.size)"
 
 
@@ -48,6 +49,9 @@ def here(tmp_path_factory) -> Iterator[Facility]:
     """A facility in which ada, in the groups red and green, has a server with a notebook."""
     names = (("red", "a.raw"), ("red", "b.raw"), ("green", "c.raw"))
     with in_two_groups(tmp_path_factory.mktemp("facility"), RULES, FUNCTION, names) as made:
+        settings = made.folder / "home/ada/.jupyter/lab/user-settings" / DOCUMENTS
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text('{"autosave": false}')  # only the test saves, and knows what
         yield made
 
 

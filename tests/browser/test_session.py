@@ -22,7 +22,7 @@ def write(folder: Path) -> None:
 
 def test_a_server_that_ends_soon_says_so_in_lab_and_in_its_session(tmp_path, browser):
     write(tmp_path)
-    ends = datetime.now(UTC) + timedelta(minutes=10, seconds=50)
+    ends = datetime.now(UTC) + timedelta(minutes=11, seconds=50)
     more = {"BEAMHUB_ENDS_AT": f"{ends:%Y-%m-%dT%H:%M:%SZ}", "BEAMHUB_SITE": "here", "MEM_LIMIT": str(2**40)}
     with jupyter(tmp_path, **more, BEAMHUB_SERVICE_URL="http://127.0.0.1:9/", program="jupyterlab") as client:
         page = browser.new_context().new_page()
@@ -39,9 +39,9 @@ def test_a_server_that_ends_soon_says_so_in_lab_and_in_its_session(tmp_path, bro
         expect(shown).to_contain_text(re.compile(r"memory.*\d+ [MG]B in use of 1.1 TB"), timeout=30_000)
         expect(shown).to_contain_text(re.compile(r"cores\d+"))
         said = page.get_by_role("alert").filter(has_text="This server ends at")
-        expect(said).to_contain_text("in less than", timeout=40_000)
+        expect(said).to_contain_text("in less than", timeout=120_000)
         # what is said 10 minutes before comes from the server, to whoever is there then
-        expect(toast).to_contain_text("Your server ends in 10 minutes", timeout=60_000)
+        expect(toast).to_contain_text("Your server ends in 10 minutes", timeout=120_000)
         page.context.close()
 
 

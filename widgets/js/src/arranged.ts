@@ -87,12 +87,22 @@ export class Arranged {
     this.keep();
   }
 
+  /** While the edge of one is dragged, the columns stay those that they are. */
+  hold(held: () => boolean): void {
+    this.held = held;
+    if (held()) return;
+    this.learn();
+    this.changed();
+  }
+  held = () => false;
+
   reset(): void {
     this.layout = parse(null);
     this.keep();
   }
 
   private arrange(): void {
+    if (this.held()) return;
     this.all = arrange(this.seen.columns(this.picture), this.layout);
     this.shown = this.all.filter((column) => this.isShown(column.key));
     if (!this.shown.length) this.shown = this.all.slice(0, 1);

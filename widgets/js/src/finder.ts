@@ -18,13 +18,16 @@ function quoted(text: string): string {
 
 const REST_MS = 400; // that the pointer rests in a cell; who only clicks a row does not meet the sign
 
+/** Where the sign is, and whether it has the focus. */
+export interface Called { cell: HTMLElement; focused: boolean }
+
 export interface Finder {
   /** Leads the keyboard to the next cell of a row with a sign. */
   walk(row: HTMLElement, step: 1 | -1): void;
-  /** The column of the sign that has the focus, or "". */
-  column(): string;
-  /** Gives the focus to the sign in a column of a row that was painted anew; whether there is one. */
-  enter(row: HTMLElement | null, column: string): boolean;
+  /** Where the sign is; null where it is nowhere. */
+  called(): Called | null;
+  /** Puts the sign to where it was, in a row that was painted anew; whether it has the focus. */
+  again(row: HTMLElement | null, called: Called): boolean;
 }
 
 /** Puts the sign into the cell that the pointer rests in, that a finger tapped or that the keyboard was led to. */
@@ -65,21 +68,24 @@ export function finder(element: HTMLElement, termAt: (cell: HTMLElement) => stri
   element.addEventListener("pointerup", (event) => {
     const cell = cellOf(event);
     if (event.pointerType === "touch" && cell) put(cell);
-  });
+  }, { capture: true }); // before the row is chosen, which may paint it anew
   element.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") leave(); });
   element.addEventListener("pointerdown", leave);
-  const columnOf = () => (sign.matches(":focus") ? sign.parentElement!.dataset.column ?? "" : "");
   return {
-    column: columnOf,
+    called: () => (sign.isConnected ? { cell: sign.parentElement!, focused: sign.matches(":focus") } : null),
     walk(row, step) {
       const cells = [...row.children] as HTMLElement[], at = sign.matches(":focus") ? cells.indexOf(sign.parentElement!) : step > 0 ? -1 : cells.length;
       for (let next = at + step; cells[next]; next += step) if (put(cells[next]!)) return sign.focus();
       row.focus();
     },
-    enter(row, column) {
-      const cell = row?.querySelector<HTMLElement>(`[data-column="${CSS.escape(column)}"]`);
-      if (cell && put(cell)) sign.focus({ preventScroll: true });
-      return columnOf() !== "";
+    again(row, { cell: before, focused }) {
+      const there = focused ? sign.matches(":focus") : sign.isConnected;
+      const cell = there ? null : row?.querySelector<HTMLElement>(`[data-column="${CSS.escape(before.dataset.column!)}"]`);
+      if (cell && put(cell)) {
+        if (inside === before) inside = cell; // the pointer that rests there did not go to another
+        if (focused) sign.focus({ preventScroll: true });
+      }
+      return sign.matches(":focus");
     },
   };
 }

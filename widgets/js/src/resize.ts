@@ -5,8 +5,8 @@ import { ROW } from "./sight.js";
 
 const STEP = 16; // pixels a key press
 
-/** The edge of a header; `set` is told pixels while it is dragged, 0 after a double click. */
-export function edge(set: (pixels: number) => void): HTMLElement {
+/** The edge of a header; `set` is told pixels while it is dragged, 0 after a double click, and `hold` at its begin and end how to see whether it is. */
+export function edge(set: (pixels: number) => void, hold: (held: () => boolean) => void): HTMLElement {
   let from: { x: number; width: number } | null = null;
   return h("span", {
     class: "bh-edge", "aria-hidden": "true",
@@ -15,10 +15,11 @@ export function edge(set: (pixels: number) => void): HTMLElement {
       if (event.button !== 0) return;
       own.setPointerCapture(event.pointerId);
       from = { x: event.clientX, width: own.parentElement!.offsetWidth };
+      hold(() => own.hasPointerCapture(event.pointerId));
       event.preventDefault();
     },
     onpointermove: (event: PointerEvent) => { if (from) set(Math.max(1, from.width + event.clientX - from.x)); },
-    onlostpointercapture: () => { from = null; },
+    onlostpointercapture: () => { from = null; hold(() => false); },
     ondblclick: () => set(0),
   });
 }

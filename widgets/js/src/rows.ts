@@ -316,6 +316,9 @@ export class Rows {
     return this.filter.sort === "-queued" ? [...this.waiting].filter((id) => id > this.first).length : 0;
   }
 
+  /** The id of the first row, where the newest are above; else 0. */
+  get newest(): number { return this.filter.sort === "-queued" ? this.first : 0; }
+
   private async fetch(asked: Question): Promise<void> {
     this.asked.add(asked);
     try {

@@ -4,7 +4,7 @@ import { condition, OF_LATE, state, type Column } from "./columns.js";
 import { h, keep } from "./dom.js";
 import { finder, termOf, type Finder } from "./finder.js";
 import type { Pictures } from "./pictures.js";
-import type { Place } from "./place.js";
+import type { Kept, Place } from "./place.js";
 import { Begun, between, range, told } from "./range.js";
 import type { Run } from "./records.js";
 import { edge, lowerEdge, widthBy } from "./resize.js";
@@ -73,23 +73,24 @@ export class Table {
 
   /** Goes on where a table before this one was scrolled to, as soon as there are rows and they are in sight. */
   restore(): void {
-    const { scrolled, above } = this.place;
-    if (scrolled >= ROW) this.keep({ scrolled, above });
+    const { scrolled, first, above } = this.place;
+    if (scrolled >= ROW) this.keep({ scrolled, first, above });
   }
 
-  private keep(kept: { scrolled: number; above: number } | null): void {
+  private keep(kept: Kept | null): void {
     this.kept = kept;
     if (kept) this.appears.observe(this.scroll);
     else this.appears.disconnect();
   }
-  private kept: { scrolled: number; above: number } | null = null;
+  private kept: Kept | null = null;
   private readonly appears = new ResizeObserver(() => this.paint());
 
   private regain(): void {
     const { kept, scroll } = this, { length } = this.rows;
     if (!kept || !length || !scroll.clientHeight) return;
     this.keep(null);
-    scroll.scrollTop = kept.scrolled + pixels(kept.above, length, this.visible);
+    const above = kept.first ? this.rows.indexOf(kept.first) : -1; // what came until now counts, heard of or not
+    scroll.scrollTop = kept.scrolled + pixels(above < 0 ? kept.above : above, length, this.visible);
     this.note();
   }
 
@@ -125,7 +126,7 @@ export class Table {
     const { first, last, origin, shift } = sight(total, this.scroll.scrollTop, this.visible);
     this.element.setAttribute("aria-rowcount", String(this.rows.open ? -1 : total + 1)); // it is not known
     this.body.style.transform = `translateY(${shift}px)`;
-    const focused = this.body.contains(document.activeElement), sign = focused ? this.finder.column() : "", of = sign ? this.idOf(document.activeElement!) : 0;
+    const focused = this.body.contains(document.activeElement), called = this.finder.called(), of = called ? this.idOf(called.cell) : 0;
     this.scans = groups(this.rows.filter.sort) && this.columns.shown.some((column) => column.key === "scan");
     this.body.classList.toggle("bh-scans", this.scans);
     this.spare = this.blank?.painted === this.painted ? this.waits : [];
@@ -136,11 +137,12 @@ export class Table {
     this.running = [];
     for (let index = first; index < last; index++) rows.push(this.line(index, origin, this.rows.loadedRow(index)));
     this.put(rows);
+    const signed = called && of ? this.finder.again(this.body.querySelector<HTMLElement>(`.bh-row[data-id="${of}"]`), called) : false; // its row may be a new one
     this.tick();
     if (!focused) this.goal = null; // the keyboard is somewhere else by now
     if (this.reach()) return;
-    if (sign && (this.finder.column() || this.finder.enter(this.body.querySelector<HTMLElement>(`.bh-row[data-id="${of}"]`), sign))) return; // its row may be a new one
-    if (focused) this.focusRow(of || this.selection.focus);
+    if (signed) return;
+    if (focused) this.focusRow(called?.focused && of ? of : this.selection.focus);
     else if (!this.body.querySelector('[tabindex="0"]')) (this.body.firstElementChild as HTMLElement | null)?.setAttribute("tabindex", "0");
   }
 
@@ -176,7 +178,7 @@ export class Table {
   /** Nobody looks any more. */
   end(): void {
     this.over = true;
-    if (!this.kept) this.place.left(this.rows.hidden, this);
+    if (!this.kept) this.place.left(this.rows.newest, this.rows.hidden, this);
     this.keep(null);
     clearTimeout(this.timer);
   }
@@ -186,7 +188,7 @@ export class Table {
     const columns = this.columns.shown, sort = this.rows.filter.sort, day = (this.day = new Date().toDateString());
     this.fit(columns);
     const painted = JSON.stringify([sort, day, ...columns.map(({ key, title }) => [key, title, this.columns.isPinned(key)])]);
-    if (painted === this.painted) return;
+    if (painted === this.painted || this.columns.held()) return; // what is dragged must not be exchanged
     this.painted = painted;
     const focused = this.head.contains(document.activeElement) ? document.activeElement!.closest<HTMLElement>("[data-key]")?.dataset.key : undefined;
     this.element.setAttribute("aria-colcount", String(columns.length));
@@ -223,7 +225,7 @@ export class Table {
     return h("div", {
       ...this.common(column, index), role: "columnheader", "aria-sort": direction, "data-key": column.key, "aria-keyshortcuts": "Alt+ArrowLeft Alt+ArrowRight",
       tabindex: column.sort ? undefined : "0",
-    }, label, edge((pixels) => this.columns.resize(column.key, pixels)));
+    }, label, edge((pixels) => this.columns.resize(column.key, pixels), (held) => this.columns.hold(held)));
   }
 
   /** What the cells of a column have in common. */
