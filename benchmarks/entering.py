@@ -67,7 +67,7 @@ def enter(page: Any, cell: int, code: str = "", rows: str = OURS, drawn: str = "
     Raises:
         TimeoutError: the rows were not there in time.
     """
-    from browser.test_main_job import run_cell
+    from browser.tools import run_cell
 
     if code:
         write(page, cell, code)

@@ -26,7 +26,7 @@ def measure() -> dict[str, object]:
 
 
 def _measure(demo: Any, page: Any, frames: list[Path]) -> list[float]:
-    from browser.test_main_job import run_cell
+    from browser.tools import run_cell
 
     scan = demo.folder / "raw/demo-2026/scan_0006_lab6"
     scan.mkdir(parents=True)

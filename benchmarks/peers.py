@@ -91,7 +91,7 @@ def _open(demo: Any, page: Any, name: str, rows: int) -> dict[str, Any]:
 
 def _clear(demo: Any, page: Any, devtools: Any) -> float:
     """The page is loaded anew, as is the notebook without outputs; its heap in megabytes."""
-    from browser.test_main_job import kernel_idle
+    from browser.tools import kernel_idle
 
     write(page, 1, "None")
     _run(page)
@@ -123,7 +123,7 @@ def _saved(demo: Any, page: Any) -> int:
 
 def _prepare(page: Any, folder: str) -> None:
     """The peers and the rows are in the kernel; the last output of this cell says so."""
-    from browser.test_main_job import run_cell
+    from browser.tools import run_cell
 
     write(page, 0, PREPARE.format(folder=str(Path(folder) / "peers"), rows=ROWS))
     run_cell(page, 0)

@@ -20,7 +20,7 @@ PROPOSAL = "demo-2026"
 def measure() -> dict[str, object]:
     """Megabytes at the begin and the end, their slope an hour, and whether every file became a result."""
     with workplace() as (demo, page):
-        from browser.test_main_job import run_cell
+        from browser.tools import run_cell
 
         add_light_rule(demo, PROPOSAL)
         run_cell(page, 0)

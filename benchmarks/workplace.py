@@ -54,7 +54,7 @@ def workplace(prepare: Callable[[Path], object] | None = None) -> Iterator[tuple
     """
     sys.path.insert(0, str(ROOT / "tests"))
     from browser.conftest import CHROMIUM
-    from browser.test_main_job import kernel_idle
+    from browser.tools import kernel_idle
     from playwright.sync_api import sync_playwright
     from services.demo import RunningDemo
 

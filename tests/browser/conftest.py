@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from services.demo import RunningDemo
 
-pytest.register_assert_rewrite("browser.table_cases", "browser.many_cases", "browser.panel_cases", "browser.lab_cases")
+for cases in ("find", "image", "lab", "many", "panel", "table"):
+    pytest.register_assert_rewrite(f"browser.{cases}_cases")
 CHROMIUM = [
     "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser.test_front_ends import ACTIVE, end_kernels, open_notebook, run
-from browser.test_main_job import READY, choose_theme, write_file
+from browser.tools import READY, choose_theme, write_file
 from playwright.sync_api import Locator, Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from browser.panel_cases import ASK
-from browser.test_main_job import kernel_idle, run_cell, search, widget, write_file
+from browser.tools import kernel_idle, run_cell, search, widget, write_file
 from playwright.sync_api import Page, Route, expect
 from services.sight import IN_SIGHT, OUT_OF_SIGHT
 from services.workbench import wait_for

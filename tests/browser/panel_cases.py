@@ -6,7 +6,7 @@ import re
 import h5py
 import numpy as np
 import pytest
-from browser.test_main_job import choose_theme, held_workers, kernel_idle, row, run_cell, search, widget, write_file
+from browser.tools import choose_theme, held_workers, kernel_idle, row, run_cell, search, widget, write_file
 from playwright.sync_api import Page, expect
 from services.javascript import evaluate
 from services.workbench import wait_for

@@ -7,18 +7,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser.test_main_job import (
-    FIRST,
-    READY,
-    TOUCH,
-    held_workers,
-    kernel_idle,
-    row,
-    run_cell,
-    search,
-    widget,
-    write_file,
-)
+from browser.tools import FIRST, READY, TOUCH, held_workers, kernel_idle, row, run_cell, search, widget, write_file
 from playwright.sync_api import Page, expect
 from services.workbench import wait_for
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from browser.test_main_job import READY, kernel_idle, run_cell
+from browser.tools import READY, kernel_idle, run_cell
 from playwright.sync_api import Locator, Page, expect
 from services.facility import PROCESSING, Facility
 from services.hub import LOCAL, PASSWORD, wait_for

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from browser.test_main_job import row, search, widget, write_file
 from browser.test_restarts import ASK, enter_lab
+from browser.tools import row, search, widget, write_file
 from playwright.sync_api import BrowserContext, Page, Response, expect
 from services.demo import RunningDemo
 from services.sight import OUT_OF_SIGHT

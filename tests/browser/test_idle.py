@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from browser.test_main_job import READY, kernel_idle, run_cell
+from browser.tools import READY, kernel_idle, run_cell
 from jupyter_client.session import Session
 from playwright.sync_api import Page, expect
 from services.facility import PROCESSING, Facility

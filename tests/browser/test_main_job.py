@@ -1,32 +1,38 @@
 """The main job as a scientist does it, in a real browser: log in, choose, start, see data, load it."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import h5py
 import httpx
-import numpy as np
-import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Locator, Page, expect
+from browser.tools import (
+    READY,
+    choose_theme,
+    held_workers,
+    kernel_idle,
+    painted,
+    row,
+    run_cell,
+    search,
+    service_of,
+    shown,
+    widget,
+    write_file,
+)
+from playwright.sync_api import Page, expect
 from services.demo import ROOT, RunningDemo
 from services.living import with_words
 from services.workbench import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 expect.set_options(timeout=40_000)
-FIRST = "demo-2026/scan_0001_sans2d_33837/sans2d_33837_00001.nxs"
 FIRST_FUNCTION = ROOT / "examples/first_function"
 TUTORIAL = ROOT / "docs/tutorials/your-first-function.md"
-READY = ".bh-root[data-ready='1']"
 
 
 @pytest.fixture(scope="module")
@@ -47,78 +53,6 @@ def page(demo, browser) -> Iterator[Page]:
     kernel_idle(page)
     yield page
     page.close()
-
-
-def kernel_idle(page: Page) -> None:
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    page.wait_for_selector(r"text=/ipykernel\) \| Idle/")
-    time.sleep(1)
-
-
-def run_cell(page: Page, index: int, code: str = "") -> None:
-    cell = page.locator(".jp-Notebook .jp-CodeCell").nth(index)
-    cell.locator(".cm-content").click()
-    if code:
-        page.keyboard.press("Control+A")
-        page.keyboard.type(code)
-    page.keyboard.press("Control+Enter")
-
-
-def widget(page: Page):
-    return page.locator(READY).first
-
-
-def write_file(demo: RunningDemo, name: str) -> str:
-    """A file arrives as a beamline writes it: under a temporary name, then renamed."""
-    source = demo.folder / "raw" / FIRST
-    until = time.monotonic() + 60
-    while not source.exists() and time.monotonic() < until:
-        time.sleep(0.2)
-    target = source.with_name(f"sans2d_33837_{name}.nxs")
-    shutil.copy(source, target.with_suffix(".tmp"))
-    os.replace(target.with_suffix(".tmp"), target)
-    return target.name
-
-
-def service_of(demo: RunningDemo) -> psutil.Process:
-    (found,) = with_words(demo.processes(), "-m beamhub.config.command processing")
-    return found
-
-
-@contextmanager
-def held_workers(demo: RunningDemo) -> Iterator[None]:
-    """What works on runs stands still."""
-    workers = service_of(demo).children(recursive=True)
-    try:
-        for worker in workers:
-            with suppress(psutil.NoSuchProcess):
-                worker.suspend()
-        yield
-    finally:
-        for worker in workers:
-            with suppress(psutil.NoSuchProcess):  # one that is silent may have been ended
-                worker.resume()
-
-
-def row(page: Page, name: str):
-    return widget(page).locator(".bh-row", has_text=name)
-
-
-def search(page: Page, words: str) -> None:
-    """Only what matches is shown, so that no newer row pushes it out of sight."""
-    page.locator(".bh-search").first.fill(words)
-
-
-def painted(page: Page) -> int:
-    """How many different colours the plot's canvas shows."""
-    return page.evaluate(
-        """() => { const canvas = document.querySelector(".bh-plot canvas");
-                   const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-                   const seen = new Set();
-                   for (let i = 0; i < data.length; i += 4)
-                     if (data[i + 3] > 200) seen.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
-                   return seen.size; }"""
-    )
 
 
 def test_the_table_fills_while_the_beamline_writes(page, demo):
@@ -198,88 +132,7 @@ def test_the_line_that_is_copied_loads_what_is_selected_in_a_cell_where_nothing_
     expect(page.get_by_role("button", name="copy code")).to_be_visible()
 
 
-def test_image_and_provenance_are_there(page, demo):
-    search(page, "appears")
-    row(page, "sans2d_33837_appears").first.click()
-    page.get_by_role("tab", name="Image").click()
-    expect(page.locator(".bh-images img")).to_be_visible()
-    assert page.evaluate("document.querySelector('.bh-images img').naturalWidth") > 100
-    page.get_by_role("tab", name="About this run").click()
-    facts = page.locator(".bh-facts")
-    for said in ("radial_average", "direction = 160", "rule magnet", "scan_0001_sans2d_33837", "version 1"):
-        expect(facts).to_contain_text(said)
-
-
-def shown(page: Page, *names: str, tab: str = "Image") -> None:
-    """Rows of these files are selected, and a tab of theirs is open."""
-    search(page, "state:done screen")
-    for number, name in enumerate(names):
-        row(page, name).first.click(modifiers=["Control"] if number else [])
-    if page.get_by_role("tab", name=tab).get_attribute("aria-selected") != "true":
-        page.get_by_role("tab", name=tab).click()
-
-
-def magnified(page: Page) -> set[str]:
-    return set(page.locator(".bh-lens img").evaluate_all("all => all.map((one) => one.style.transform)"))
-
-
-def test_scale_limits_colours_and_zoom_of_images_stay_from_row_to_row_and_are_the_same_for_several(page, demo):
-    names = [write_file(demo, f"screen-{number}") for number in (1, 2, 3)]
-    search(page, "screen")
-    for name in names:
-        expect(row(page, name)).to_have_attribute("data-state", "done")
-    shown(page, "screen-1")
-    tab = page.locator(".bh-panel")
-    tab.get_by_label("scale").select_option("log")
-    tab.get_by_label("colours").select_option("cividis")
-    tab.get_by_label("high").fill("4.5")
-    tab.get_by_label("high").press("Enter")
-    expect(page.get_by_alt_text(re.compile("150 by 150 pixels, cividis from .* to 4.5, logarithmic"))).to_be_visible()
-    page.get_by_role("button", name="zoom in").click()
-    assert magnified(page) == {"scale(2) translate(-25%, -25%)"}
-    shown(page, "screen-2")
-    expect(page.get_by_alt_text(re.compile("screen-2.*cividis from .* to 4.5, logarithmic"))).to_be_visible()
-    assert magnified(page) == {"scale(2) translate(-25%, -25%)"}
-    shown(page, "screen-1", "screen-2")
-    expect(page.locator(".bh-lens")).to_have_count(2)
-    page.locator(".bh-lens").first.hover()
-    page.mouse.wheel(0, -100)
-    page.wait_for_function("document.querySelector('.bh-lens img').style.transform.startsWith('scale(2.5)')")
-    assert len(magnified(page)) == 1
-    page.locator(".bh-lens").last.dblclick()
-    assert magnified(page) == {"scale(1) translate(0%, 0%)"}
-
-
-def test_an_image_tells_the_value_under_the_pointer_and_in_the_middle_for_the_keyboard(page):
-    shown(page, "screen-1")
-    lens = page.locator(".bh-lens")
-    expect(lens).to_have_count(1)
-    lens.hover(position={"x": 100, "y": 100})
-    expect(page.locator(".bh-read")).to_have_text(re.compile(r"^x \d+, y \d+: (\d|no value)"))
-    lens.focus()
-    page.keyboard.press("+")
-    page.keyboard.press("ArrowRight")
-    expect(page.locator(".bh-read")).to_have_text(re.compile(r"^middle: x \d+, y \d+: "))
-    assert magnified(page) == {"scale(1.25) translate(-18%, -10%)"}
-    page.keyboard.press("0")
-    assert magnified(page) == {"scale(1) translate(0%, 0%)"}
-
-
-def test_the_frames_of_a_stack_are_walked_with_the_keyboard(page, demo):
-    (output,) = (demo.folder / "results").rglob("*screen-3-radial_average.nxs")
-    with h5py.File(output, "w") as file:  # the demo's own functions write no stack
-        file["entry/stack/counts"] = np.arange(5 * 20 * 30).reshape(5, 20, 30)
-        file["entry/stack"].attrs.update(NX_class="NXdata", signal="counts")
-    shown(page, "screen-3")
-    slider = page.get_by_role("slider", name="frame")
-    expect(slider).to_be_visible()
-    slider.press("ArrowRight")
-    slider.press("ArrowRight")
-    expect(page.get_by_alt_text(re.compile("frame 2 of 0 to 4"))).to_be_visible()
-    page.get_by_label("number of the frame").fill("4")
-    page.get_by_label("number of the frame").press("Enter")
-    expect(page.get_by_alt_text(re.compile("frame 4 of 0 to 4"))).to_be_visible()
-    expect(slider).to_have_value("4")
+from browser.image_cases import *  # noqa: E402, F403 - in their place among the others, which is their order
 
 
 def test_curves_are_compared_and_their_view_stays_from_row_to_row(page):
@@ -367,143 +220,7 @@ def test_the_broken_files_say_why(page):
     expect(page.locator(".bh-tab mark").first).to_contain_text("sans.py:")
 
 
-def test_a_search_that_finds_nothing_offers_to_say_why(page, demo):
-    search(page, "nothing-is-called-so")
-    expect(page.locator(".bh-note").first).to_contain_text("Nothing in demo-2026 matches")
-    page.get_by_role("button", name="Why is my file not here?").click()
-    path = page.get_by_label("the file's name or path")
-    expect(path).to_have_value("nothing-is-called-so")
-    path.press("Enter")
-    asked = page.locator(".bh-whynot")
-    expect(asked).to_contain_text("is the name right?")
-    path.fill("demo-2026/scan_0001_sans2d_33837/none.nxs")
-    path.press("Enter")
-    expect(asked).to_contain_text("There is no such file in the storage.")
-    expect(asked).to_contain_text("When it arrives, magnet will take it.")
-    search(page, "")
-    expect(asked).to_have_count(0)
-
-
-def test_a_search_is_understood_as_it_is_typed_or_says_what_was_meant(page):
-    note = page.locator(".bh-note").first
-    search(page, "state:failed no_centre after:yesterday")
-    expect(widget(page).locator(".bh-row")).to_have_count(1)
-    search(page, "state:faild no_centre")
-    expect(note).to_contain_text("there is no state 'faild'; possible: queued, waiting, running, done, failed")
-    expect(note).to_contain_text("Shown is what was found before.")
-    expect(widget(page).locator(".bh-row")).to_have_count(1)
-    search(page, "state:done no_centre")
-    expect(note).to_contain_text(re.compile(r"has all of these; each alone: state:done \(\d+\), no_centre \(1\)\."))
-    search(page, "")
-
-
-def test_what_stands_in_a_cell_is_searched_for_by_a_click_and_in_a_header_by_its_name(page):
-    table, box = widget(page), page.locator(".bh-search").first
-    search(page, "no_centre")
-    expect(table.locator(".bh-row")).to_have_count(1)
-    table.locator(".bh-row [data-column='state']").hover()
-    table.locator(".bh-find").dispatch_event("pointerdown")
-    expect(box).to_have_value("no_centre state:failed")
-    expect(table.locator(".bh-row")).to_have_count(1)
-    table.locator(".bh-head [data-column='state']").hover()
-    table.locator(".bh-find").dispatch_event("pointerdown")
-    expect(box).to_have_value("no_centre state:failed state:")
-    expect(box).to_be_focused()
-    row(page, "no_centre").click()
-    page.keyboard.press("/")
-    expect(box).to_be_focused()
-    search(page, "")
-
-
-TOUCH = {"pointerType": "touch", "bubbles": True, "isPrimary": True}
-WITHOUT_SIGN = """(table) => { window.without = 0;
-  const look = () => { if (!table.querySelector(".bh-row .bh-find")) window.without++; };
-  new MutationObserver(look).observe(table, { childList: true, subtree: true }); }"""
-
-
-def tap(cell: Locator) -> None:
-    for event in ("pointerover", "pointerdown", "pointerup", "pointerout"):
-        cell.dispatch_event(event, TOUCH)
-
-
-def test_what_stands_in_a_cell_is_searched_for_by_keyboard_and_by_touch_too(page):
-    table, box = widget(page), page.locator(".bh-search").first
-    search(page, "no_centre")
-    expect(table.locator(".bh-row")).to_have_count(1)
-    expect(row(page, "no_centre")).to_have_attribute("data-state", "failed", timeout=120_000)
-    row(page, "no_centre").click()
-    sign = table.locator(".bh-row .bh-find")
-    cells = ("scan", "when", "file", "function", "state")
-    for column in cells:
-        page.keyboard.press("ArrowRight")
-        expect(table.locator(f".bh-row [data-column='{column}'] > .bh-find")).to_be_focused()
-    expect(sign).to_have_accessible_name("search for state:failed")
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("Escape")
-    expect(row(page, "no_centre")).to_be_focused()
-    expect(sign).to_have_count(0)
-    for _ in cells:
-        page.keyboard.press("ArrowRight")
-    row(page, "no_centre").evaluate("row => { row.dataset.before = '1'; }")
-    page.keyboard.press("Enter")
-    expect(box).to_have_value("no_centre state:failed")
-    expect(row(page, "no_centre")).to_be_focused()
-    expect(table.locator("[data-before]")).to_have_count(0)  # what was searched for is there
-    box.hover()  # a mouse that rests in a cell would call the sign there
-    tap(table.locator(".bh-row [data-column='function']"))
-    table.locator(".bh-row [data-column='function'] > .bh-find").dispatch_event("pointerdown", TOUCH)
-    expect(box).to_have_value("no_centre state:failed function:radial_average")
-    search(page, "")
-
-
-def test_the_keyboard_stays_in_its_cell_when_the_row_changes(page, demo):
-    table, box = widget(page), page.locator(".bh-search").first
-    with held_workers(demo):
-        write_file(demo, "keyed")
-        search(page, "keyed")
-        row(page, "keyed").click()
-        for _ in range(4):
-            page.keyboard.press("ArrowRight")
-        expect(table.locator(".bh-row [data-column='function'] > .bh-find")).to_be_focused()
-        row(page, "keyed").evaluate("row => { row.dataset.before = '1'; }")
-    expect(row(page, "keyed")).to_have_attribute("data-state", "done")
-    expect(table.locator("[data-before]")).to_have_count(0)  # it was painted anew
-    expect(table.locator(".bh-row [data-column='function'] > .bh-find")).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(box).to_have_value("keyed function:radial_average")
-    expect(row(page, "keyed")).to_be_focused()
-    search(page, "")
-
-
-@pytest.mark.parametrize("pointer", ["touch", "mouse"])
-def test_the_sign_that_a_pointer_called_stays_in_its_cell_when_the_row_changes(page, demo, pointer):
-    table, box = widget(page), page.locator(".bh-search").first
-    box.hover()
-    search(page, f"called-by-{pointer}")
-    cell = row(page, f"called-by-{pointer}").locator("[data-column='scan']")  # the first, which results move nowhere
-    with held_workers(demo):
-        write_file(demo, f"called-by-{pointer}")
-        if pointer == "touch":
-            tap(cell)
-        else:
-            cell.hover(position={"x": 10, "y": 10})
-        expect(cell.locator(".bh-find")).to_be_visible()
-        cell.evaluate("cell => { cell.parentElement.dataset.before = '1'; }")
-        table.evaluate(WITHOUT_SIGN)
-    expect(row(page, f"called-by-{pointer}")).to_have_attribute("data-state", "done")
-    expect(table.locator("[data-before]")).to_have_count(0)  # it was painted anew
-    page.wait_for_timeout(100)  # the browser looks where the pointer is
-    assert page.evaluate("window.without") == 0
-    expect(cell.locator(".bh-find")).not_to_be_focused()
-    search(page, "")
-
-
-def choose_theme(page: Page, theme: str) -> None:
-    page.locator(".lm-MenuBar-itemLabel", has_text="Settings").click()
-    page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).click()
-    page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^JupyterLab {theme}$")).click()
-    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", str(theme == "Light").lower())
+from browser.find_cases import *  # noqa: E402, F403
 
 
 @pytest.mark.parametrize("theme", ["Dark", "Light"])

@@ -1,8 +1,8 @@
 """The table where there is little room: a phone, and a notebook at 200 %."""
 
 import pytest
-from browser.test_main_job import READY, kernel_idle, run_cell, search
 from browser.test_restarts import enter_lab
+from browser.tools import READY, kernel_idle, run_cell, search
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]

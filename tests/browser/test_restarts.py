@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 import psutil
 import pytest
-from browser.test_main_job import READY, kernel_idle, run_cell, search, write_file
+from browser.tools import READY, kernel_idle, run_cell, search, write_file
 from playwright.sync_api import Page, expect
 from services.demo import RunningDemo
 from services.living import gone, with_words

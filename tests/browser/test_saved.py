@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from browser.test_access import MINUTE, files, in_two_groups, live, log_in
-from browser.test_main_job import READY, kernel_idle, run_cell
+from browser.tools import READY, kernel_idle, run_cell
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from playwright.sync_api import Locator, Page, expect

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser.test_main_job import kernel_idle, run_cell
+from browser.tools import kernel_idle, run_cell
 from playwright.sync_api import expect
 from services.jupyter import OURS, jupyter
 
