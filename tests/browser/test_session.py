@@ -30,7 +30,7 @@ def test_a_server_that_ends_soon_says_so_in_lab_and_in_its_session(tmp_path, bro
         kernel_idle(page)
         toast = page.locator(".jp-Notification-Toast-warning")
         expect(toast).to_contain_text(
-            re.compile(r"Your server ends in 1[01] minutes .*: save your work"), timeout=60_000
+            re.compile(r"Your server ends in 1[12] minutes .*: save your work"), timeout=60_000
         )
         toast.locator(".jp-Notification-Toast-Close").click()
         expect(toast).to_have_count(0)
