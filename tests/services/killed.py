@@ -39,7 +39,7 @@ def end_at_points() -> None:
     _at(BatchServer, "submit", before=lambda *_, **__: "intent recorded")
     _at(BatchSite, "errand", before=_meanwhile, after=_errand_done)
     _at(HybridSpawner, "_record", after=_recorded)
-    _at(BatchSite, "_tell", after=lambda *_, **__: "seen in the queue")
+    _at(BatchSite, "tell", after=lambda *_, **__: "seen in the queue")
     _at(HybridSpawner, "announced", before=lambda *_, **__: "announced")
     announce.find = _wrapped(find, lambda *_, **__: "", lambda *_, **__: "asked back")
     _at(HybridSpawner, "told", before=lambda *_, **__: "it listens")
