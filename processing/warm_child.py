@@ -56,12 +56,14 @@ class WarmChild:
         """Run one task to its end, at most ``task.timeout_s`` long."""
         with self._lock:
             self._run, self._cancelled = task.run, False
-        process = self._child_for(task)
-        if isinstance(process, Failure):
-            return process
-        answer = process.ask({"do": "run", "task": task_text(task)}, task.timeout_s + LATE_S)
-        with self._lock:
-            self._run = None
+        try:
+            process = self._child_for(task)
+            if isinstance(process, Failure):
+                return process
+            answer = process.ask({"do": "run", "task": task_text(task)}, task.timeout_s + LATE_S)
+        finally:
+            with self._lock:
+                self._run = None
         if answer.text is None:
             self._drop()
             return replace(
@@ -120,8 +122,6 @@ class WarmChild:
         if answer.text == "null":
             process.loaded.add(task.module_copy)
             return process
-        with self._lock:
-            self._run = None
         self._drop()
         return _failure_for(answer, LOAD_TIMEOUT_S) if answer.text is None else _failed_load(answer)
 

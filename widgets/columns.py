@@ -51,7 +51,10 @@ def scan_of(run: Run) -> str:
 
 
 def _time(moment: datetime, zone: tzinfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    try:
+        return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    except OverflowError:  # on the first or the last day that there is
+        return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _names(found: Iterable[Iterable[str]]) -> list[str]:

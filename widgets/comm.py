@@ -14,8 +14,9 @@ server drops messages of a kernel that says too much; none is begun anew while i
 ``path`` is named as the extension names it: ``v1/…`` goes to the service, ``chunk/NAME`` is a part of the bundle. With
 ``{"view": "a", "listen": ["proposal", …], "last": 12}`` a view asks for changes since ``last``, the ``seq`` of what it
 shows, or null; from then on a thread sends ``{"view": "a", "event": "change" | "reset" | "proposals" | "status",
-"n": 1, "data": …}``, also while the kernel computes, until the view says ``"listen": null``. ``n`` counts them, so that
-a view notices where the notebook server dropped one, and asks for all anew. No message holds a token.
+"n": 1, "data": …}``, also while the kernel computes, until the view says ``"listen": null``. ``n`` counts what that
+thread says, so that a view notices where the notebook server dropped something, and asks for all anew. No message
+holds a token.
 """
 
 import contextlib

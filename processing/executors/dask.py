@@ -61,11 +61,11 @@ class _PatientClient(Client):
                 await super()._ensure_connected(timeout=JOIN_S)  # type: ignore[no-untyped-call]
             except FatalCommClosedError:  # its certificate is none of ours
                 raise
-            except (OSError, ImportError) as error:  # the latter is of a scheduler to which our versions do not fit
+            except OSError as error:
                 if self.status != "connecting":
                     raise
                 if not said:
-                    log.warning("Dask's scheduler cannot be joined, it is tried again and again: %s", error)
+                    log.warning("Dask's scheduler is not reached, it is tried again and again: %s", error)
                 said = True
                 await asyncio.sleep(LOOK_S)
             else:

@@ -55,5 +55,5 @@ def run(task: str) -> str:
 
 
 def cancel(run: int, dask_worker: Worker) -> bool:
-    """End this worker's child if it is executing this run."""
+    """End this worker's child if it is executing this run, or is being made for it."""
     return PLUGIN in dask_worker.plugins and _child(dask_worker).cancel(run)

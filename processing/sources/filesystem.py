@@ -34,7 +34,7 @@ ALONE = 2  # the same where nothing but scans finds files
 ANEW_S = 5.0  # between two times that lost news has the folder watched anew, at first
 CHECK_S = 5.0  # between two looks whether the kernel is listened to
 RETRY_S = 2.0  # after the store or the storage refused
-LAST_MOMENT = 253402300799.0  # seconds since 1970 to the end of 9999; a file may say that it was written later
+LAST_MOMENT = 253402214399.0  # seconds since 1970; a day later some zone has no date, and a file may say so
 
 
 class FilesystemSource:

@@ -133,10 +133,7 @@ class BatchSite(Site):
     async def run(self) -> None:
         """Look again and again, sooner when something happened, until cancelled."""
         while True:
-            try:
-                await self.snapshot()
-            except Exception:  # all servers of the site rest on this loop
-                log.exception("Looking at the queue of %s failed; it is tried again", self.name)
+            await self.look()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), self.interval)
                 await asyncio.sleep(max(0.0, self._looked + SOONEST - moments.now()))

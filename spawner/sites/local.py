@@ -29,7 +29,8 @@ from beamhub.spawner.sites.traits import refused_traits
 
 log = logging.getLogger("beamhub.spawner")
 ERRAND = 20.0  # seconds for the courier; it takes 30 ms
-GRACE = 10.0  # seconds from SIGTERM to SIGKILL, and from there to giving up; a server with kernels took 2 s
+GRACE = 10.0  # seconds from SIGTERM to SIGKILL; a server with kernels took 2 s
+GIVEN_UP = 5.0  # seconds after SIGKILL, for memory to be given back; one that waits for a disk takes longer
 
 
 class LocalConfig(SiteConfig):
@@ -172,7 +173,7 @@ class LocalSite(Site):
 
     async def remove(self, job: str, owner: str | None = None) -> bool:
         """Kill every process that carries a job's mark, until there is none."""
-        until = time.monotonic() + GRACE
+        until = time.monotonic() + GIVEN_UP
         while True:
             left = (await asyncio.to_thread(processes.of_jobs, job)).get(job, [])
             left = [process for process in left if process.alive and owner in (None, self._whose(process))]

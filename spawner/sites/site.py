@@ -107,11 +107,15 @@ class Site(ABC):
     async def run(self) -> None:
         """Keep the snapshot fresh until cancelled."""
         while True:
-            try:
-                await self.snapshot()
-            except Exception:  # all servers of the site rest on this loop
-                log.exception("Looking at the servers of %s failed; it is tried again", self.name)
+            await self.look()
             await asyncio.sleep(self.interval)
+
+    async def look(self) -> None:
+        """A snapshot; where it fails that is logged, since all servers of the site rest on whoever looks again."""
+        try:
+            await self.snapshot()
+        except Exception:
+            log.exception("Looking at the servers of %s failed; it is tried again", self.name)
 
     @staticmethod
     async def listens(state: dict[str, Any], address: str, port: int) -> bool | None:

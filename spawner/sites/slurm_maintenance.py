@@ -98,17 +98,26 @@ def why(known: Collection[Maintenance], job: Job, names: Collection[str], now: f
 
 
 def _in_words(one: Maintenance, now: float) -> str:
-    zone = time.strftime("(%Z)", time.localtime(now))  # of the Hub's computer, which may be another than the reader's
-    to = f" until {_moment(one.end, now)} {zone}" if one.end is not None else ", its end is not known yet"
+    to = f" until {_zoned(one.end, now)}" if one.end is not None else ", its end is not known yet"
     if one.begin <= now:
         return f"maintenance{to}: it starts after that"
     if one.end is not None and _day(one.begin) == _day(one.end):
-        times = f"from {_clock(one.begin)} to {_moment(one.end, now)} {zone}"
+        times = f"from {_clock(one.begin)} to {_zoned(one.end, now)}"
     elif one.end is not None:
-        times = f"from {_moment(one.begin, now)} to {_moment(one.end, now)} {zone}"
+        begin = (_moment if _zone(one.begin) == _zone(one.end) else _zoned)(one.begin, now)
+        times = f"from {begin} to {_zoned(one.end, now)}"
     else:
-        times = f"from {_moment(one.begin, now)} {zone}{to}"
+        times = f"from {_zoned(one.begin, now)}{to}"
     return f"maintenance {times}: it starts after that, or sooner if you stop it and choose less time"
+
+
+def _zoned(at: float, now: float) -> str:
+    return f"{_moment(at, now)} ({_zone(at)})"
+
+
+def _zone(at: float) -> str:
+    """The name of the zone of the Hub's computer, which may be another than the reader's."""
+    return time.strftime("%Z", time.localtime(at))
 
 
 def _moment(at: float, now: float) -> str:

@@ -165,6 +165,18 @@ def test_a_run_whose_child_is_just_being_made_is_cancelled(bench, monkeypatch):
     warm.close()
 
 
+def test_a_run_for_which_no_child_could_be_made_is_not_called_cancelled_by_it_later(bench, monkeypatch):
+    warm, task = WarmChild(), bench.task("measure")
+
+    def fails(*, adopts):
+        raise OSError("no process can be made")
+
+    monkeypatch.setattr(warm_child, "_Process", fails)
+    with pytest.raises(OSError, match="no process"):
+        warm.run(task)
+    assert not warm.cancel(task.run)
+
+
 @pytest.mark.promise("user code")
 def test_a_function_that_stops_what_looks_after_it_has_only_its_time(bench, child):
     end = child.run(bench.task("stops_what_looks_after_it"))

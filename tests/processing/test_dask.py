@@ -15,7 +15,7 @@ import psutil
 import pytest
 import pytest_asyncio
 from dask.utils import key_split
-from distributed import Scheduler, versions
+from distributed import Scheduler
 from distributed.comm import core as comm_core
 from distributed.security import Security
 from services.living import gone
@@ -180,23 +180,6 @@ async def test_however_long_a_scheduler_is_away_it_is_soon_found_again(was_there
         await asyncio.wait_for(starts, 20)
         await asyncio.to_thread(wait_for, lambda: again.clients)
         await made.close()
-
-
-async def test_a_scheduler_that_does_not_take_our_versions_is_asked_again_until_one_does(monkeypatch, caplog):
-    security = Security.temporary()
-    options = {"host": "127.0.0.1", "port": free_port(), "protocol": "tls", "security": security, "dashboard": False}
-    answers, fits = ["dask 1 is not dask 2"] * 3, versions.error_message
-    async with Scheduler(**options) as scheduler:
-        made = DaskExecutor(address=scheduler.address, security=security)
-        await made.start()
-        monkeypatch.setattr(
-            versions, "error_message", lambda *said: fits(*said) | {"error": answers.pop() if answers else ""}
-        )
-        for comm in scheduler.client_comms.values():
-            comm.abort()
-        await asyncio.to_thread(wait_for, lambda: not answers and made._client.status == "running")
-        await made.close()
-    assert "cannot be joined, it is tried again and again: dask 1 is not dask 2" in caplog.text
 
 
 async def test_a_scheduler_with_a_certificate_of_somebody_else_is_an_error_at_the_start():

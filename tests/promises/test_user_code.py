@@ -8,7 +8,7 @@ from datetime import datetime
 import h5py
 import psutil
 import pytest
-from services.living import command_line, family, with_words
+from services.living import command_line, family, lives, with_words
 from services.ports import free_port
 from services.service import Running, config, hub_api
 from services.workbench import FUNCTIONS, wait_for
@@ -242,8 +242,8 @@ def test_after_all_of_them_the_service_its_workers_and_nothing_else_are_there(se
     assert service.copies[0].poll() is None
     of_functions = with_words(family(service.copies[0].pid), "beamhub.processing.guardian")
     assert len(of_functions) <= 2 * 2  # of each worker a guardian and a runner
-    others = [command_line(p) for p in family(service.copies[0].pid) if p not in of_functions]
-    others = [line for line in others if line]  # the others ended meanwhile
-    assert [line for line in others if not {"processing", "multiprocessing"} & set(re.split(r"\W", line))] == []
+    others = [p for p in family(service.copies[0].pid) if p not in of_functions]
+    lines = [line for p in others for line in [command_line(p)] if lives(p)]
+    assert [line for line in lines if not {"processing", "multiprocessing"} & set(re.split(r"\W", line))] == []
     assert "worker was lost" not in str(service.runs(limit=500))
     assert service.ask("health").status_code == 200

@@ -1,5 +1,6 @@
 """The demo as a newcomer starts it, on free ports and in a folder of its own."""
 
+import os
 import re
 import signal
 import subprocess
@@ -17,7 +18,7 @@ READY = re.compile(r"BeamHub is ready: (\S+) user=(\S+) password=(\S+)")
 class RunningDemo:
     """``beamhub demo``, from its first line to the one that says it is ready."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None, **environment: str) -> None:
         self.folder = folder
         self.port = port or free_ports()
         folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +32,9 @@ class RunningDemo:
             str(folder),
         ]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=os.environ | environment
+            )
 
     def wait_ready(self, within: float = 90) -> "RunningDemo":
         """Wait for the line; its parts are ``url``, ``user`` and ``password``."""

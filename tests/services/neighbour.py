@@ -40,7 +40,7 @@ def places(since: float, folders: list[str]) -> list[str]:
         for path, _, names in os.walk(folder):
             for place in (os.path.join(path, name) for name in names):
                 with contextlib.suppress(OSError):
-                    if os.stat(place).st_mtime >= since:
+                    if os.stat(place).st_ctime >= since:  # the other time can be set back
                         found.append(place)
     return found
 

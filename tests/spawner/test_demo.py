@@ -21,9 +21,9 @@ def wait_gone(demo: RunningDemo, within: float = 30) -> list[psutil.Process]:
     return demo.processes()
 
 
-def test_ctrl_c_stops_everything(tmp_path):
+def test_ctrl_c_stops_everything_also_where_a_proxy_is_named_that_does_not_lead_here(tmp_path):
     (tmp_path / "demo").mkdir(mode=0o755)
-    demo = RunningDemo(tmp_path / "demo").wait_ready()
+    demo = RunningDemo(tmp_path / "demo", http_proxy="http://127.0.0.1:9").wait_ready()
     assert demo.folder.stat().st_mode & 0o777 == 0o700
     assert httpx.get(f"{demo.url}/services/beamhub/api/v1/health").json()["status"] == "ok"
     assert len(demo.processes()) > 3

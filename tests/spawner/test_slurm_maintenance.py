@@ -123,6 +123,16 @@ def test_another_zone_has_other_times(monkeypatch):
     assert why([at(3, 7)], waiting(), ALL, NOW).startswith("maintenance from 04:40 to 08:40 (PST):")
 
 
+def test_where_the_clocks_change_each_time_has_its_zone():
+    changes = Maintenance(1792972800.0, 1792998000.0, ALL)  # 26 October 2026, 01:00 to 07:00 in Berlin's winter
+    before = 1792875600.0  # the day before the last in summer time
+    assert time.strftime("%H:%M %Z", time.localtime(before)) == "23:00 CEST"
+    said = why([changes], waiting(), ALL, before)
+    assert said.startswith("maintenance from 01:00 to 08:00 on Mon 26 Oct (CET):")
+    both = Maintenance(1792879200.0, 1792998000.0, ALL)
+    assert "from 00:00 on Sun 25 Oct (CEST) to 08:00 on Mon 26 Oct (CET)" in why([both], waiting(), ALL, before)
+
+
 def test_of_several_the_one_that_takes_most_of_the_jobs_nodes_counts_then_the_one_that_begins_first():
     broken = at(-999, None, frozenset({"n1"}))
     assert "from 13:40" in why([broken, at(5, 6), at(3, 4), at(1, 2, frozenset({"x1"}))], waiting(), ALL, NOW)

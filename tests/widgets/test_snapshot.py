@@ -1,6 +1,8 @@
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 from services.api import WRITE, Bench, serving, user
@@ -10,6 +12,7 @@ from services.scripted import Answer, scripted
 from beamhub.catalog import Client, Service
 from beamhub.widgets import Catalog
 from beamhub.widgets import snapshot as module
+from beamhub.widgets.columns import cell
 from beamhub.widgets.shown import Shown
 from beamhub.widgets.snapshot import Refresher, take, take_soon
 
@@ -224,3 +227,19 @@ def test_the_page_has_the_saved_table_made_anew_when_changes_rest_and_nobody_is_
     (made,) = evaluate("saved.ts", [SAVED % script])
     assert len(made) == len(least)
     assert all(at >= wanted for at, wanted in zip(made, least, strict=True))
+
+
+@pytest.mark.promise("bad input")
+def test_a_file_that_was_written_on_the_last_day_there_is_keeps_no_table_from_being_saved():
+    file = SimpleNamespace(time=datetime.max.replace(tzinfo=UTC), name="a.nxs", path="red/scan1/a.nxs")
+    run = SimpleNamespace(
+        file=file,
+        queued=datetime(2026, 11, 27, tzinfo=UTC),
+        proposal="red",
+        title="",
+        function="add",
+        state="done",
+        rule="",
+    )
+    assert cell("written", run, ZoneInfo("Asia/Kolkata")) == "9999-12-31 23:59:59"
+    assert cell("when", run, ZoneInfo("Asia/Kolkata")) == "2026-11-27 05:30:00"

@@ -72,8 +72,8 @@ export class Comm implements Transport {
   private receive(message: any, buffers: DataView[]): void {
     if (message?.view !== this.view) return;
     if (typeof message.event === "string") {
-      if (message.n > 1 && message.n !== this.heard + 1) this.tell?.("reset", {}); // the notebook server dropped some
-      this.heard = message.n;
+      if (message.n > 1 && message.n !== this.heard + 1) this.tell?.("proposals", {}); // the notebook server dropped some: of all anew
+      this.heard = message.n ?? 0;
       this.tell?.(message.event, message.data);
       return;
     }

@@ -26,7 +26,7 @@ export interface Finder {
   walk(row: HTMLElement, step: 1 | -1): void;
   /** Where the sign is; null where it is nowhere. */
   called(): Called | null;
-  /** Puts the sign to where it was, in a row that was painted anew; whether it has the focus. */
+  /** Puts the sign into the cell where it was, of this row that was painted anew; whether it has the focus. */
   again(row: HTMLElement | null, called: Called): boolean;
 }
 
