@@ -240,7 +240,8 @@ TAPPED_AS_COLUMNS_CHANGE = """(cell, [box, touch]) => { box.click();
 def test_a_finger_calls_the_sign_also_where_its_row_is_about_to_be_painted_anew(table):
     menu = open_menu(table, "Columns")
     box = menu.get_by_role("checkbox", name="direction")
-    cell = widget(table).locator(".bh-row[data-id] > [data-column='file']").first
+    number = widget(table).locator(".bh-row[data-id]").first.get_attribute("data-id")
+    cell = widget(table).locator(f".bh-row[data-id='{number}'] > [data-column='file']")
     cell.evaluate(TAPPED_AS_COLUMNS_CHANGE, [box.element_handle(), TOUCH])
     expect(widget(table).get_by_role("columnheader", name="direction")).to_be_visible()
     expect(cell.locator(".bh-find")).to_be_visible()
