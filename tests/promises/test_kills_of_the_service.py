@@ -96,8 +96,18 @@ class Storm:
                 return any(path.is_dir() and any(path.iterdir()) for path in slow)
             return time.monotonic() > moment and running and len(running) + len(self.runs_in("queued")) > 2
 
+        def caught():
+            """Whether it stands still in the middle of a run."""
+            if not comes():
+                return False
+            life.suspend()
+            if not comes():  # that run came to its end meanwhile
+                life.resume()
+                return False
+            return True
+
         if point not in POINTS:
-            wait_for(comes, 60)
+            wait_for(caught, 60)
             life.kill()
         else:
             wait_for(lambda: self.running.has_ended() or (comes() and False), 60)
